@@ -1,0 +1,512 @@
+"""The oracle: which payouts overlap, worked out plainly, to check what the services announce.
+
+It follows `overlap.md` paragraph by paragraph and keeps four promises:
+
+- It shares no code with any service, needs no database and nothing beyond the standard library. It is slow on
+  purpose: within a group it looks at every pair.
+- It sees the accepted records only (`accepted_by_receipts`) and judges nothing about the door.
+- Its result depends on the set of events, never on their order or number.
+- No NIK and no KK leaves it: what it returns holds pseudonyms.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from itertools import combinations
+from typing import Any, NamedTuple
+
+NAMESPACE = uuid.UUID("6f0a1f0e-6a4b-5b0e-9d59-2f6f6c1f7a10")
+GROUP_LIMIT = 1_000
+RANK = {"planned": 0, "disbursed": 1, "cancelled": 2, "returned": 3}
+LIVE = ("planned", "disbursed")
+STRENGTH = {"exclusive": 0, "review": 1, "complementary": 2}
+SCOPES = ("person", "household")
+BUILT_IN = "same-programme-same-person"
+FIRST_DAY, LAST_DAY = "0001-01-01", "9999-12-31"
+NOT_COMPARED = ("revision", "policy_version")
+FIELDS = (
+    "rule",
+    "verdict",
+    "scope",
+    "person",
+    "household",
+    "payouts",
+    "during",
+    "amount_at_risk",
+    "region",
+)
+SIDE_FIELDS = ("agency", "payout_id", "revision", "state", "programme", "amount")
+
+Announcement = dict[str, Any]
+"""What is announced of an overlap, as in `contracts.md`, less `revision` and `policy_version`."""
+
+
+class Record(NamedTuple):
+    """One record of a topic, as the broker holds it."""
+
+    topic: str
+    partition: int
+    offset: int
+    headers: Sequence[tuple[str, bytes]]
+    value: bytes | None
+
+
+# --- events
+
+
+class Event(NamedTuple):
+    """A CloudEvent: `agency` is that of its topic, `time` counts microseconds as an instant."""
+
+    agency: str
+    type: str
+    id: str
+    time: int
+    data: dict[str, Any]
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Of a key that stands twice the last counts; then `null` means absent."""
+    return {key: value for key, value in dict(pairs).items() if value is not None}
+
+
+def _json(raw: bytes) -> Any:
+    return json.loads(raw, object_pairs_hook=_object)
+
+
+def canonical(data: Any) -> str:
+    """Canonical JSON: sorted keys, no spaces."""
+    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def instant(text: str) -> int:
+    """Microseconds of an RFC 3339 time since 0001-01-01T00:00:00Z; negative just before."""
+    told = datetime.fromisoformat(text.upper())
+    offset = told.utcoffset()
+    if offset is None:
+        raise ValueError("a time needs its offset")
+    return (told.replace(tzinfo=None) - datetime.min - offset) // timedelta(microseconds=1)  # noqa: DTZ901
+
+
+def agency_of(topic: str) -> str:
+    """The agency that owns a topic `agency.<id>.<kind>.v1`."""
+    return topic.split(".")[1]
+
+
+def read_event(record: Record) -> Event:
+    """Reads an accepted record: structured (the value is the event) or binary (`ce_` headers and data)."""
+    assert record.value is not None
+    value = _json(record.value)
+    if isinstance(value, dict) and "specversion" in value:
+        kind, id_, time, data = value["type"], value["id"], value["time"], value["data"]
+    else:
+        headers = dict(record.headers)
+        kind, id_, time = (headers[f"ce_{name}"].decode() for name in ("type", "id", "time"))
+        data = value
+    return Event(agency_of(record.topic), kind, id_, instant(time), data)
+
+
+def _latest(
+    events: Iterable[Event], key: Callable[[Event], Hashable], order: Callable[[Event], Any]
+) -> list[Event]:
+    """Of events with the same key the one with the greatest order; between equals canonical data decides."""
+    holding: dict[Hashable, tuple[Any, Event]] = {}
+    for event in events:
+        k, o = key(event), order(event)
+        held = holding.get(k)
+        if (
+            held is None
+            or o > held[0]
+            or (
+                o == held[0]
+                and event.data != held[1].data
+                and canonical(event.data) > canonical(held[1].data)
+            )
+        ):
+            holding[k] = o, event
+    return [event for _, event in holding.values()]
+
+
+# --- the door's word
+
+
+def accepted_by_receipts(records: Iterable[Record], receipts: Iterable[Record]) -> list[Record]:
+    """The records that were taken: in an accepted range (both ends inclusive), or replayed and accepted."""
+    ranges: dict[tuple[str, int], set[tuple[int, int]]] = defaultdict(set)
+    for receipt in receipts:
+        if receipt.value is None:
+            continue
+        event = _json(receipt.value)
+        data = event["data"]
+        where = data["topic"], data["partition"]
+        if event["type"] == "tepat.events.accepted.v1":
+            ranges[where].add((data["from_offset"], data["to_offset"]))
+        elif event["type"] == "tepat.event.replayed.v1" and data["outcome"] == "accepted":
+            ranges[where].add((data["offset"], data["offset"]))
+    taken = {
+        where: {o for first, last in spans for o in range(first, last + 1)} for where, spans in ranges.items()
+    }
+    nothing: set[int] = set()
+    return [r for r in records if r.offset in taken.get((r.topic, r.partition), nothing)]
+
+
+# --- ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Payout:
+    """A live payout: what the event that holds says of it."""
+
+    agency: str
+    payout_id: str
+    revision: int
+    state: str
+    programme: str
+    first: str
+    last: str
+    nik: str
+    kk: str | None
+    amount: int
+    region: str
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.agency, self.payout_id
+
+
+def _state(event: Event) -> str:
+    return event.type.split(".")[2]
+
+
+def live_payouts(events: Iterable[Event]) -> list[Payout]:
+    """Of all a payout's events the one with the greatest (revision, rank, time, id, data) holds."""
+    holding = _latest(
+        (e for e in events if e.type.startswith("tepat.payout.")),
+        key=lambda e: (e.agency, e.data["payout_id"]),
+        order=lambda e: (e.data["revision"], RANK[_state(e)], e.time, e.id),
+    )
+    return [
+        Payout(
+            agency=event.agency,
+            payout_id=event.data["payout_id"],
+            revision=event.data["revision"],
+            state=_state(event),
+            programme=event.data["programme"],
+            first=event.data["covers"]["from"],
+            last=event.data["covers"]["to"],
+            nik=event.data["recipient"]["nik"],
+            kk=event.data["recipient"].get("kk"),
+            amount=event.data["benefit"]["amount"],
+            region=event.data["region"],
+        )
+        for event in holding
+        if _state(event) in LIVE
+    ]
+
+
+# --- person and household
+
+
+def _end_of_chain(start: str, steps: Mapping[str, str]) -> str:
+    """Follows the steps to where they end; a circle stands for its own least member."""
+    path = [start]
+    while (following := steps.get(path[-1])) is not None:
+        if following in path:
+            return min(path[path.index(following) :])
+        path.append(following)
+    return path[-1]
+
+
+def _steps(events: Iterable[Event], types: Sequence[str], from_: str, into: str) -> dict[str, str]:
+    """Merges or renewals: of facts about one number the greatest (revision, time, id, agency, data) holds."""
+    holding = _latest(
+        (e for e in events if e.type in types),
+        key=lambda e: e.data[from_],
+        order=lambda e: (e.data["revision"], e.time, e.id, e.agency),
+    )
+    return {e.data[from_]: e.data[into] for e in holding if e.type == types[0] and into in e.data}
+
+
+class People:
+    """Who stands for whom, and in which household a person lives on a day."""
+
+    def __init__(self, events: Sequence[Event], policy: Mapping[str, Any]) -> None:
+        ranks = {a["id"]: a.get("trust_rank") for a in policy.get("agencies") or ()}
+
+        def trust(agency: str) -> float:
+            rank = ranks.get(agency)
+            return float("inf") if rank is None else rank
+
+        self._merges = _steps(
+            events, ("tepat.persons.merged.v1", "tepat.persons.unmerged.v1"), "from_nik", "into_nik"
+        )
+        self._renewals = _steps(events, ("tepat.household.renewed.v1",), "from_kk", "into_kk")
+        facts = _latest(
+            (e for e in events if e.type == "tepat.person.recorded.v1"),
+            key=lambda e: (e.agency, e.data["nik"], e.data["since"]),
+            order=lambda e: (e.data["revision"], e.time, e.id),
+        )
+        # Best first: the lowest trust rank, then the lesser agency id, then the latest `since`.
+        facts.sort(key=lambda e: e.data["since"], reverse=True)
+        facts.sort(key=lambda e: (trust(e.agency), e.agency))
+        self._facts: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        for fact in facts:
+            self._facts[fact.data["nik"]].append(fact.data)
+
+    def person(self, nik: str) -> str:
+        """The NIK at the end of the chain of merges."""
+        return _end_of_chain(nik, self._merges)
+
+    def household(self, payout: Payout) -> str:
+        """The household of the payout's person on its `covers.from`, as `kk:<kk>` or `alone:<nik>`."""
+        person = self.person(payout.nik)
+        for fact in self._facts.get(person, ()):
+            if fact["since"] <= payout.first <= fact.get("until", LAST_DAY):
+                return f"kk:{_end_of_chain(fact['kk'], self._renewals)}"
+        if payout.kk is not None:
+            return f"kk:{_end_of_chain(payout.kk, self._renewals)}"
+        return f"alone:{person}"
+
+
+# --- rules
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule of the policy; `first` and `last` are the days of its `effective` range, both inclusive."""
+
+    id: str
+    programmes: tuple[str, str]
+    scope: str
+    verdict: str
+    first: str
+    last: str
+
+    @property
+    def weight(self) -> tuple[int, int, str]:
+        """Least first: the strongest verdict, then person before household, then the lesser id."""
+        return STRENGTH[self.verdict], SCOPES.index(self.scope), self.id
+
+
+def _day(told: str | date | None, otherwise: str) -> str:
+    if told is None:
+        return otherwise
+    return told if isinstance(told, str) else told.isoformat()
+
+
+class Rules:
+    """The policy's rules by their unordered pair of programmes, and the one built in."""
+
+    def __init__(self, policy: Mapping[str, Any]) -> None:
+        self._of: dict[tuple[str, ...], list[Rule]] = defaultdict(list)
+        for told in policy.get("overlap_rules") or ():
+            effective = told.get("effective") or {}
+            first, second = sorted(told["programmes"])
+            rule = Rule(
+                id=told["id"],
+                programmes=(first, second),
+                scope=told["scope"],
+                verdict=told["verdict"],
+                first=_day(effective.get("from"), FIRST_DAY),
+                last=_day(effective.get("to"), LAST_DAY),
+            )
+            self._of[rule.programmes].append(rule)
+        self._repeatable = {p["code"] for p in policy.get("programmes") or () if p.get("repeatable")}
+
+    def of(self, one: str, other: str) -> Iterator[Rule]:
+        """All rules for a pair of programmes, whatever their scope and days."""
+        first, second = sorted((one, other))
+        yield from self._of.get((first, second), ())
+        if one == other and one not in self._repeatable:
+            yield Rule(BUILT_IN, (one, one), "person", "exclusive", FIRST_DAY, LAST_DAY)
+
+
+# --- overlap
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What should stand announced.
+
+    `overlaps`: by overlap id, those that are not complementary. `too_large`: (scope, pseudonym) of each
+    person and household with more than 1,000 live payouts, whose finding stands in place of its overlaps.
+    """
+
+    overlaps: dict[str, Announcement]
+    too_large: set[tuple[str, str]]
+
+
+def pseudonym(secret: bytes, name: str) -> str:
+    """The first 128 bits of HMAC-SHA-256 over `nik:<nik>`, `kk:<kk>` or `alone:<nik>`, as a UUID."""
+    return str(uuid.UUID(bytes=hmac.digest(secret, name.encode(), hashlib.sha256)[:16]))
+
+
+def overlap_id(one: tuple[str, str], other: tuple[str, str]) -> str:
+    """UUIDv5 of the two (agency, payout id), sorted."""
+    return str(uuid.uuid5(NAMESPACE, "|".join("/".join(key) for key in sorted((one, other)))))
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A live payout with its person (`nik:<nik>`) and its household (`kk:<kk>` or `alone:<nik>`)."""
+
+    payout: Payout
+    person: str
+    household: str
+
+    def group(self, scope: str) -> tuple[str, str]:
+        """The person or household that holds it, by scope."""
+        return scope, self.person if scope == "person" else self.household
+
+
+Group = tuple[str, str]
+
+
+def shared_days(a: Payout, b: Payout) -> tuple[str, str] | None:
+    """The first and last day that both cover, or None."""
+    first, last = max(a.first, b.first), min(a.last, b.last)
+    return (first, last) if first <= last else None
+
+
+def ruling(a: Placed, b: Placed, rules: Rules, too_large: Set[Group]) -> Rule | None:
+    """The rule that wins between two payouts, or None where no rule applies."""
+    days = shared_days(a.payout, b.payout)
+    if days is None:
+        return None
+    applying = [
+        rule
+        for rule in rules.of(a.payout.programme, b.payout.programme)
+        if a.group(rule.scope) == b.group(rule.scope)
+        and a.group(rule.scope) not in too_large
+        and rule.first <= days[0] <= rule.last
+    ]
+    return min(applying, key=lambda rule: rule.weight, default=None)
+
+
+def announcement(a: Placed, b: Placed, rule: Rule, secret: bytes) -> Announcement:
+    """What is announced of the overlap of `a` and `b` (which sorts second) under `rule`."""
+    first, last = max(a.payout.first, b.payout.first), min(a.payout.last, b.payout.last)
+    told: Announcement = {
+        "overlap_id": overlap_id(a.payout.key, b.payout.key),
+        "rule": rule.id,
+        "verdict": rule.verdict,
+        "scope": rule.scope,
+        "household": pseudonym(secret, b.household),
+        "payouts": [{field: getattr(side.payout, field) for field in SIDE_FIELDS} for side in (a, b)],
+        "during": {"from": first, "to": last},
+        "amount_at_risk": min(a.payout.amount, b.payout.amount),
+        "region": b.payout.region,
+    }
+    if rule.scope == "person":
+        told["person"] = pseudonym(secret, b.person)
+    return told
+
+
+def expected(accepted: Iterable[Record], policy: Mapping[str, Any], secret: bytes) -> Outcome:
+    """The overlaps that `overlap.md` defines over the accepted records under the policy in force.
+
+    `policy` is the policy document as on `policy.v1`; `secret` that of its `secret_id`. Records that tell
+    nothing of payouts, persons or households are passed over.
+    """
+    events = [read_event(record) for record in accepted]
+    people, rules = People(events, policy), Rules(policy)
+    groups: dict[Group, list[Placed]] = defaultdict(list)
+    for payout in sorted(live_payouts(events), key=lambda p: p.key):
+        placed = Placed(payout, f"nik:{people.person(payout.nik)}", people.household(payout))
+        for scope in SCOPES:
+            groups[placed.group(scope)].append(placed)
+    too_large = {group for group, members in groups.items() if len(members) > GROUP_LIMIT}
+
+    found: dict[str, Announcement] = {}
+    for group, members in groups.items():
+        if group in too_large:
+            continue
+        for a, b in combinations(members, 2):  # sorted above, so that b sorts second
+            rule = ruling(a, b, rules, too_large)
+            if rule is not None and rule.verdict != "complementary":
+                told = announcement(a, b, rule, secret)
+                found[told["overlap_id"]] = told
+    return Outcome(found, {(scope, pseudonym(secret, name)) for scope, name in too_large})
+
+
+# --- announcements
+
+
+def fold(announced: Iterable[Record]) -> dict[str, Announcement]:
+    """Folds `distribution.overlaps.v1` to the greatest revision of each overlap, less the cleared ones."""
+    latest: dict[str, tuple[int, str, Announcement]] = {}
+    for record in announced:
+        if record.value is None:
+            continue
+        event = _json(record.value)
+        data = event["data"]
+        held = latest.get(data["overlap_id"])
+        if held is None or data["revision"] > held[0]:
+            latest[data["overlap_id"]] = data["revision"], event["type"], data
+    return {
+        id_: {field: value for field, value in data.items() if field not in NOT_COMPARED}
+        for id_, (_, kind, data) in latest.items()
+        if kind != "tepat.overlap.cleared.v1"
+    }
+
+
+def irregularities(announced: Iterable[Record], *, compacted: bool = False) -> list[str]:
+    """What no order of arrival excuses on `distribution.overlaps.v1`, in words.
+
+    By offset no overlap's revision falls, one revision has one content, and, unless compaction may have taken
+    some (`compacted`), revisions start at 1 and grow by one.
+    """
+    said: dict[str, dict[int, str]] = defaultdict(dict)
+    latest: dict[str, int] = defaultdict(int)
+    wrong = []
+    for record in sorted(announced, key=lambda r: (r.partition, r.offset)):
+        if record.value is None:
+            continue
+        event = _json(record.value)
+        id_, revision = event["data"]["overlap_id"], event["data"]["revision"]
+        content = canonical([event["type"], event["data"]])
+        where = f"overlap {id_} at {record.partition}:{record.offset}"
+        if revision < latest[id_]:
+            wrong.append(f"{where}: revision {revision} after {latest[id_]}")
+        if revision > latest[id_] + 1 and not compacted:
+            wrong.append(f"{where}: revision {revision} straight after {latest[id_]}")
+        if said[id_].setdefault(revision, content) != content:
+            wrong.append(f"{where}: revision {revision} with two contents")
+        latest[id_] = max(latest[id_], revision)
+    return wrong
+
+
+def _described(overlap: Announcement) -> str:
+    sides = " with ".join(
+        f"{p['agency']}/{p['payout_id']} ({p['programme']}, {p['state']})" for p in overlap["payouts"]
+    )
+    during = overlap["during"]
+    return f"{sides}, {overlap['verdict']} by {overlap['rule']}, {during['from']} to {during['to']}"
+
+
+def differences(announced: Mapping[str, Announcement], should: Mapping[str, Announcement]) -> list[str]:
+    """Each difference between the announced (folded) and the expected overlaps, in words; empty if none.
+
+    Persons and households appear as pseudonyms only; fields that `overlap.md` doesn't know are passed over.
+    """
+    told = []
+    for id_ in sorted(announced.keys() | should.keys()):
+        ours, theirs = announced.get(id_), should.get(id_)
+        if ours is None:
+            told.append(f"overlap {id_} is missing: {_described(should[id_])}")
+        elif theirs is None:
+            told.append(f"overlap {id_} should not stand: {_described(ours)}")
+        else:
+            told += [
+                f"overlap {id_} of {_described(theirs)}: {field} is announced as {ours.get(field)!r}, "
+                f"expected {theirs.get(field)!r}"
+                for field in FIELDS
+                if ours.get(field) != theirs.get(field)
+            ]
+    return told
