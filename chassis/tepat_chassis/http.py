@@ -1,0 +1,379 @@
+"""A service's HTTP side, and how a service runs.
+
+Invariants:
+- Every route under /v1 but /v1/status demands a token and a right; one that asks no right is refused when the
+  application is built.
+- Errors are ``application/problem+json``, and hold neither a traceback nor what was sent.
+- A service is one process: its loops are announced to a ``Background``; one that ends on its own, by
+  exception or by returning, ends the process with status 1 and a logged reason, for the supervisor to start
+  it anew.
+- SIGTERM and SIGINT end it within ``STOP_SECONDS``, in start-up too: requests first, then the loops, then
+  what they stand on; what takes longer is abandoned (positions and outbox are in the database, so nothing is
+  lost).
+"""
+
+import asyncio
+import base64
+import contextlib
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from http import HTTPStatus
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated, Any, Protocol, TypeVar
+
+import uvicorn
+import uvloop
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request, Response
+from fastapi.dependencies.models import Dependant
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
+from pydantic import TypeAdapter
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from tepat_chassis.auth import Auth, Needs, authenticated
+from tepat_chassis.health import Health
+from tepat_chassis.logging import configure, get_logger, mask
+from tepat_chassis.metrics import CONTENT_TYPE, Metrics
+
+STOP_SECONDS = 4.5
+_FINISH_SECONDS = 2.0
+_REQUEST_SECONDS = 1
+_LARGEST_BODY = 1024 * 1024
+
+T = TypeVar("T")
+
+log = get_logger()
+
+
+class Background:
+    """The loops of a service, within what they stand on::
+
+        async def lifespan(background: Background) -> AsyncIterator[None]:
+            async with pool, broker, background:
+                background.start("consumer", consumer.run())
+                yield
+
+    Leaving it sets ``stopping``, gives the loops ``finish`` seconds to end, and cancels the rest.
+    """
+
+    def __init__(self, finish: float = _FINISH_SECONDS) -> None:
+        self.stopping = asyncio.Event()
+        """Set once the loops should end after the batch in hand."""
+        self.failed = asyncio.Event()
+        """Set once a loop failed."""
+        self.failure: tuple[str, BaseException] | None = None
+        """The first loop that failed, and with what."""
+        self._finish = finish
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self, name: str, loop: Coroutine[Any, Any, None]) -> None:
+        """Runs a loop that must not end before ``stopping``."""
+        task = asyncio.get_running_loop().create_task(loop, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def fail(self, name: str, why: BaseException) -> None:
+        """Logs why and ends the process: for failures elsewhere than in a loop started here."""
+        log.critical("a loop failed", loop=name, exc_info=why)
+        self.failure = self.failure or (name, why)
+        self.failed.set()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if task.cancelled():
+            why: BaseException | None = None if self.stopping.is_set() else RuntimeError("it was cancelled")
+        else:
+            why = task.exception()
+            if why is None and not self.stopping.is_set():
+                why = RuntimeError("it returned")
+        if why is not None:
+            self.fail(task.get_name(), why)
+
+    async def __aenter__(self) -> "Background":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.stopping.set()
+        tasks = set(self._tasks)
+        if tasks:
+            await asyncio.wait(tasks, timeout=self._finish)
+            for task in tasks:
+                task.cancel()  # does nothing to those that ended
+            await asyncio.wait(tasks)
+
+
+Lifespan = Callable[[Background], AbstractAsyncContextManager[None]]
+
+
+@asynccontextmanager
+async def _no_loops(background: Background) -> AsyncIterator[None]:
+    async with background:
+        yield
+
+
+def api(
+    service: str,
+    *,
+    title: str,
+    auth: Auth,
+    health: Health,
+    metrics: Metrics,
+    status: Callable[[], Awaitable[dict[str, Any]]],
+    routers: Iterable[APIRouter] = (),
+    lifespan: Lifespan = _no_loops,
+) -> FastAPI:
+    """The application of a service: /health/live, /health/ready, /metrics, /openapi.json, /v1/status, /v1/….
+
+    ``status`` gives what /v1/status tells anyone beside service and readiness: policy_version, topics.
+    ``routers`` come below /v1. ``lifespan`` runs the service; an application is started once. Raises
+    ValueError where a route asks no right.
+    """
+
+    background = Background()
+
+    @asynccontextmanager
+    async def run(_: FastAPI) -> AsyncIterator[None]:
+        async with lifespan(background):
+            yield
+
+    app = FastAPI(
+        title=title,
+        version=_version(service),
+        docs_url=None,  # these pages load scripts from elsewhere
+        redoc_url=None,
+        lifespan=run,
+        max_body_size=_LARGEST_BODY,
+    )
+    app.state.auth = auth
+    app.state.background = background
+    app.add_exception_handler(StarletteHTTPException, _http_problem)
+    app.add_exception_handler(RequestValidationError, _input_problem)
+    app.add_exception_handler(Exception, _our_problem)
+
+    @app.get("/health/live", tags=["operation"])
+    async def live() -> JSONResponse:
+        return _judged(health.stuck())
+
+    @app.get("/health/ready", tags=["operation"])
+    async def ready() -> JSONResponse:
+        return _judged(health.unready())
+
+    @app.get("/metrics", tags=["operation"])
+    async def numbers() -> Response:
+        return Response(metrics.text(), media_type=CONTENT_TYPE)
+
+    @app.get("/v1/status", tags=["operation"])
+    async def told() -> dict[str, Any]:
+        return {
+            "policy_version": None,
+            "topics": [],
+            **await status(),
+            "service": service,
+            "ready": health.ready,
+        }
+
+    for router in routers:
+        _require_rights(router)
+        app.include_router(router, prefix="/v1", dependencies=[Depends(authenticated)])
+    return app
+
+
+def _version(service: str) -> str:
+    try:
+        return version(f"tepat-{service}")
+    except PackageNotFoundError:
+        return "0"
+
+
+def _require_rights(router: APIRouter) -> None:
+    for route in router.routes:
+        if not isinstance(route, APIRoute) or not _asks_right(route.dependant):
+            raise ValueError(f"{getattr(route, 'path', route)} asks no right: depend on needs(Right.…)")
+
+
+def _asks_right(dependant: Dependant) -> bool:
+    return any(isinstance(each.call, Needs) or _asks_right(each) for each in dependant.dependencies)
+
+
+def _judged(reasons: list[str]) -> JSONResponse:
+    return JSONResponse({"ok": not reasons, "reasons": reasons}, 503 if reasons else 200)
+
+
+def _problem(status: int, detail: str, headers: dict[str, str] | None = None, **more: Any) -> JSONResponse:
+    """A body after RFC 9457."""
+    body = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        **more,
+    }
+    return JSONResponse(body, status, headers, media_type="application/problem+json")
+
+
+async def _http_problem(_: Request, error: Exception) -> Response:
+    assert isinstance(error, StarletteHTTPException)
+    return _problem(error.status_code, str(error.detail), dict(error.headers or {}))
+
+
+async def _input_problem(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    wrong = [
+        {"pointer": mask("/".join(str(step) for step in each["loc"])), "message": mask(str(each["msg"]))}
+        for each in error.errors()
+    ]
+    return _problem(422, "the request doesn't fit the interface", errors=wrong)
+
+
+async def _our_problem(_: Request, __: Exception) -> Response:
+    return _problem(500, "the service failed; its log says why")
+
+
+class Page:
+    """Where a listing goes on: ``after`` is the key of the last row told, None at the start; at most
+    ``limit`` rows.
+
+    A query reads ``limit + 1`` rows beyond ``after``; ``of`` makes the answer of them. The cursor is opaque,
+    not secret: keys hold no NIK.
+    """
+
+    def __init__(self, keys: TypeAdapter[tuple[Any, ...]], limit: int, cursor: str | None) -> None:
+        self.limit = limit
+        self.after: tuple[Any, ...] | None = None
+        self._keys = keys
+        if cursor is not None:
+            try:
+                self.after = keys.validate_json(base64.b64decode(cursor, altchars=b"-_", validate=True))
+            except ValueError:
+                raise HTTPException(400, "the cursor is not one of this listing") from None
+
+    def of(self, rows: Sequence[T], key: Callable[[T], tuple[Any, ...]]) -> dict[str, Any]:
+        """``{"items": [...], "next": cursor or None}`` of up to ``limit + 1`` rows, ``key`` being a row's."""
+        items = rows[: self.limit]
+        more = len(rows) > self.limit
+        cursor = base64.urlsafe_b64encode(self._keys.dump_json(key(items[-1]))).decode() if more else None
+        return {"items": items, "next": cursor}
+
+
+def paging(*key: Any) -> Callable[..., Page]:
+    """Dependency for a listing whose rows are ordered by a key of these types: ``paging(datetime, UUID)``."""
+    keys: TypeAdapter[tuple[Any, ...]] = TypeAdapter(tuple[key])  # type: ignore[valid-type]
+
+    def page(
+        limit: Annotated[int, Query(ge=1, le=1000, description="most rows of one answer")] = 100,
+        cursor: Annotated[
+            str | None, Query(max_length=1024, description="`next` of the answer before this one")
+        ] = None,
+    ) -> Page:
+        return Page(keys, limit, cursor)
+
+    return page
+
+
+class Serving(Protocol):
+    """What of its settings a service needs to run."""
+
+    @property
+    def service(self) -> str: ...
+    @property
+    def log_level(self) -> str: ...
+    @property
+    def http_host(self) -> str: ...
+    @property
+    def http_port(self) -> int: ...
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to ``serve``, which hears them from before the application starts."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+
+def serve(app: FastAPI, settings: Serving) -> None:
+    """Runs a service until SIGTERM or SIGINT; logs JSON from here on.
+
+    Raises SystemExit 1, the reason logged, where it can't listen or start, a loop fails, or stopping goes
+    wrong; a stop that takes longer than ``STOP_SECONDS`` ends the process with status 1 at once.
+    """
+    configure(settings.service, settings.log_level)
+    abandon = threading.Timer(STOP_SECONDS, _abandon)
+    abandon.daemon = True
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            sound = runner.run(_serve(app, settings, abandon))
+    finally:
+        abandon.cancel()
+    if not sound:
+        raise SystemExit(1)
+
+
+async def _serve(app: FastAPI, settings: Serving, abandon: threading.Timer) -> bool:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    try:
+        listener = _bound(settings.http_host, settings.http_port)
+    except OSError as wrong:
+        log.critical("can't listen", host=settings.http_host, port=settings.http_port, reason=wrong.strerror)
+        return False
+    server = _Server(
+        uvicorn.Config(
+            app,
+            lifespan="off",  # entered below: its errors, and a stop during start-up, are then ours to tell
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_REQUEST_SECONDS,
+        )
+    )
+
+    async def work() -> None:
+        async with app.router.lifespan_context(app):
+            host, port, *_ = listener.getsockname()
+            log.info("started", host=host, port=port)
+            await server.serve(sockets=[listener])
+
+    background: Background = app.state.background
+    working = asyncio.create_task(work())
+    causes = [asyncio.create_task(event.wait()) for event in (stop, background.failed)]
+    await asyncio.wait({working, *causes}, return_when=asyncio.FIRST_COMPLETED)
+    log.info("stopping")
+    abandon.start()
+    if server.started:
+        server.should_exit = True
+    else:
+        working.cancel()
+    await asyncio.wait({working})
+    for cause in causes:
+        cause.cancel()
+    listener.close()
+    why = None if working.cancelled() else working.exception()
+    if why is not None:
+        log.critical("the service failed", exc_info=why)
+    return why is None and background.failure is None
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """A socket that doesn't listen yet, so that nothing connects before the application has started."""
+    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+def _abandon() -> None:
+    log.critical("the service did not stop in time", seconds=STOP_SECONDS)
+    sys.stdout.flush()
+    os._exit(1)
