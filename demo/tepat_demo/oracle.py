@@ -16,19 +16,24 @@ import hmac
 import json
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from itertools import combinations
 from typing import Any, NamedTuple
 
 NAMESPACE = uuid.UUID("6f0a1f0e-6a4b-5b0e-9d59-2f6f6c1f7a10")
 GROUP_LIMIT = 1_000
-RANK = {"planned": 0, "disbursed": 1, "cancelled": 2, "returned": 3}
+STATE = {
+    "tepat.payout.planned.v1": "planned",
+    "tepat.payout.disbursed.v1": "disbursed",
+    "tepat.payout.cancelled.v1": "cancelled",
+    "tepat.payout.returned.v1": "returned",
+}
+RANK = {type_: rank for rank, type_ in enumerate(STATE)}
 LIVE = ("planned", "disbursed")
 STRENGTH = {"exclusive": 0, "review": 1, "complementary": 2}
 SCOPES = ("person", "household")
-BUILT_IN = "same-programme-same-person"
 FIRST_DAY, LAST_DAY = "0001-01-01", "9999-12-31"
 NOT_COMPARED = ("revision", "policy_version")
 FIELDS = (
@@ -62,22 +67,22 @@ class Record(NamedTuple):
 
 
 class Event(NamedTuple):
-    """A CloudEvent: `agency` is that of its topic, `time` counts microseconds as an instant."""
+    """A CloudEvent; `agency` is that of its topic."""
 
     agency: str
     type: str
     id: str
-    time: int
+    time: datetime
     data: dict[str, Any]
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Of a key that stands twice the last counts; then `null` means absent."""
+def _without_nulls(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return {key: value for key, value in dict(pairs).items() if value is not None}
 
 
 def _json(raw: bytes) -> Any:
-    return json.loads(raw, object_pairs_hook=_object)
+    """Of a key that stands twice the last counts; then `null` means absent."""
+    return json.loads(raw, object_pairs_hook=_without_nulls if b"null" in raw else None)
 
 
 def canonical(data: Any) -> str:
@@ -85,13 +90,9 @@ def canonical(data: Any) -> str:
     return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
-def instant(text: str) -> int:
-    """Microseconds of an RFC 3339 time since 0001-01-01T00:00:00Z; negative just before."""
-    told = datetime.fromisoformat(text.upper())
-    offset = told.utcoffset()
-    if offset is None:
-        raise ValueError("a time needs its offset")
-    return (told.replace(tzinfo=None) - datetime.min - offset) // timedelta(microseconds=1)  # noqa: DTZ901
+def instant(text: str) -> datetime:
+    """An RFC 3339 time, to the microsecond; such times compare as instants whatever their offset."""
+    return datetime.fromisoformat(text.upper())
 
 
 def agency_of(topic: str) -> str:
@@ -180,23 +181,19 @@ class Payout:
         return self.agency, self.payout_id
 
 
-def _state(event: Event) -> str:
-    return event.type.split(".")[2]
-
-
 def live_payouts(events: Iterable[Event]) -> list[Payout]:
     """Of all a payout's events the one with the greatest (revision, rank, time, id, data) holds."""
     holding = _latest(
-        (e for e in events if e.type.startswith("tepat.payout.")),
+        (e for e in events if e.type in STATE),
         key=lambda e: (e.agency, e.data["payout_id"]),
-        order=lambda e: (e.data["revision"], RANK[_state(e)], e.time, e.id),
+        order=lambda e: (e.data["revision"], RANK[e.type], e.time, e.id),
     )
     return [
         Payout(
             agency=event.agency,
             payout_id=event.data["payout_id"],
             revision=event.data["revision"],
-            state=_state(event),
+            state=STATE[event.type],
             programme=event.data["programme"],
             first=event.data["covers"]["from"],
             last=event.data["covers"]["to"],
@@ -206,7 +203,7 @@ def live_payouts(events: Iterable[Event]) -> list[Payout]:
             region=event.data["region"],
         )
         for event in holding
-        if _state(event) in LIVE
+        if STATE[event.type] in LIVE
     ]
 
 
@@ -282,7 +279,6 @@ class Rule:
     """A rule of the policy; `first` and `last` are the days of its `effective` range, both inclusive."""
 
     id: str
-    programmes: tuple[str, str]
     scope: str
     verdict: str
     first: str
@@ -300,31 +296,25 @@ def _day(told: str | date | None, otherwise: str) -> str:
     return told if isinstance(told, str) else told.isoformat()
 
 
+BUILT_IN = Rule("same-programme-same-person", "person", "exclusive", FIRST_DAY, LAST_DAY)
+
+
 class Rules:
     """The policy's rules by their unordered pair of programmes, and the one built in."""
 
     def __init__(self, policy: Mapping[str, Any]) -> None:
-        self._of: dict[tuple[str, ...], list[Rule]] = defaultdict(list)
+        self._of: dict[frozenset[str], list[Rule]] = defaultdict(list)
         for told in policy.get("overlap_rules") or ():
             effective = told.get("effective") or {}
-            first, second = sorted(told["programmes"])
-            rule = Rule(
-                id=told["id"],
-                programmes=(first, second),
-                scope=told["scope"],
-                verdict=told["verdict"],
-                first=_day(effective.get("from"), FIRST_DAY),
-                last=_day(effective.get("to"), LAST_DAY),
-            )
-            self._of[rule.programmes].append(rule)
+            first, last = _day(effective.get("from"), FIRST_DAY), _day(effective.get("to"), LAST_DAY)
+            rule = Rule(told["id"], told["scope"], told["verdict"], first, last)
+            self._of[frozenset(told["programmes"])].append(rule)
         self._repeatable = {p["code"] for p in policy.get("programmes") or () if p.get("repeatable")}
 
-    def of(self, one: str, other: str) -> Iterator[Rule]:
+    def of(self, one: str, other: str) -> Sequence[Rule]:
         """All rules for a pair of programmes, whatever their scope and days."""
-        first, second = sorted((one, other))
-        yield from self._of.get((first, second), ())
-        if one == other and one not in self._repeatable:
-            yield Rule(BUILT_IN, (one, one), "person", "exclusive", FIRST_DAY, LAST_DAY)
+        of_policy = self._of.get(frozenset((one, other)), [])
+        return [*of_policy, BUILT_IN] if one == other and one not in self._repeatable else of_policy
 
 
 # --- overlap
@@ -352,59 +342,47 @@ def overlap_id(one: tuple[str, str], other: tuple[str, str]) -> str:
     return str(uuid.uuid5(NAMESPACE, "|".join("/".join(key) for key in sorted((one, other)))))
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """A live payout with its person (`nik:<nik>`) and its household (`kk:<kk>` or `alone:<nik>`)."""
+Group = tuple[str, str]
+"""A scope, and the person (`nik:<nik>`) or the household (`kk:<kk>` or `alone:<nik>`) of that scope."""
+
+
+class Placed(NamedTuple):
+    """A live payout with the group it belongs to in each scope."""
 
     payout: Payout
-    person: str
-    household: str
-
-    def group(self, scope: str) -> tuple[str, str]:
-        """The person or household that holds it, by scope."""
-        return scope, self.person if scope == "person" else self.household
-
-
-Group = tuple[str, str]
-
-
-def shared_days(a: Payout, b: Payout) -> tuple[str, str] | None:
-    """The first and last day that both cover, or None."""
-    first, last = max(a.first, b.first), min(a.last, b.last)
-    return (first, last) if first <= last else None
+    group: Mapping[str, Group]
 
 
 def ruling(a: Placed, b: Placed, rules: Rules, too_large: Set[Group]) -> Rule | None:
     """The rule that wins between two payouts, or None where no rule applies."""
-    days = shared_days(a.payout, b.payout)
-    if days is None:
+    first_shared, last_shared = max(a.payout.first, b.payout.first), min(a.payout.last, b.payout.last)
+    if first_shared > last_shared:
         return None
     applying = [
         rule
         for rule in rules.of(a.payout.programme, b.payout.programme)
-        if a.group(rule.scope) == b.group(rule.scope)
-        and a.group(rule.scope) not in too_large
-        and rule.first <= days[0] <= rule.last
+        if a.group[rule.scope] == b.group[rule.scope]
+        and a.group[rule.scope] not in too_large
+        and rule.first <= first_shared <= rule.last
     ]
     return min(applying, key=lambda rule: rule.weight, default=None)
 
 
 def announcement(a: Placed, b: Placed, rule: Rule, secret: bytes) -> Announcement:
     """What is announced of the overlap of `a` and `b` (which sorts second) under `rule`."""
-    first, last = max(a.payout.first, b.payout.first), min(a.payout.last, b.payout.last)
     told: Announcement = {
         "overlap_id": overlap_id(a.payout.key, b.payout.key),
         "rule": rule.id,
         "verdict": rule.verdict,
         "scope": rule.scope,
-        "household": pseudonym(secret, b.household),
+        "household": pseudonym(secret, b.group["household"][1]),
         "payouts": [{field: getattr(side.payout, field) for field in SIDE_FIELDS} for side in (a, b)],
-        "during": {"from": first, "to": last},
+        "during": {"from": max(a.payout.first, b.payout.first), "to": min(a.payout.last, b.payout.last)},
         "amount_at_risk": min(a.payout.amount, b.payout.amount),
         "region": b.payout.region,
     }
     if rule.scope == "person":
-        told["person"] = pseudonym(secret, b.person)
+        told["person"] = pseudonym(secret, b.group["person"][1])
     return told
 
 
@@ -418,9 +396,10 @@ def expected(accepted: Iterable[Record], policy: Mapping[str, Any], secret: byte
     people, rules = People(events, policy), Rules(policy)
     groups: dict[Group, list[Placed]] = defaultdict(list)
     for payout in sorted(live_payouts(events), key=lambda p: p.key):
-        placed = Placed(payout, f"nik:{people.person(payout.nik)}", people.household(payout))
-        for scope in SCOPES:
-            groups[placed.group(scope)].append(placed)
+        person, household = f"nik:{people.person(payout.nik)}", people.household(payout)
+        placed = Placed(payout, {"person": ("person", person), "household": ("household", household)})
+        for group in placed.group.values():
+            groups[group].append(placed)
     too_large = {group for group, members in groups.items() if len(members) > GROUP_LIMIT}
 
     found: dict[str, Announcement] = {}
