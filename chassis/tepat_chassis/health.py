@@ -1,62 +1,82 @@
 """Whether this process lives and does its work.
 
 Invariants:
-- Only the loops themselves stamp it: "the broker answers" says nothing about a consumer that stands still.
-- A loop that never ran ages from the start, as one that stopped running does.
+- It knows only what the loops themselves stamp: "the broker answers" says nothing of a consumer that stands
+  still.
+- An inbox that never polled ages from the start, as one that stopped polling does.
+- It is not dead because the database is away: a restart would not heal that. It is not ready then.
 - Whatever is not ready says why.
 """
 
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class _Inbox:
+    polled: float
+    topics: int | None = None
+    partitions: int | None = None
 
 
 class Health:
-    """Stamps of the loops, in seconds of a monotonic clock, and what follows from them.
+    """Stamps of the loops, in seconds of a monotonic ``clock``, and what follows from them.
 
-    ``loops`` names those that must come round within ``loop_within`` seconds. ``relay`` and ``policy`` say
-    whether this service has an outbox and can't work without a policy.
+    Args:
+        inboxes: the names of the process's subscriptions.
+        needs_policy: whether it is of no use before a policy is in force.
+        live_within: seconds within which a living inbox polls.
+        ready_within: seconds within which, of a ready process, inboxes poll, the database answers and events
+        leave.
     """
 
     def __init__(
         self,
-        clock: Callable[[], float] = time.monotonic,
+        inboxes: Iterable[str] = (),
         *,
-        loops: Iterable[str] = ("consumer",),
-        relay: bool = True,
-        policy: bool = False,
-        loop_within: float = 30.0,
-        database_within: float = 30.0,
-        relay_within: float = 30.0,
+        needs_policy: bool = False,
+        live_within: float = 60.0,
+        ready_within: float = 20.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._clock = clock
-        self._loop_within = loop_within
-        self._database_within = database_within
-        self._relay_within = relay_within
-        self._polled = dict.fromkeys(loops, clock())
-        self._relayed = clock() if relay else None
-        self._oldest = 0.0
+        self._live_within = live_within
+        self._ready_within = ready_within
+        self._needs_policy = needs_policy
+        self._inboxes = {name: _Inbox(polled=clock()) for name in inboxes}
         self._database: float | None = None
-        self._needs_policy = policy
+        self._oldest = 0.0
         self.policy_version: str | None = None
         """The version of the policy in force here."""
-        self.subscribed: frozenset[str] | None = None
-        """The topics asked for, None before the first subscription."""
-        self.partitions: frozenset[tuple[str, int]] | None = None
-        """Topic and number of the partitions held, None before the first assignment."""
 
-    def polled(self, loop: str = "consumer") -> None:
-        """A loop came round, with records or without."""
-        if loop not in self._polled:
-            raise KeyError(f"no loop {loop} was announced")
-        self._polled[loop] = self._clock()
+    def _inbox(self, name: str) -> _Inbox:
+        return self._inboxes.setdefault(name, _Inbox(polled=self._clock()))
 
-    def assigned(self, topics: Iterable[str], partitions: Iterable[tuple[str, int]]) -> None:
-        """The topics subscribed to and the partitions held of them, all of both, after every rebalance."""
-        self.subscribed, self.partitions = frozenset(topics), frozenset(partitions)
+    def polled(self, inbox: str, ago: float = 0.0) -> None:
+        """The inbox asked for records ``ago`` seconds ago, and got some or none."""
+        self._inbox(inbox).polled = self._clock() - ago
 
-    def relayed(self, oldest: float = 0.0) -> None:
-        """The relay came round and left an event waiting for ``oldest`` seconds, 0 for none."""
-        self._relayed, self._oldest = self._clock(), oldest
+    def subscribed(self, inbox: str, topics: int) -> None:
+        """The inbox's group reads so many topics; none before agencies have any."""
+        self._inbox(inbox).topics = topics
+
+    def assigned(self, inbox: str, partitions: int) -> None:
+        """The inbox holds so many partitions since the rebalance just now."""
+        self._inbox(inbox).partitions = partitions
+
+    def committed(self, inbox: str) -> None:
+        """The inbox committed a batch."""
+        self.polled(inbox)
+        self.database_ok()
+
+    def relayed(self) -> None:
+        """The relay, where it is this process's duty, came round."""
+        self.database_ok()
+
+    def waiting(self, oldest: float) -> None:
+        """The oldest event of the outbox has waited so many seconds, whoever relays; 0 where it is empty."""
+        self._oldest = oldest
 
     def database_ok(self) -> None:
         """The database committed or answered."""
@@ -68,37 +88,39 @@ class Health:
 
     def stuck(self) -> list[str]:
         """Why this process should be restarted, in words; empty while it lives."""
-        now = self._clock()
-        return [
-            f"{loop} has not come round for {now - at:.0f} s"
-            for loop, at in self._polled.items()
-            if now - at > self._loop_within
-        ]
+        return self._silent(self._live_within) if not self._database_away() else []
 
     def unready(self) -> list[str]:
         """Why this process can't do its work now, in words; empty when it can."""
-        now = self._clock()
-        reasons = self.stuck()
-        if self.subscribed is None or self.partitions is None:
-            reasons.append("no assignment yet")
-        elif self.subscribed and not self.partitions:
-            reasons.append(f"no partition of {len(self.subscribed)} topics is assigned")
-        if self._database is None:
-            reasons.append("the database has not answered yet")
-        elif now - self._database > self._database_within:
-            reasons.append(f"the database has not answered for {now - self._database:.0f} s")
-        if self._relayed is not None:
-            if now - self._relayed > self._relay_within:
-                reasons.append(f"the relay has not come round for {now - self._relayed:.0f} s")
-            if self._oldest > self._relay_within:
-                reasons.append(f"an event has waited {self._oldest:.0f} s in the outbox")
+        reasons = self._database_away() + self._silent(self._ready_within)
+        inboxes = self._inboxes.values()
+        reasons += [
+            f"{name} has joined no group yet"
+            for name, inbox in self._inboxes.items()
+            if inbox.topics is None and inbox.partitions is None
+        ]
+        topics = sum(inbox.topics or 0 for inbox in inboxes)
+        if topics and not any(inbox.partitions for inbox in inboxes):
+            reasons.append(f"no partition of {topics} topics is assigned")
+        if self._oldest > self._ready_within:
+            reasons.append(f"an event has waited {self._oldest:.0f} s in the outbox")
         if self._needs_policy and self.policy_version is None:
             reasons.append("no policy is in force")
         return reasons
 
+    def _silent(self, within: float) -> list[str]:
+        ages = {name: self._clock() - inbox.polled for name, inbox in self._inboxes.items()}
+        return [f"{name} has not polled for {age:.0f} s" for name, age in ages.items() if age > within]
+
+    def _database_away(self) -> list[str]:
+        if self._database is None:
+            return ["the database has not answered yet"]
+        age = self._clock() - self._database
+        return [f"the database has not answered for {age:.0f} s"] if age > self._ready_within else []
+
     @property
     def live(self) -> bool:
-        """No loop is stuck."""
+        """No inbox is stuck."""
         return not self.stuck()
 
     @property
