@@ -1,0 +1,373 @@
+"""The policy file: programmes, pair rules, criteria, sources and routes, as the province decides them.
+
+Invariants:
+- ids and codes are strings and nothing else: a number or a date that YAML makes of an unquoted one is a mistake;
+- `check` tells every mistake it can see, each with its line, and `load` returns only a policy without any;
+- a policy read from its topic is judged by its shape alone (`from_document`), unknown fields ignored, so that a
+  service one release behind goes on; the authoring check refuses them, since most are misspelt;
+- written as a document and read again a policy is the same.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from itertools import combinations
+from math import isfinite
+from typing import Annotated, Any, Final, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    TypeAdapter,
+    ValidationError,
+    WithJsonSchema,
+)
+from pydantic_core import ErrorDetails, PydanticCustomError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from . import criteria, regions
+from .envelope import AGENCY_ID_PATTERN
+from .events.fields import DATE_PATTERN, REGION_PATTERN
+
+#: The rule every policy has without saying so: one person, one programme, shared days.
+BUILT_IN_RULE: Final = "same-programme-same-person"
+
+type_error: Final = PydanticCustomError
+
+
+# --- types ------------------------------------------------------------------------------------------------------
+
+
+def _to_date(value: object) -> object:
+    if isinstance(value, str) and re.fullmatch(DATE_PATTERN, value, re.ASCII):
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            return value
+    return value
+
+
+_DURATION: Final = re.compile(r"P(?=[0-9T])(?:[0-9]+W)?(?:[0-9]+D)?(?:T(?=[0-9])(?:[0-9]+H)?(?:[0-9]+M)?(?:[0-9]+S)?)?")
+_duration: Final = TypeAdapter(timedelta)
+
+
+def _to_duration(value: object) -> object:
+    if isinstance(value, timedelta):
+        return value
+    if isinstance(value, str) and _DURATION.fullmatch(value):
+        try:
+            parsed = _duration.validate_python(value)
+        except ValidationError:
+            parsed = timedelta()
+        if parsed > timedelta():
+            return parsed
+    raise PydanticCustomError(
+        "duration", "must be a duration of weeks, days, hours, minutes or seconds, as P7D or PT12H"
+    )
+
+
+def _time_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError):
+        raise PydanticCustomError(
+            "time_zone", "is no time zone; Indonesia's are Asia/Jakarta, Asia/Makassar, Asia/Jayapura"
+        ) from None
+    return value
+
+
+def _json(value: object) -> object:
+    """Free-form settings as JSON can carry them."""
+    rest = [value]
+    while rest:
+        match rest.pop():
+            case None | bool() | str():
+                pass
+            case int(number) if abs(number) < 2**63:
+                pass
+            case float(number) if isfinite(number):
+                pass
+            case list(items):
+                rest += items
+            case dict(fields):
+                if not all(isinstance(key, str) for key in fields):
+                    raise PydanticCustomError("json", "has a key that is not a text: put it in quotes")
+                rest += fields.values()
+            case _:
+                raise PydanticCustomError("json", "holds a value that JSON cannot carry: put it in quotes")
+    return value
+
+
+def _iso(value: timedelta) -> str:
+    return str(_duration.dump_python(value, mode="json"))
+
+
+_NAME: Final = Field(min_length=1, pattern=r"^[^\x00]*$")
+Name = Annotated[str, _NAME]
+Code = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[!-{}~]+$")]
+AgencyId = Annotated[str, Field(pattern=f"^{AGENCY_ID_PATTERN}$")]
+PolicyDate = Annotated[date, BeforeValidator(_to_date)]
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(_to_duration),
+    PlainSerializer(_iso, return_type=str),
+    WithJsonSchema({"type": "string", "format": "duration"}),
+]
+Json = Annotated[Any, AfterValidator(_json)]
+Verdict = Literal["exclusive", "review", "complementary"]
+Scope = Literal["person", "household"]
+Right = Literal["read", "disclose", "merge", "resolve", "waive", "policy", "operate"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore", populate_by_name=True)
+
+
+class Effective(_Part):
+    """The days something is in force, both inclusive; a missing end is open."""
+
+    from_: PolicyDate | None = Field(default=None, alias="from")
+    to: PolicyDate | None = None
+
+    def holds(self, day: date) -> bool:
+        """Whether the day lies within."""
+        return (self.from_ is None or self.from_ <= day) and (self.to is None or day <= self.to)
+
+    def meets(self, other: "Effective") -> bool:
+        """Whether the two share a day."""
+        first = max(self.from_ or date.min, other.from_ or date.min)
+        last = min(self.to or date.max, other.to or date.max)
+        return first <= last
+
+
+class Named(_Part):
+    """A name in Indonesian and English."""
+
+    id: Name
+    en: Name
+
+
+class Agency(_Part):
+    """Who may send events, of which programmes, and how far its word is trusted (1 the most)."""
+
+    id: AgencyId
+    name: Name
+    programmes: list[Code]
+    trust_rank: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = None
+    rights: list[Right] = []
+    silent_after: Duration | None = None
+    contact: dict[str, Name] = {}
+
+
+class Programme(_Part):
+    """A programme of aid. `repeatable` switches off the rule built in, and only that."""
+
+    code: Code
+    name: Named
+    unit: Scope
+    benefit: Literal["cash", "food", "goods", "service", "capital"] | None = None
+    repeatable: bool = False
+    criteria: Name | None = None
+    rank_by: Name | None = None
+    quota: Json = None
+    needs_verification: bool = False
+    basis: str = ""
+    effective: Effective = Effective()
+
+
+class OverlapRule(_Part):
+    """What holds when payouts of two programmes (or twice of one) meet in a person or a household."""
+
+    id: Code
+    programmes: Annotated[list[Code], Field(min_length=2, max_length=2)]
+    scope: Scope
+    verdict: Verdict
+    effective: Effective = Effective()
+    basis: str = ""
+    prefer: Code | None = None
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        """The two programmes in order, so that equal pairs compare equal."""
+        first, second = sorted(self.programmes)
+        return first, second
+
+
+class Area(_Part):
+    """An area newer than the list the contracts carry."""
+
+    code: Annotated[str, Field(pattern=REGION_PATTERN)]
+    name: Name
+
+
+class Policy(_Part):
+    """One version of the policy, whole."""
+
+    version: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[!-~]+$")]
+    secret_id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")] = "main"
+    time_zone: Annotated[str, AfterValidator(_time_zone)] = "Asia/Jakarta"
+    agencies: list[Agency]
+    programmes: list[Programme]
+    overlap_rules: list[OverlapRule]
+    regions: list[Area] = []
+    routes: Json = None
+
+    def document(self) -> dict[str, Any]:
+        """The policy as JSON: what stands in `data` on policy.v1."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+# --- reading ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One thing wrong with a policy file: where it stands (from 1), what it is about, what to do."""
+
+    line: int
+    column: int
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}, column {self.column}: {self.path or 'policy'} {self.message}"
+
+
+class PolicyError(ValueError):
+    """A policy with mistakes; `mistakes` has them all."""
+
+    def __init__(self, mistakes: list[Mistake]) -> None:
+        super().__init__("\n".join(map(str, mistakes)))
+        self.mistakes = mistakes
+
+
+def load(text: str) -> Policy:
+    """The policy a file holds. Raises PolicyError with every mistake found."""
+    policy, mistakes = _read(text)
+    if policy is None or mistakes:
+        raise PolicyError(mistakes)
+    return policy
+
+
+def check(text: str) -> list[Mistake]:
+    """Every mistake in a policy file, in the order of its lines; none where it may be applied."""
+    return _read(text)[1]
+
+
+def from_document(document: object) -> Policy:
+    """The policy as read from its topic. Raises pydantic.ValidationError where its shape is wrong."""
+    return Policy.model_validate(document)
+
+
+Path = tuple[str | int, ...]
+Told = tuple[Path, str]
+_MAX_NODES: Final = 1_000_000
+
+
+class _TooLarge(Exception):
+    pass
+
+
+def _read(text: str) -> tuple[Policy | None, list[Mistake]]:
+    yaml = YAML(typ="safe", pure=True)
+    yaml.allow_duplicate_keys = True
+    marks: dict[Path, tuple[int, int]] = {}
+    try:
+        root = yaml.compose(text)
+        told = list(_marked(root, (), marks, [0])) if root is not None else []
+        document = yaml.load(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
+        return None, [Mistake(line, column, "", f"is not YAML: {error.problem or error.context}")]
+    except (YAMLError, ValueError) as error:
+        return None, [Mistake(1, 1, "", f"is not YAML: {error}")]
+    except (RecursionError, _TooLarge):
+        return None, [Mistake(1, 1, "", "is nested too deeply or too large")]
+    policy: Policy | None = None
+    try:
+        policy = Policy.model_validate(document, extra="forbid")
+    except ValidationError as error:
+        told += [_explained(detail) for detail in error.errors(include_url=False)]
+    told += _contradictions(document if isinstance(document, dict) else {})
+    mistakes = {_placed(path, message, marks) for path, message in told}
+    return policy, sorted(mistakes, key=lambda m: (m.line, m.column, m.path, m.message))
+
+
+def _marked(node: Node, path: Path, marks: dict[Path, tuple[int, int]], seen: list[int]) -> Iterator[Told]:
+    """Note where every value stands, and tell the keys that stand twice."""
+    seen[0] += 1
+    if seen[0] > _MAX_NODES:
+        raise _TooLarge
+    marks.setdefault(path, (node.start_mark.line + 1, node.start_mark.column + 1))
+    if isinstance(node, SequenceNode):
+        for index, item in enumerate(node.value):
+            yield from _marked(item, (*path, index), marks, seen)
+    elif isinstance(node, MappingNode):
+        found: set[str] = set()
+        for key, value in node.value:
+            name = str(key.value) if isinstance(key, ScalarNode) else "?"
+            below = (*path, name)
+            marks[below] = (key.start_mark.line + 1, key.start_mark.column + 1)
+            if name in found:
+                marks[(*below, "again")] = marks[below]
+                yield (*below, "again"), "stands twice here; only the last would count"
+            found.add(name)
+            yield from _marked(value, below, marks, seen)
+
+
+def _placed(path: Path, message: str, marks: Mapping[Path, tuple[int, int]]) -> Mistake:
+    at = path
+    while at and at not in marks:
+        at = at[:-1]
+    line, column = marks.get(at, (1, 1))
+    shown = path[:-1] if path and path[-1] == "again" else path
+    return Mistake(line, column, "/".join(str(p) for p in shown), message)
+
+
+def _explained(detail: ErrorDetails) -> Told:
+    return detail["loc"], detail["msg"]
+
+
+def _contradictions(document: Mapping[Any, Any]) -> Iterator[Told]:
+    yield from ()
+
+
+# --- what services ask of it ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AgencyEntry:
+    """What the door asks of an agency."""
+
+    programmes: frozenset[str]
+    rights: frozenset[str]
+    trust_rank: int | None
+    silent_after: timedelta | None
+
+
+class PolicyIndex:
+    """A policy made ready for look-ups, one set or dictionary access each."""
+
+    __slots__ = ("agencies", "policy", "programmes", "regions", "repeatable", "rules", "version")
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy: Final = policy
+        self.version: Final = policy.version
+        self.agencies: Final[Mapping[str, AgencyEntry]] = {
+            a.id: AgencyEntry(frozenset(a.programmes), frozenset(a.rights), a.trust_rank, a.silent_after)
+            for a in policy.agencies
+        }
+        self.programmes: Final[Mapping[str, Programme]] = {p.code: p for p in policy.programmes}
+        self.repeatable: Final = frozenset(p.code for p in policy.programmes if p.repeatable)
+        self.rules: Final[tuple[OverlapRule, ...]] = tuple(policy.overlap_rules)
+        added = {area.code: area.name for area in policy.regions}
+        self.regions: Final[Mapping[str, str]] = {**regions.names(), **added} if added else regions.names()
