@@ -1,0 +1,437 @@
+"""Takes batches from Kafka, each into one database transaction.
+
+Invariants
+- The position of each partition lives in table ``position``. It moves by compare-and-set in the
+  transaction that holds the batch's facts: a crash replays nothing twice, and an instance that lost its
+  partition without knowing (a zombie) finds its expected position gone and writes nothing. Kafka's
+  committed offsets only serve the monitoring of lag.
+- Every offset from a partition's first to its position belongs to exactly one committed span.
+- A batch is tried until it is committed or its partition is lost: no error drops one. Batches taken
+  under an older assignment (``epoch``) are dropped before they write, and read again from the position.
+- The next batch is decoded while the database works on this one; never more than one waits.
+"""
+
+import asyncio
+import gc
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, Generic, Protocol, TypeVar
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from aiokafka.errors import IllegalStateError, KafkaError
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker
+from faststream.kafka.message import KafkaMessage
+
+from tepat_chassis.database import Connection, Database, Lock
+from tepat_chassis.health import Health
+from tepat_chassis.metrics import Metrics
+from tepat_chassis.span import Span
+from tepat_chassis.standing import InForce, Standing
+
+log = structlog.get_logger()
+
+W = TypeVar("W")
+
+BATCH_TIMEOUT_MS = 20
+BACKOFF = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+REVOKE_SECONDS = 10
+COMMIT_EVERY_SECONDS = 1.0
+
+POSITIONS = """
+select a.topic, a.partition, p.next_offset
+from unnest($1::text[], $2::int[]) a (topic, partition)
+left join position p using (topic, partition)"""
+
+FIRST = """
+insert into position (topic, partition, next_offset)
+select * from unnest($1::text[], $2::int[], $3::bigint[])
+on conflict (topic, partition) do update set next_offset = greatest(position.next_offset, excluded.next_offset)
+returning topic, partition, next_offset"""
+
+ADVANCE = """
+with moved as (
+    update position p set next_offset = n.next
+    from unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[]) n (topic, partition, expected, next)
+    where p.topic = n.topic and p.partition = n.partition and p.next_offset = n.expected
+    returning 1)
+select count(*) from moved"""
+
+
+class Fenced(Exception):
+    """Another instance has moved a partition of this batch on: nothing may be written."""
+
+
+class _Restated(Exception):
+    """Another standing document is in force than the batch was decoded under."""
+
+
+class Intake(Protocol[W]):
+    """What a service makes of a batch."""
+
+    def decode(self, spans: Sequence[Span], in_force: InForce[Any] | None) -> W:
+        """Read the records: no I/O, no error for a bad record."""
+        ...
+
+    async def write(self, connection: Connection, work: W) -> None:
+        """Write what was read, in the batch's transaction."""
+        ...
+
+
+@dataclass(slots=True)
+class _Batch(Generic[W]):
+    epoch: int
+    spans: list[Span]
+    in_force: InForce[Any] | None
+    work: W
+    decode_seconds: float
+
+    @property
+    def records(self) -> int:
+        return sum(len(span.records) for span in self.spans)
+
+
+class Inbox(ConsumerRebalanceListener, Generic[W]):  # type: ignore[misc]  # aiokafka is not typed
+    """One subscription of a service, from Kafka into its database.
+
+    Args:
+        name: of the subscription, in logs and metrics.
+        lock: how its transactions share the database with the service's other writers.
+        standing: the document that decoding depends on; nothing is taken before there is one.
+        after: called after each commit, outside the transaction.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        database: Database,
+        intake: Intake[W],
+        *,
+        lock: Lock,
+        metrics: Metrics,
+        health: Health,
+        standing: Standing[Any] | None = None,
+        after: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.name = name
+        self._database = database
+        self._intake = intake
+        self._lock = lock
+        self._metrics = metrics
+        self._health = health
+        self._standing = standing
+        self._after = after
+        self._epoch = 0
+        self._expected: dict[TopicPartition, int] = {}
+        self._queue: asyncio.Queue[_Batch[W] | None] = asyncio.Queue(1)
+        self._committed_at = 0.0
+        self._subscriber: Any = None
+        self._worked_at = 0.0
+        self._in_flight = 0
+        self.inbound = False
+
+    def subscribe(
+        self,
+        broker: KafkaBroker,
+        *topics: str,
+        group: str,
+        pattern: str | None = None,
+        own: bool = False,
+        max_records: int = 8_000,
+        title: str,
+        description: str,
+    ) -> None:
+        """Declare the subscription with FastStream.
+
+        Args:
+            pattern: a regular expression of topic names, instead of ``topics``.
+            own: the topics are written by our relays, in transactions.
+        """
+        self._subscriber = broker.subscriber(
+            *topics,
+            pattern=pattern,
+            group_id=group,
+            batch=True,
+            max_records=max_records,
+            batch_timeout_ms=BATCH_TIMEOUT_MS,
+            auto_offset_reset="earliest",
+            ack_policy=AckPolicy.MANUAL,
+            partition_assignment_strategy=(RoundRobinPartitionAssignor,),
+            isolation_level="read_committed" if own else "read_uncommitted",
+            max_partition_fetch_bytes=4 * 1024 * 1024,
+            listener=self,
+            parser=_whole,
+            decoder=_undecoded,
+            title=title,
+            description=description,
+        )
+        self._subscriber(self._take)
+
+    @property
+    def consumer(self) -> AIOKafkaConsumer | None:
+        """The consumer under the subscription, once it is started."""
+        return self._subscriber.consumer if self._subscriber is not None else None
+
+    @property
+    def held(self) -> set[tuple[str, int]]:
+        """Topic and number of the partitions this instance reads now."""
+        return {(partition.topic, partition.partition) for partition in self._expected}
+
+    @property
+    def busy(self) -> bool:
+        """A batch is in flight."""
+        return self._in_flight > 0
+
+    def idle_seconds(self) -> float:
+        """Seconds since the loop last came round: worked at a batch, or heard of the broker what it polled for."""
+        consumer = self.consumer
+        if consumer is None or not self._expected:
+            return 0.0
+        polls = [consumer.last_poll_timestamp(p) or 0 for p in self._expected if p in consumer.assignment()]
+        polled = time.time() - max(polls, default=0) / 1e3
+        return float(max(0.0, min(polled, time.monotonic() - self._worked_at)))
+
+    @property
+    def subscribed(self) -> set[str]:
+        """The topics that the group reads, whichever instance has their partitions."""
+        consumer = self.consumer
+        return set(consumer.subscription()) if consumer is not None else set()
+
+    # -- rebalance ---------------------------------------------------------------------------------
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:  # noqa: ARG002 – all are taken anew
+        """Let the batch in flight end, then forget the partitions."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._queue.join(), REVOKE_SECONDS)
+        self._forget()
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        """Go on from the database's positions."""
+        self._forget()
+        await self._resume(list(assigned))
+        log.info(
+            "partitions assigned",
+            inbox=self.name,
+            partitions=len(self._expected),
+            topics=len({topic for topic, _ in self.held}),
+        )
+
+    def _forget(self) -> None:
+        self._epoch += 1
+        self._expected.clear()
+
+    async def _resume(self, partitions: list[TopicPartition]) -> None:
+        """Seek each partition to its position; a partition never read starts at its first offset."""
+        consumer = self.consumer
+        if consumer is None or not partitions:
+            return
+        epoch = self._epoch
+        for pause in _pauses():
+            if epoch != self._epoch:
+                return
+            try:
+                first = await consumer.beginning_offsets(partitions)
+                positions = await self._positions(partitions, first)
+                break
+            except Exception as error:  # the database or the broker is away: nothing can be read before
+                log.warning("positions unreadable", inbox=self.name, error=f"{type(error).__name__}: {error}")
+                await asyncio.sleep(pause)
+        if epoch != self._epoch:
+            return
+        for partition, position in positions.items():
+            consumer.seek(partition, position)
+            self._expected[partition] = position
+        self._health.assigned(self.name, len(self._expected))
+
+    async def _positions(
+        self, partitions: list[TopicPartition], first: dict[TopicPartition, int]
+    ) -> dict[TopicPartition, int]:
+        pool = self._database.pool
+        names, numbers = [p.topic for p in partitions], [p.partition for p in partitions]
+        known = {
+            TopicPartition(r["topic"], r["partition"]): r["next_offset"]
+            for r in await pool.fetch(POSITIONS, names, numbers)
+        }
+        for partition, position in known.items():
+            if position is not None and position < first[partition]:
+                log.error(
+                    "records expired before they were read: ask the agency to publish them again",
+                    topic=partition.topic,
+                    partition=partition.partition,
+                    from_offset=position,
+                    to_offset=first[partition] - 1,
+                )
+        rows = await pool.fetch(FIRST, names, numbers, [first[p] for p in partitions])
+        return {TopicPartition(row["topic"], row["partition"]): row["next_offset"] for row in rows}
+
+    # -- the batch ---------------------------------------------------------------------------------
+
+    async def _take(self, message: KafkaMessage) -> None:
+        """FastStream's handler: decode a batch and hand it to the writer."""
+        records: Sequence[ConsumerRecord] = message.raw_message
+        in_force = await self._standing.first() if self._standing is not None else None
+        epoch = self._epoch
+        spans = await self._spans(records)
+        if not spans or epoch != self._epoch:
+            return
+        batch = self._decoded(epoch, spans, in_force)
+        for span in spans:
+            self._expected[TopicPartition(span.topic, span.partition)] = span.end
+        self._in_flight += 1
+        await self._queue.put(batch)
+
+    async def _spans(self, records: Sequence[ConsumerRecord]) -> list[Span]:
+        """The records still to be taken, by partition; none of a partition sought elsewhere meanwhile."""
+        consumer = self.consumer
+        spans: list[Span] = []
+        if consumer is None:
+            return spans
+        for (topic, number), group in groupby(records, key=lambda r: (r.topic, r.partition)):
+            partition = TopicPartition(topic, number)
+            kept = list(group)
+            end = kept[-1].offset + 1
+            try:
+                sought = await consumer.position(partition) < end
+            except (IllegalStateError, KafkaError):
+                continue
+            expected = self._expected.get(partition)
+            if sought or expected is None or expected >= end:
+                continue
+            if kept[0].offset < expected:
+                kept = [record for record in kept if record.offset >= expected]
+            spans.append(Span(topic, number, expected, end, kept))
+        return spans
+
+    def _decoded(self, epoch: int, spans: list[Span], in_force: InForce[Any] | None) -> _Batch[W]:
+        started = time.perf_counter()
+        gc.disable()  # thousands of short-lived objects, none in a cycle
+        try:
+            work = self._intake.decode(spans, in_force)
+        finally:
+            gc.enable()
+        return _Batch(epoch, spans, in_force, work, time.perf_counter() - started)
+
+    async def run(self) -> None:
+        """Write batches, one after the other, until stopped."""
+        while (batch := await self._queue.get()) is not None:
+            try:
+                await self._settle(batch)
+            finally:
+                self._in_flight -= 1
+                self._queue.task_done()
+
+    def stop(self) -> None:
+        """End ``run``; a batch that still waits is dropped, and read again from its position."""
+        self._epoch += 1
+        while not self._queue.empty():
+            self._queue.get_nowait()
+            self._queue.task_done()
+        self._queue.put_nowait(None)
+
+    async def drain(self) -> None:
+        """Wait until no batch is in flight."""
+        await self._queue.join()
+
+    async def _settle(self, batch: _Batch[W]) -> None:
+        """Commit a batch, however often it takes."""
+        for failures, pause in enumerate(_pauses()):
+            if batch.epoch != self._epoch:
+                return
+            started = time.perf_counter()
+            self._worked_at = time.monotonic()
+            try:
+                await self._commit(batch)
+            except Fenced:
+                log.warning("fenced: another instance took these partitions on", inbox=self.name)
+                held = list(self._expected)
+                self._forget()
+                await self._resume(held)
+                return
+            except _Restated:
+                assert self._standing is not None
+                batch = self._decoded(batch.epoch, batch.spans, await self._standing.refresh())
+            except Exception as error:  # no error may drop a batch: it is told, and tried again
+                self._metrics.failed(self.name)
+                log.error(
+                    "batch not committed, trying again",
+                    inbox=self.name,
+                    records=batch.records,
+                    attempt=failures + 1,
+                    pause=pause,
+                    error=f"{type(error).__name__}: {error}",
+                    exc_info=failures in (3, 30),
+                )
+                await asyncio.sleep(pause)
+            else:
+                await self._committed(batch, time.perf_counter() - started)
+                return
+
+    async def _commit(self, batch: _Batch[W]) -> None:
+        async with self._database.transaction(self._lock) as connection:
+            if batch.in_force is not None and await Standing.seq(connection) != batch.in_force.seq:
+                raise _Restated
+            moved = await connection.fetchval(
+                ADVANCE,
+                [span.topic for span in batch.spans], [span.partition for span in batch.spans],
+                [span.start for span in batch.spans], [span.end for span in batch.spans],
+            )  # fmt: skip
+            if moved != len(batch.spans):
+                raise Fenced
+            await self._intake.write(connection, batch.work)
+
+    async def _committed(self, batch: _Batch[W], seconds: float) -> None:
+        self._after()
+        self._health.committed(self.name)
+        self._metrics.batch(self.name, batch.records, batch.decode_seconds, seconds)
+        log.info(
+            "batch committed",
+            inbox=self.name,
+            records=batch.records,
+            partitions=len(batch.spans),
+            decode_ms=round(batch.decode_seconds * 1e3),
+            write_ms=round(seconds * 1e3),
+        )
+        consumer = self.consumer
+        if consumer is not None and time.monotonic() - self._committed_at > COMMIT_EVERY_SECONDS:
+            self._committed_at = time.monotonic()
+            offsets = {TopicPartition(s.topic, s.partition): s.end for s in batch.spans}
+            with suppress(KafkaError):  # for lag monitors only: positions are in the database
+                await consumer.commit({p: o for p, o in offsets.items() if p in consumer.assignment()})
+
+    async def lag(self) -> int:
+        """Records on this instance's partitions that are not committed yet, by the broker's end offsets."""
+        consumer = self.consumer
+        if consumer is None or not self._expected:
+            return 0
+        partitions = list(self._expected)
+        ends = await consumer.end_offsets(partitions)
+        pool = self._database.pool
+        rows = await pool.fetch(POSITIONS, [p.topic for p in partitions], [p.partition for p in partitions])
+        total = 0
+        for row in rows:
+            partition = TopicPartition(row["topic"], row["partition"])
+            behind = max(0, ends[partition] - (row["next_offset"] or 0))
+            self._metrics.lag(partition.topic, partition.partition, behind)
+            total += behind
+        return total
+
+
+async def _whole(message: tuple[ConsumerRecord, ...]) -> KafkaMessage:
+    """The batch as it came: no header or body of it is touched before the door."""
+    return KafkaMessage(raw_message=message, body=b"", consumer=None)  # type: ignore[arg-type]
+
+
+async def _undecoded(message: KafkaMessage) -> KafkaMessage:
+    return message
+
+
+def _pauses() -> Iterable[float]:
+    """Seconds between tries: growing, then level, without end."""
+    yield from BACKOFF
+    while True:
+        yield BACKOFF[-1]

@@ -1,0 +1,79 @@
+"""Topics declared before use: brokers never create one on their own."""
+
+import asyncio
+from collections.abc import Iterable
+
+import structlog
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError, for_code
+from tepat_contracts import topics
+from tepat_contracts.topics import Topic
+
+log = structlog.get_logger()
+
+TOPIC_ALREADY_EXISTS = 36
+
+
+def known(name: str, partitions: int) -> Topic:
+    """The declaration of one of our topics or an agency's, by its name.
+
+    Raises:
+        ValueError: no topic of the contracts has that name.
+    """
+    for topic in topics.own(partitions):
+        if topic.name == name:
+            return topic
+    for topic in topics.of_agency(topics.agency_of(name), partitions):
+        if topic.name == name:
+            return topic
+    raise ValueError(f"no contract declares a topic {name}")
+
+
+async def declare(kafka: str, wanted: Iterable[Topic], *, replication: int = -1) -> None:
+    """Make sure that topics exist; one that does keeps its partitions and settings.
+
+    Args:
+        replication: copies of each partition; -1 is the cluster's default.
+
+    Raises:
+        aiokafka.errors.KafkaError: the broker cannot be reached or refuses.
+    """
+    new = [NewTopic(topic.name, topic.partitions, replication, topic_configs=topic.config()) for topic in wanted]
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    try:
+        existing = set(await admin.list_topics())
+        missing = [topic for topic in new if topic.name not in existing]
+        if not missing:
+            return
+        answer = await admin.create_topics(missing)
+        for name, code, *_ in answer.topic_errors:
+            if code not in (0, TOPIC_ALREADY_EXISTS):
+                raise for_code(code)(f"topic {name} could not be declared")
+        await _led(admin, [topic.name for topic in missing])
+    finally:
+        await admin.close()
+
+
+async def _led(admin: AIOKafkaAdminClient, names: list[str], tries: int = 100) -> None:
+    """Wait until every partition of the topics has a leader: a topic just made is not yet there for all."""
+    for _ in range(tries):
+        described = await admin.describe_topics(names)
+        if all(
+            topic["error_code"] == 0 and all(p["error_code"] == 0 for p in topic["partitions"]) for topic in described
+        ):
+            return
+        await asyncio.sleep(0.05)
+
+
+async def declare_until_done(kafka: str, wanted: Iterable[Topic], *, replication: int = -1) -> None:
+    """Declare topics, waiting for a broker that is not there yet."""
+    wanted = list(wanted)
+    pause = 0.2
+    while True:
+        try:
+            return await declare(kafka, wanted, replication=replication)
+        except (KafkaError, OSError) as error:
+            log.warning("the broker cannot be reached, trying again", error=type(error).__name__, pause=pause)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 5.0)

@@ -1,0 +1,240 @@
+"""What the four services have in common: how one is put together, started, watched and stopped.
+
+Invariants
+- Topics are declared before a subscription starts, migrations run before anything writes.
+- A stop takes no new batch, lets the batch in hand commit, and empties the outbox, in that order; what does
+  not end in time is abandoned and loses nothing, since positions and outbox are in the database.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Any, Generic, TypeVar
+
+import structlog
+from fastapi import APIRouter, FastAPI
+from faststream.kafka import KafkaBroker
+from tepat_contracts import topics
+from tepat_contracts.topics import Kind
+
+from tepat_chassis import kafka, outbox
+from tepat_chassis.auth import Auth
+from tepat_chassis.database import Connection, Database, Lock
+from tepat_chassis.duty import Duty
+from tepat_chassis.health import Health
+from tepat_chassis.http import Background, api
+from tepat_chassis.inbox import Inbox, Intake
+from tepat_chassis.metrics import Metrics
+from tepat_chassis.outbox import Relay
+from tepat_chassis.pseudonyms import read_secret
+from tepat_chassis.quarantine import AgencyIntake, Sealer
+from tepat_chassis.quarantine_api import quarantine_router
+from tepat_chassis.settings import ServiceSettings
+from tepat_chassis.standing import Standing
+
+P = TypeVar("P")
+W = TypeVar("W")
+
+log = structlog.get_logger()
+
+PULSE_SECONDS = 2.0
+METADATA_MAX_AGE_MS = 2_000
+DRAIN_SECONDS = 1.5
+
+
+class Service(Generic[P]):
+    """One service: its database, broker, relay, inboxes and duties.
+
+    Args:
+        parse: makes the policy, as this service uses it, out of the document it stored.
+        sql: the service's package of SQL, with ``migrations`` and, where it has one, ``session.sql``.
+    """
+
+    def __init__(self, settings: ServiceSettings, *, parse: Callable[[Any], P], sql: Traversable) -> None:
+        self.settings = settings
+        self.name = settings.service
+        self.metrics = Metrics()
+        self.health = Health(needs_policy=True)
+        session = sql / "session.sql"
+        self.database = Database(
+            settings.database_url, service=self.name, session=session.read_text() if session.is_file() else ""
+        )
+        self.standing: Standing[P] = Standing(self.database, parse)
+        self.sealer = Sealer(read_secret(settings.secrets, "seal"))
+        self.broker = KafkaBroker(
+            settings.kafka,
+            client_id=f"tepat-{self.name}",
+            apply_types=False,
+            allow_auto_create_topics=False,
+            metadata_max_age_ms=METADATA_MAX_AGE_MS,
+            logger=None,
+        )
+        self.relay = Relay(
+            self.database,
+            kafka=settings.kafka,
+            declare=self._declare,
+            metrics=self.metrics,
+            health=self.health,
+        )
+        self.lock = Lock.EXCLUSIVE
+        self.intakes: dict[str, AgencyIntake[Any]] = {}
+        self.pending: Callable[[Connection], Awaitable[int]] = _nothing
+        self._migrations = (files("tepat_chassis") / "sql" / "migrations", sql / "migrations")
+        self._inboxes: list[Inbox[Any]] = []
+        self._duties: list[tuple[Duty, Callable[[Any], AsyncIterator[bool]]]] = []
+
+    # -- composition -------------------------------------------------------------------------------
+
+    def policy(self, intake: Intake[Any]) -> None:
+        """Subscribe to the policy."""
+        self._inbox(
+            Inbox("policy", self.database, intake, lock=Lock.EXCLUSIVE, metrics=self.metrics, health=self.health),
+            "policy.v1", title="policy", description="The policy in force",
+        )  # fmt: skip
+
+    def agencies(
+        self, kind: Kind, intake: AgencyIntake[Any], *, lock: Lock, after: Callable[[], None] = lambda: None
+    ) -> None:
+        """Subscribe to a kind of topic of every agency, the unknown ones included."""
+        self.intakes[kind.value] = intake
+        self.lock = lock
+        inbox: Inbox[Any] = Inbox(
+            kind.value, self.database, intake, lock=lock, metrics=self.metrics, health=self.health,
+            standing=self.standing, after=after,
+        )  # fmt: skip
+        # Without braces, which FastStream takes for parameters; the door looks closer.
+        pattern = rf"^agency\.[a-z0-9-]+\.{kind.value}\.v1$"
+        self._inbox(inbox, pattern=pattern, title=kind.value, description=f"Agencies' {kind.value}", agency=True)
+
+    def topic(
+        self, name: str, intake: Intake[Any], *, lock: Lock, after: Callable[[], None] = lambda: None,
+        follows_policy: bool = False,
+    ) -> None:  # fmt: skip
+        """Subscribe to a topic that another of our services writes."""
+        inbox: Inbox[Any] = Inbox(
+            name, self.database, intake, lock=lock, metrics=self.metrics, health=self.health, after=after,
+            standing=self.standing if follows_policy else None,
+        )  # fmt: skip
+        self._inbox(inbox, name, title=name, description=f"From {name.split('.', maxsplit=1)[0]}", own=True)
+
+    def _inbox(
+        self, inbox: Inbox[Any], *names: str, title: str, description: str, pattern: str | None = None,
+        own: bool = False, agency: bool = False,
+    ) -> None:  # fmt: skip
+        inbox.subscribe(
+            self.broker, *names, group=f"tepat-{self.name}-{inbox.name}", pattern=pattern, own=own,
+            max_records=self.settings.batch_records, title=title, description=description,
+        )  # fmt: skip
+        inbox.inbound = agency
+        self._inboxes.append(inbox)
+
+    def duty(self, name: str, work: Callable[[Any], AsyncIterator[bool]]) -> Duty:
+        """Work that one instance does at a time, woken by NOTIFY on the channel ``name``."""
+        duty = Duty(self.database, name)
+        self._duties.append((duty, work))
+        return duty
+
+    def api(self, *routers: APIRouter) -> FastAPI:
+        """The service's HTTP side, with everything it runs as its lifespan."""
+        settings = self.settings
+        quarantine = [quarantine_router(self)] if self.intakes else []
+        return api(
+            self.name,
+            title=f"Tepat {self.name}",
+            auth=Auth(settings.jwks, settings.issuer, settings.audience),
+            health=self.health,
+            metrics=self.metrics,
+            status=self.status,
+            routers=[*quarantine, *routers],
+            lifespan=self._run,
+        )
+
+    # -- running -----------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def _run(self, background: Background) -> AsyncIterator[None]:
+        await kafka.declare_until_done(self.settings.kafka, topics.own(self.settings.partitions))
+        await self.database.open(*self._migrations)
+        try:
+            async with background:
+                await self.standing.refresh()
+                background.start("relay", self.relay.run())
+                for duty, work in self._duties:
+                    background.start(duty.name, duty.perform(work))
+                for inbox in self._inboxes:
+                    background.start(f"inbox {inbox.name}", inbox.run())
+                background.start("pulse", self._pulse(background.stopping))
+                await self.broker.start()
+                yield
+                await self._stop()
+        finally:
+            await self.database.close()
+
+    async def _stop(self) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.broker.stop(), DRAIN_SECONDS)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.gather(*(inbox.drain() for inbox in self._inboxes)), DRAIN_SECONDS)
+        for duty, _ in self._duties:
+            await duty.stop()
+        await self.relay.stop()
+        for inbox in self._inboxes:
+            inbox.stop()
+
+    async def _declare(self, names: frozenset[str]) -> None:
+        wanted = [kafka.known(name, self.settings.partitions) for name in names]
+        await kafka.declare(self.settings.kafka, wanted)
+
+    async def _pulse(self, stopping: asyncio.Event) -> None:
+        """Look at what the loops themselves cannot see: the database, the lag, the outbox."""
+        while not stopping.is_set():
+            for inbox in self._inboxes:
+                self.health.polled(inbox.name, inbox.idle_seconds())
+                self.health.subscribed(inbox.name, len(inbox.subscribed))
+            try:
+                async with asyncio.timeout(PULSE_SECONDS * 2):
+                    await self._look()
+            except Exception as error:  # told here and by readiness; the loops recover by themselves
+                log.warning("pulse failed", error=f"{type(error).__name__}: {error}")
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), PULSE_SECONDS)
+
+    async def _look(self) -> None:
+        async with self.database.pool.acquire() as connection:
+            depth, age = await outbox.depth(connection)
+            self.metrics.marks(await self.pending(connection))
+        self.metrics.outbox(depth, age)
+        self.health.waiting(age)
+        self.health.database_ok()
+        in_force = await self.standing.refresh()
+        if in_force is not None:
+            self.health.policy(in_force.version)
+        for inbox in self._inboxes:
+            await inbox.lag()
+        self.metrics.lags_told()
+
+    async def status(self) -> dict[str, Any]:
+        """What /v1/status tells: the policy taken, the agencies' topics read, and whether anything is left to do."""
+        in_force = await self.standing.refresh()
+        async with self.database.pool.acquire() as connection:
+            depth, _ = await outbox.depth(connection)
+            pending = await self.pending(connection)
+        lag = sum([await inbox.lag() for inbox in self._inboxes])
+        busy = any(inbox.busy for inbox in self._inboxes)
+        read = sorted(topic for inbox in self._inboxes if inbox.inbound for topic in inbox.subscribed)
+        return {
+            "policy_version": in_force.version if in_force is not None else None,
+            "topics": read,
+            "lag": lag,
+            "outbox": depth,
+            "pending": pending,
+            "idle": not (lag or depth or pending or busy),
+            "at": datetime.now(UTC).isoformat(),
+        }
+
+
+async def _nothing(connection: Connection) -> int:  # noqa: ARG001 – a service without marks
+    return 0

@@ -1,0 +1,49 @@
+-- name: take_staged$
+-- Upsert the staged payouts, one row a payout, by the order in which events hold; resolve person and
+-- household; mark the groups left and entered. Relies on the shared lock: nobody changes who is who now.
+-- Rows go in by key, so that two instances with the same payouts lock them in one order.
+with changed as (
+    insert into payout as p (
+        agency, revision, rank, event_time, nik, told, told_kk, programme, starts, ends, amount, partition, "offset",
+        digest, payout_id, event_id, region, trace, person, household)
+    select s.*, r.person, r.household
+    from stage s left join lateral resolved(s.nik, s.told, s.told_kk, s.starts) r on s.nik is not null
+    order by s.agency, s.payout_id
+    on conflict (agency, payout_id) do update set
+        revision = excluded.revision, rank = excluded.rank, event_time = excluded.event_time,
+        event_id = excluded.event_id, partition = excluded.partition, "offset" = excluded."offset",
+        digest = excluded.digest, trace = excluded.trace,
+        nik = coalesce(excluded.nik, p.nik), told = coalesce(excluded.told, p.told),
+        told_kk = case when excluded.nik is null then p.told_kk else excluded.told_kk end,
+        programme = coalesce(excluded.programme, p.programme), starts = coalesce(excluded.starts, p.starts),
+        ends = coalesce(excluded.ends, p.ends), amount = coalesce(excluded.amount, p.amount),
+        region = coalesce(excluded.region, p.region), person = coalesce(excluded.person, p.person),
+        household = coalesce(excluded.household, p.household)
+    where (excluded.revision, excluded.rank, excluded.event_time, excluded.event_id)
+        > (p.revision, p.rank, p.event_time, p.event_id)
+    returning old.person as left_person, old.household as left_household, new.person, new.household
+), marked as (
+    insert into mark (persons, households)
+    select array_agg(person) || coalesce(array_agg(left_person) filter (where left_person <> person), '{}'),
+           array_agg(household) || coalesce(array_agg(left_household) filter (where left_household <> household), '{}')
+    from changed where person is not null
+    having count(*) > 0)
+select count(*) from changed;
+
+-- name: misused
+-- Staged events that tie with the one that holds but differ from it: an agency used one event id twice.
+select s.agency, s.payout_id, s.partition, s."offset", p.partition as held_partition, p."offset" as held_offset
+from stage s join payout p using (agency, payout_id)
+where (s.revision, s.rank, s.event_time, s.event_id) = (p.revision, p.rank, p.event_time, p.event_id)
+  and s.digest <> p.digest;
+
+-- name: yield_to_misused!
+-- Let these staged events hold over what they tie with: the ledger's row steps back below them.
+update payout p set event_id = ''
+from unnest(:agencies::smallint[], :payout_ids::text[]) y (agency, payout_id)
+where (p.agency, p.payout_id) = (y.agency, y.payout_id);
+
+-- name: keep_staged!
+-- Leave only these payouts staged.
+delete from stage s
+where (s.agency, s.payout_id) not in (select * from unnest(:agencies::smallint[], :payout_ids::text[]));

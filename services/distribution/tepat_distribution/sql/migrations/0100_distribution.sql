@@ -1,0 +1,156 @@
+-- Distribution: the payout ledger, who is who as the registry tells it, and the overlaps announced.
+-- Persons and households are pseudonyms; no NIK or KK ever stands here.
+
+create table agency (
+    id         smallint generated always as identity primary key,
+    code       text collate "C" not null unique,
+    trust_rank int not null default 2147483647   -- none in the policy: trusted last
+);
+
+create table programme (
+    id         smallint generated always as identity primary key,
+    code       text collate "C" not null unique,
+    repeatable boolean not null default false
+);
+
+-- The rules in force, each pair in both directions, the built-in one among them.
+create table rule (
+    a        smallint not null,
+    b        smallint not null,
+    id       text collate "C" not null,
+    person   boolean not null,                   -- scope: person, else household
+    strength smallint not null,                  -- 0 exclusive, 1 review, 2 complementary
+    starts   date not null,
+    ends     date not null
+);
+
+-- The ledger: of all events about a payout the one that holds.
+create table payout (
+    nik        uuid,                             -- none: only its end is known yet
+    told       uuid,                             -- the card the payout names, else the household of the NIK alone
+    person     uuid,                             -- who the NIK stands for
+    household  uuid,                             -- whose household that person was in on `starts`
+    event_time timestamptz not null,
+    amount     bigint,
+    revision   bigint not null,
+    "offset"   bigint not null,                  -- where the event stands in agency.<agency>.payouts.v1
+    digest     bigint not null,                  -- of the event's bytes, to tell a repeat from a misused id
+    starts     date,
+    ends       date,
+    partition  int not null,
+    agency     smallint not null,
+    programme  smallint,
+    rank       smallint not null,                -- 0 planned, 1 disbursed, 2 cancelled, 3 returned
+    told_kk    boolean not null,
+    live       boolean not null generated always as (rank < 2) stored,
+    payout_id  text collate "C" not null,
+    event_id   text collate "C" not null,
+    region     text collate "C",
+    trace      text,
+    primary key (agency, payout_id)
+);
+-- `live` and not `rank`: a payout that goes from planned to disbursed then leaves the indexes alone.
+create index payout_household on payout (household) where live;
+create index payout_person on payout (person) where live;
+
+-- What the registry says of each NIK it knows.
+create table person (
+    nik        uuid primary key,
+    stands_for uuid not null,
+    alone      uuid not null,
+    revision   bigint not null
+);
+
+create table membership (
+    nik       uuid not null,
+    agency    smallint not null,
+    since     date not null,
+    until     date not null,
+    household uuid not null,
+    primary key (nik, agency, since)
+);
+
+-- Cards that were renewed: the card at the end of the chain.
+create table renewal (
+    household  uuid primary key,
+    stands_for uuid not null,
+    revision   bigint not null
+);
+
+-- Persons and households to be judged again: one row a transaction that touched them.
+create table mark (
+    id         bigint generated always as identity primary key,
+    persons    uuid[] not null,
+    households uuid[] not null
+);
+
+-- All is to be judged again: how far that has come, by kind of group.
+create table rejudging (
+    person boolean primary key,
+    after  uuid not null
+);
+
+-- Groups with more than 1,000 live payouts, which no rule applies to.
+create table too_large (
+    g       uuid primary key,
+    person  boolean not null,
+    revision bigint not null,
+    live    boolean not null
+);
+
+-- What was last announced of each pair. `a` and `b` are in the order of (agency, payout_id) by code point.
+create table overlap (
+    overlap_id       uuid not null,
+    shared_person    uuid,
+    shared_household uuid,
+    person           uuid,
+    household        uuid not null,
+    revision         bigint not null,
+    amount_at_risk   bigint not null,
+    amount_a         bigint not null,
+    amount_b         bigint not null,
+    revision_a       bigint not null,
+    revision_b       bigint not null,
+    announced_at     timestamptz not null,
+    starts           date not null,
+    ends             date not null,
+    agency_a         smallint not null,
+    agency_b         smallint not null,
+    programme_a      smallint not null,
+    programme_b      smallint not null,
+    rank_a           smallint not null,
+    rank_b           smallint not null,
+    strength         smallint not null,
+    by_person        boolean not null,
+    live             boolean not null,
+    payout_a         text collate "C" not null,
+    payout_b         text collate "C" not null,
+    rule             text collate "C" not null,
+    region           text collate "C" not null,
+    policy_version   text not null,
+    primary key (agency_a, payout_a, agency_b, payout_b)
+);
+create unique index overlap_by_id on overlap (overlap_id);
+create index overlap_by_person on overlap (shared_person) where live;
+create index overlap_by_household on overlap (shared_household) where live;
+
+-- Who a NIK is and whose household that person was in on a day (overlap.md, "Person and household").
+-- One statement, so that the planner puts it in line wherever it is called.
+create function resolved(of_nik uuid, told uuid, told_kk boolean, on_day date)
+returns table (person uuid, household uuid)
+language sql stable parallel safe
+begin atomic
+    select who.person, coalesce(renewal.stands_for, lived.household)
+    from (select coalesce(p.stands_for, of_nik) as person, p.alone
+          from (values (1)) one left join person p on p.nik = of_nik) who
+    left join lateral (
+        select m.household
+        from membership m join agency a on a.id = m.agency
+        where m.nik = who.person and m.since <= on_day and m.until >= on_day
+        order by a.trust_rank, a.code, m.since desc
+        limit 1) fact on true
+    cross join lateral (
+        select coalesce(fact.household, case when told_kk then told else coalesce(who.alone, told) end) as household
+    ) lived
+    left join renewal on renewal.household = lived.household;
+end;

@@ -1,0 +1,39 @@
+-- The policy in force, as the ledger's rules need it. Every statement relies on the exclusive lock.
+
+-- name: rank_agencies
+-- Give each agency its rank of trust, those the policy does not name the last; give back the changed.
+update agency a set trust_rank = coalesce(n.trust_rank, 2147483647)
+from agency b left join unnest(:codes::text[], :ranks::int[]) n (code, trust_rank) on n.code = b.code
+where a.id = b.id and a.trust_rank <> coalesce(n.trust_rank, 2147483647)
+returning a.id;
+
+-- name: learn_programmes!
+insert into programme (code) select distinct unnest(:codes::text[]) on conflict (code) do nothing;
+
+-- name: set_repeatable!
+update programme set repeatable = coalesce(code = any(:codes::text[]), false)
+where repeatable is distinct from (code = any(:codes::text[]));
+
+-- name: programmes
+select id, code, repeatable from programme;
+
+-- name: rules
+select a, b, id, person, strength, starts, ends from rule;
+
+-- name: forget_rules!
+delete from rule;
+
+-- name: set_rules!
+insert into rule (a, b, id, person, strength, starts, ends)
+select * from unnest(:a::smallint[], :b::smallint[], :ids::text[], :persons::boolean[], :strengths::smallint[],
+                     :starts::date[], :ends::date[]);
+
+-- name: rejudge_all!
+-- Begin to judge every person and household again, or begin anew.
+insert into rejudging (person, after)
+values (false, '00000000-0000-0000-0000-000000000000'), (true, '00000000-0000-0000-0000-000000000000')
+on conflict (person) do update set after = excluded.after;
+
+-- name: disputed_persons
+-- Persons of whom more than one agency says where they live: only they move when ranks of trust change.
+select nik from membership group by nik having count(distinct agency) > 1;

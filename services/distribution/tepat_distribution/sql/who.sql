@@ -1,0 +1,51 @@
+-- Who is who, as the registry tells it. Every statement here relies on the exclusive lock.
+
+-- name: learn_agencies!
+insert into agency (code) select distinct unnest(:codes::text[]) on conflict (code) do nothing;
+
+-- name: agencies
+select id, code from agency;
+
+-- name: take_persons
+-- Take the newer ones; give the NIKs taken and whom they stood for.
+insert into person as p (nik, stands_for, alone, revision)
+select * from unnest(:niks::uuid[], :stand_for::uuid[], :alone::uuid[], :revisions::bigint[])
+on conflict (nik) do update set
+    stands_for = excluded.stands_for, alone = excluded.alone, revision = excluded.revision
+where excluded.revision > p.revision
+returning new.nik, coalesce(old.stands_for, new.nik) as stood_for;
+
+-- name: forget_memberships!
+delete from membership where nik = any(:niks::uuid[]);
+
+-- name: take_memberships!
+insert into membership (nik, agency, since, until, household)
+select * from unnest(:niks::uuid[], :agencies::smallint[], :since::date[], :until::date[], :households::uuid[]);
+
+-- name: take_renewals
+-- Take the newer ones; give the households that payouts may stand under now and no longer should.
+insert into renewal as r (household, stands_for, revision)
+select * from unnest(:households::uuid[], :stand_for::uuid[], :revisions::bigint[])
+on conflict (household) do update set stands_for = excluded.stands_for, revision = excluded.revision
+where excluded.revision > r.revision
+returning new.household, coalesce(old.stands_for, new.household) as stood_for;
+
+-- name: resolve_again!
+-- Resolve the live payouts of these persons and households anew; mark what they left and entered.
+with again as materialized (
+    select p.agency, p.payout_id, r.person, r.household
+    from payout p cross join lateral resolved(p.nik, p.told, p.told_kk, p.starts) r
+    where p.live and p.person = any(:persons::uuid[])
+    union
+    select p.agency, p.payout_id, r.person, r.household
+    from payout p cross join lateral resolved(p.nik, p.told, p.told_kk, p.starts) r
+    where p.live and p.household = any(:households::uuid[])
+), moved as (
+    update payout p set person = again.person, household = again.household
+    from again
+    where (p.agency, p.payout_id) = (again.agency, again.payout_id)
+      and (p.person, p.household) is distinct from (again.person, again.household)
+    returning old.person as left_person, old.household as left_household, new.person, new.household)
+insert into mark (persons, households)
+select array_agg(person) || array_agg(left_person), array_agg(household) || array_agg(left_household)
+from moved having count(*) > 0;
