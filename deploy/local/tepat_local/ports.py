@@ -1,0 +1,50 @@
+"""Ports of 127.0.0.1 that the embedded stack listens on.
+
+Invariants:
+- A name keeps its port from one start to the next, unless something else has taken it.
+- A port lies below the range from which the kernel takes the ports of outgoing connections: a server
+  that is being restarted never finds its port in use by a client, and a client that retries never
+  connects to itself.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import socket
+from pathlib import Path
+
+from tepat_local import files
+
+LOWEST, HIGHEST = 15_000, 32_000
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on `port` of 127.0.0.1 now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+class Ports:
+    """The ports of one data directory, by name, remembered in `file` (JSON)."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._known: dict[str, int] = json.loads(file.read_text()) if file.exists() else {}
+
+    def __getitem__(self, name: str) -> int:
+        """The port of `name`: the one it had, or a free one when it had none or lost it."""
+        port = self._known.get(name)
+        while port is None or not is_free(port):
+            port = random.randrange(LOWEST, HIGHEST)
+            if port in self._known.values():
+                port = None
+        if self._known.get(name) != port:
+            self._known[name] = port
+            files.write(self._file, json.dumps(self._known, indent=2))
+        return port

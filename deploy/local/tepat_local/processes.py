@@ -1,0 +1,88 @@
+"""The processes of one data directory, found again after whatever started them is gone.
+
+Invariants:
+- Every process that is started for a data directory carries `TEPAT_STACK`, its resolved path, in its
+  environment, and so do its children.
+- Only processes of that directory are ever stopped: never the one that asks, nor its ancestors.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterable
+from pathlib import Path
+
+import psutil
+
+MARK = "TEPAT_STACK"
+
+
+def mark(data: Path) -> dict[str, str]:
+    """The environment by which a process is known to belong to `data`."""
+    return {MARK: str(data.resolve())}
+
+
+def of(data: Path) -> list[psutil.Process]:
+    """The processes that belong to `data`, whoever started them.
+
+    A PostgreSQL worker overwrites its environment with its title: it is known by where it works.
+    """
+    home = data.resolve()
+    own = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+    found = []
+    for process in psutil.process_iter():
+        if process.pid in own:
+            continue
+        try:
+            marked = process.environ().get(MARK) == str(home)
+            worker = process.name() == "postgres" and home in Path(process.cwd()).parents
+            if (marked or worker) and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def stop(processes: Iterable[psutil.Process], patience: float) -> None:
+    """Ask `processes` to end, PostgreSQL without waiting for its clients; kill those that remain.
+
+    `patience`: seconds until they are killed.
+    """
+    asked = list(processes)
+    for process in asked:
+        try:
+            process.send_signal(signal.SIGINT if process.name() == "postgres" else signal.SIGTERM)
+        except psutil.Error:
+            continue
+    _, alive = psutil.wait_procs(asked, timeout=patience)
+    for process in alive:
+        try:
+            process.kill()
+        except psutil.Error:
+            continue
+    psutil.wait_procs(alive, timeout=2)
+
+
+def sweep(data: Path) -> list[str]:
+    """Stop what an earlier start left running on `data`; the supervisor first, or it would start anew.
+
+    Returns: the command and process id of each, for the operator.
+    """
+    left = of(data)
+    told = [f"{_program(process)} (process {process.pid})" for process in left]
+    stop([each for each in left if _program(each) == "supervisord"], patience=9)
+    stop(of(data), patience=5)
+    return told
+
+
+def _program(process: psutil.Process) -> str:
+    """What a process runs: the module of a Python, else the name of the program."""
+    try:
+        words = process.cmdline()
+        if "-m" in words[:-1]:
+            module = words[words.index("-m") + 1]
+            return "supervisord" if module == "supervisor.supervisord" else module
+        return process.name()
+    except psutil.Error:
+        return "a process"

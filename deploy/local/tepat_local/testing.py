@@ -1,0 +1,161 @@
+"""Fixtures with a real broker and a real database, for every suite of the repository.
+
+A server is taken, in this order: the one that `TEPAT_TEST_KAFKA` (host:port) or `TEPAT_TEST_POSTGRES`
+(URL of a role that may create databases) names; a container where a Docker engine answers; the embedded
+one. Each is started once a session, at the first test that asks for it.
+
+Invariants:
+- A test gets a database that no other test has seen, and leaves none behind.
+- What a session that was killed left running is stopped by the next one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets as random
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import psutil
+import pytest
+
+from tepat_local import containers, files, processes
+from tepat_local import kafka as kafka_server
+from tepat_local import postgres as postgres_server
+from tepat_local.ports import Ports
+
+T = TypeVar("T")
+
+START_SECONDS = 60
+
+
+@pytest.fixture(scope="session")
+def stack_dir() -> Iterator[Path]:
+    """A data directory for this session's servers; those of sessions that were killed are cleared."""
+    base = Path(tempfile.gettempdir())
+    for old in base.glob("tepat-test-*-*"):
+        owner = old.name.split("-")[2]
+        if old.stat().st_uid == os.getuid() and not psutil.pid_exists(int(owner)):
+            processes.sweep(old)
+            shutil.rmtree(old, ignore_errors=True)
+    made = Path(tempfile.mkdtemp(prefix=f"tepat-test-{os.getpid()}-"))
+    yield made
+    shutil.rmtree(made, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def kafka(stack_dir: Path) -> Iterator[str]:
+    """`host:port` of a broker; topics are the test's own to name and declare."""
+    if given := os.environ.get("TEPAT_TEST_KAFKA"):
+        yield given
+        return
+    with ExitStack() as stack:
+        ports = Ports(stack_dir / "kafka.ports.json")
+        if containers.available():
+            bootstrap = stack.enter_context(containers.kafka(ports["kafka"]))
+        else:
+            server = kafka_server.Kafka(stack_dir / "kafka", ports["kafka"], ports["controller"])
+            server.prepare()
+            stack.enter_context(running(server.command(), stack_dir, "kafka"))
+            bootstrap = server.bootstrap
+        wait(lambda: kafka_server.answers(bootstrap), "kafka", stack_dir)
+        yield bootstrap
+
+
+@pytest.fixture(scope="session")
+def postgres(stack_dir: Path) -> Iterator[str]:
+    """URL of a server's `postgres` database, with a role that may create databases."""
+    if given := os.environ.get("TEPAT_TEST_POSTGRES"):
+        yield given
+        return
+    with ExitStack() as stack:
+        port = Ports(stack_dir / "postgres.ports.json")["postgres"]
+        if containers.available():
+            url = stack.enter_context(containers.postgres(port))
+        else:
+            sockets = files.socket_dir(stack_dir) / "pg"
+            server = postgres_server.Postgres(stack_dir / "postgres", port, sockets, durable=False)
+            server.prepare()
+            stack.enter_context(running(server.command(), stack_dir, "postgres", server.account))
+            url = server.url("postgres", postgres_server.ADMIN)
+        wait(lambda: postgres_server.answers(url), "postgres", stack_dir)
+        yield url
+
+
+@pytest.fixture
+def database(postgres: str) -> Iterator[str]:
+    """URL of a fresh, empty database, dropped after the test, with whatever is still connected."""
+    name = f"test_{random.token_hex(6)}"
+    run(_execute(postgres, f"create database {name}"))
+    yield urlunsplit(urlsplit(postgres)._replace(path=f"/{name}"))
+    run(_execute(postgres, f"drop database {name} with (force)"))
+
+
+@pytest.fixture(scope="session")
+def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory of secret files as services take it: `main` and `seal`, the same in every run."""
+    folder = tmp_path_factory.mktemp("secrets")
+    files.write(folder / "main", bytes(range(32)), secret=True)
+    files.write(folder / "seal", bytes(range(32, 64)), secret=True)
+    return folder
+
+
+@contextmanager
+def running(command: list[str], data: Path, name: str, account: str | None = None) -> Iterator[None]:
+    """Run `command` as a process of `data`, its output in `data/name.log`, until the block ends."""
+    with (data / f"{name}.log").open("ab") as log:
+        process = subprocess.Popen(
+            command,
+            stdout=log,
+            stderr=log,
+            stdin=subprocess.DEVNULL,
+            env=os.environ | processes.mark(data),
+            user=account,
+            group=account,
+            extra_groups=[] if account else None,
+            start_new_session=True,
+        )
+    try:
+        yield
+    finally:
+        processes.stop([psutil.Process(process.pid)], patience=10)
+        process.wait()
+
+
+def wait(answers: Callable[[], Coroutine[Any, Any, bool]], name: str, data: Path) -> None:
+    """Wait until `answers()` holds; fail with the end of the log after a minute."""
+
+    async def poll() -> None:
+        async with asyncio.timeout(START_SECONDS):
+            while not await answers():  # noqa: ASYNC110 - another process, which signals nothing
+                await asyncio.sleep(0.05)
+
+    try:
+        run(poll())
+    except TimeoutError:
+        log = data / f"{name}.log"
+        told = log.read_text()[-4000:] if log.exists() else ""
+        pytest.fail(f"{name} did not answer within {START_SECONDS} s\n{told}")
+
+
+async def _execute(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`, on a loop of its own: the tests' loop may be another's."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
