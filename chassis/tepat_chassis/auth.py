@@ -97,9 +97,7 @@ class _UrlKeys:
         try:
             return self._client.get_signing_key(kid)
         except (jwt.PyJWKClientConnectionError, jwt.PyJWKSetError, ValueError) as wrong:
-            raise KeysUnavailableError(
-                f"the issuer's keys can't be fetched: {type(wrong).__name__}"
-            ) from wrong
+            raise KeysUnavailableError(f"the issuer's keys can't be fetched: {type(wrong).__name__}") from wrong
         except jwt.PyJWKClientError as wrong:
             raise TokenRefusedError("it is signed with an unknown key") from wrong
 
@@ -108,9 +106,7 @@ class Auth:
     """Checks bearer tokens. ``jwks`` is a file or an http(s) URL."""
 
     def __init__(self, jwks: str, issuer: str, audience: str = "tepat") -> None:
-        self._keys: _Keys = (
-            _UrlKeys(jwks) if jwks.startswith(("http://", "https://")) else _FileKeys(Path(jwks))
-        )
+        self._keys: _Keys = _UrlKeys(jwks) if jwks.startswith(("http://", "https://")) else _FileKeys(Path(jwks))
         self._issuer = issuer
         self._audience = audience
 
@@ -173,9 +169,7 @@ async def authenticated(
         return await auth.person(credentials.credentials)
     except TokenRefusedError as refused:
         challenge = f'Bearer realm="tepat", error="invalid_token", error_description="{refused}"'
-        raise HTTPException(
-            401, f"the token is refused: {refused}", {"WWW-Authenticate": challenge}
-        ) from None
+        raise HTTPException(401, f"the token is refused: {refused}", {"WWW-Authenticate": challenge}) from None
     except KeysUnavailableError as missing:
         raise HTTPException(503, str(missing), {"Retry-After": "5"}) from missing
 

@@ -3,7 +3,8 @@
 Invariants:
 - Every route under /v1 but /v1/status demands a token and a right; one that asks no right is refused when the
   application is built.
-- Errors are ``application/problem+json``, and hold neither a traceback nor what was sent.
+- Errors are ``application/problem+json``, and hold neither a traceback nor what was sent; only a body over 1 MiB
+  is refused in plain text, before any of this.
 - A service is one process: its loops are announced to a ``Background``; one that ends on its own, by
   exception or by returning, ends the process with status 1 and a logged reason, for the supervisor to start
   it anew.

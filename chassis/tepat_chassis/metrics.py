@@ -20,9 +20,7 @@ class Metrics:
         self.registry = ours = CollectorRegistry()
         self._records = Counter("tepat_records", "Records committed", ["inbox"], registry=ours)
         self._batches = Counter("tepat_batches", "Batches committed", ["inbox"], registry=ours)
-        self._failures = Counter(
-            "tepat_batch_failures", "Tries of a batch that failed", ["inbox"], registry=ours
-        )
+        self._failures = Counter("tepat_batch_failures", "Tries of a batch that failed", ["inbox"], registry=ours)
         self._batch_seconds = Histogram(
             "tepat_batch_seconds", "Time a batch took", ["inbox", "step"], buckets=_SECONDS, registry=ours
         )

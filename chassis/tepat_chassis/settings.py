@@ -76,9 +76,7 @@ class ServiceSettings(BaseSettings):
 
     kafka: Annotated[str, AfterValidator(_brokers)] = Field(description="brokers, host:port")
     secrets: DirectoryPath = Field(description="directory of the secret files")
-    jwks: Annotated[str, AfterValidator(_keys)] = Field(
-        description="file or URL of the keys tokens are signed with"
-    )
+    jwks: Annotated[str, AfterValidator(_keys)] = Field(description="file or URL of the keys tokens are signed with")
     issuer: str = Field(min_length=1, description="who issues the tokens (their iss)")
     audience: str = Field("tepat", min_length=1, description="for whom tokens are issued (their aud)")
     http_host: str = Field("127.0.0.1", min_length=1, description="address to listen on")
@@ -111,9 +109,7 @@ class ServiceSettings(BaseSettings):
         try:
             return cls(_cli_parse_args=flags, _cli_prog_name=f"tepat-{cls.service}")
         except ValidationError as wrong:
-            cls._refuse(
-                [_in_words(str(error["loc"][0]), error) for error in wrong.errors(include_input=False)]
-            )
+            cls._refuse([_in_words(str(error["loc"][0]), error) for error in wrong.errors(include_input=False)])
         except SettingsError as wrong:
             cls._refuse([str(wrong)])
 

@@ -1,0 +1,232 @@
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import httpx
+import pytest
+from fastapi import APIRouter, Depends, FastAPI, HTTPException
+from pydantic import BaseModel
+from tepat_chassis.auth import Auth, Person, Right, TokenRefusedError, needs
+from tepat_chassis.health import Health
+from tepat_chassis.http import Background, Page, api, paging
+from tepat_chassis.metrics import Metrics
+
+NIK = "3374014101010001"
+Reader = Annotated[Person, Depends(needs(Right.read))]
+router = APIRouter()
+ROWS = [(datetime(2026, 1, day, tzinfo=UTC), UUID(int=day)) for day in range(1, 8)]
+
+
+class Badges(Auth):
+    """The token is the rights, with + between."""
+
+    def __init__(self) -> None:
+        pass
+
+    async def person(self, token: str) -> Person:
+        if token == "none":
+            raise TokenRefusedError("it is none")
+        return Person("siti", "Siti", frozenset(Right(right) for right in token.split("+")), ())
+
+
+class Named(BaseModel):
+    nik: int
+    relations: dict[str, int] = {}
+
+
+@router.get("/rows")
+async def rows(_: Reader, page: Annotated[Page, Depends(paging(datetime, UUID))]) -> dict[str, Any]:
+    left = [row for row in ROWS if page.after is None or row > page.after]
+    return page.of(left[: page.limit + 1], lambda row: row)
+
+
+@router.post("/names")
+async def names(_: Reader, named: Named) -> None:
+    raise RuntimeError(f"no room for {named.nik}")
+
+
+@router.get("/gone")
+async def gone(_: Reader) -> None:
+    raise HTTPException(410, "it was withdrawn")
+
+
+async def status() -> dict[str, Any]:
+    return {"policy_version": "2026-01", "topics": ["agency.dinsos.payouts.v1"]}
+
+
+def built(health: Health, *routers: APIRouter) -> FastAPI:
+    return api(
+        "registry",
+        title="Registry",
+        auth=Badges(),
+        health=health,
+        metrics=Metrics(),
+        status=status,
+        routers=routers,
+    )
+
+
+@pytest.fixture
+def health() -> Health:
+    health = Health(clock=lambda: 0.0)
+    health.database_ok()
+    return health
+
+
+@pytest.fixture
+async def client(health: Health) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(built(health, router), raise_app_exceptions=False)
+    headers = {"Authorization": "Bearer read"}
+    async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=headers) as client:
+        yield client
+
+
+async def test_health_metrics_and_status_need_no_token(client: httpx.AsyncClient) -> None:
+    del client.headers["Authorization"]
+    assert (await client.get("/health/live")).json() == {"ok": True, "reasons": []}
+    assert (await client.get("/health/ready")).status_code == 200
+    assert (await client.get("/v1/status")).json() == {
+        "service": "registry",
+        "policy_version": "2026-01",
+        "topics": ["agency.dinsos.payouts.v1"],
+        "ready": True,
+    }
+    metrics = await client.get("/metrics")
+    assert metrics.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    assert "tepat_outbox_depth 0.0" in metrics.text
+
+
+async def test_what_is_not_ready_says_why(client: httpx.AsyncClient, health: Health) -> None:
+    health.waiting(99)
+    answer = await client.get("/health/ready")
+    assert answer.status_code == 503
+    assert answer.json() == {"ok": False, "reasons": ["an event has waited 99 s in the outbox"]}
+    assert (await client.get("/health/live")).status_code == 200
+    assert (await client.get("/v1/status")).json()["ready"] is False
+
+
+async def test_the_interface_is_described_and_no_page_loads_scripts(client: httpx.AsyncClient) -> None:
+    described = (await client.get("/openapi.json")).json()
+    assert described["components"]["securitySchemes"]["bearer"]["bearerFormat"] == "JWT"
+    assert described["paths"]["/v1/rows"]["get"]["security"] == [{"bearer": []}]
+    assert "security" not in described["paths"]["/v1/status"]["get"]
+    for page in ("/docs", "/redoc"):
+        assert (await client.get(page)).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("asked", "token", "status", "detail"),
+    [
+        ("GET /v1/rows", "none", 401, "the token is refused: it is none"),
+        ("GET /v1/rows", "operate", 403, "the right read is missing"),
+        ("GET /v1/nothing", "read", 404, "Not Found"),
+        ("DELETE /v1/rows", "read", 405, "Method Not Allowed"),
+        ("GET /v1/gone", "read", 410, "it was withdrawn"),
+        ("GET /v1/rows?cursor=x", "read", 400, "the cursor is not one of this listing"),
+    ],
+)
+async def test_errors_are_problems(asked: str, token: str, status: int, detail: str, client: httpx.AsyncClient) -> None:
+    answer = await client.request(*asked.split(), headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == status
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.json() == {
+        "type": "about:blank",
+        "title": answer.reason_phrase,
+        "status": status,
+        "detail": detail,
+    }
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"nik": f"x{NIK}"}, "body/nik"),
+        ({"nik": 1, "relations": {NIK: "x"}}, "body/relations/337401******0001"),
+        (NIK, "body"),
+    ],
+)
+async def test_wrong_input_is_pointed_at_and_not_repeated(
+    body: object, pointer: str, client: httpx.AsyncClient
+) -> None:
+    answer = await client.post("/v1/names", json=body)
+    assert answer.status_code == 422
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert [each["pointer"] for each in answer.json()["errors"]] == [pointer]
+    assert NIK not in answer.text
+
+
+async def test_an_error_of_ours_tells_nothing(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/v1/names", json={"nik": int(NIK)})
+    assert answer.status_code == 500
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.json()["detail"] == "the service failed; its log says why"
+
+
+async def test_a_body_over_a_mebibyte_is_refused(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/v1/names", content=b" " * (1024 * 1024 + 1))
+    assert answer.status_code == 413
+
+
+@pytest.mark.parametrize("limit", [1, 3, 7, 1000])
+async def test_a_listing_is_read_to_its_end_each_row_once(limit: int, client: httpx.AsyncClient) -> None:
+    read: list[Any] = []
+    cursor: str | None = None
+    while True:
+        asked = {"limit": str(limit), **({"cursor": cursor} if cursor else {})}
+        answer = (await client.get("/v1/rows", params=asked)).json()
+        assert len(answer["items"]) <= limit
+        read += [row[1] for row in answer["items"]]
+        if (cursor := answer["next"]) is None:
+            break
+    assert read == [str(row[1]) for row in ROWS]
+
+
+@pytest.mark.parametrize("limit", [0, 1001, "x"])
+async def test_limits_have_limits(limit: object, client: httpx.AsyncClient) -> None:
+    assert (await client.get(f"/v1/rows?limit={limit}")).status_code == 422
+
+
+@pytest.mark.parametrize("cursor", ["", "W10=", "eyJ9", "WyJ4IiwgInkiXQ==", "é"])
+async def test_a_strange_cursor_is_refused(cursor: str, client: httpx.AsyncClient) -> None:
+    assert (await client.get("/v1/rows", params={"cursor": cursor})).status_code == 400
+
+
+def test_a_route_that_asks_no_right_is_refused(health: Health) -> None:
+    bare = APIRouter()
+
+    @bare.get("/open")
+    async def open_() -> None: ...
+
+    with pytest.raises(ValueError, match="/open asks no right"):
+        built(health, bare)
+    nested = APIRouter()
+    nested.include_router(bare)
+    with pytest.raises(ValueError, match="asks no right"):
+        built(health, nested)
+
+
+async def test_a_right_of_the_whole_router_will_do(health: Health) -> None:
+    whole = APIRouter(dependencies=[Depends(needs(Right.operate))])
+
+    @whole.get("/open")
+    async def open_() -> None: ...
+
+    transport = httpx.ASGITransport(built(health, whole))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        for token, status in (("read", 403), ("operate", 200)):
+            answer = await client.get("/v1/open", headers={"Authorization": f"Bearer {token}"})
+            assert answer.status_code == status
+
+
+async def test_loops_may_finish_when_the_service_stops() -> None:
+    finished = []
+
+    async def loop(background: Background) -> None:
+        await background.stopping.wait()
+        finished.append("batch in hand")
+
+    async with (background := Background()):
+        background.start("consumer", loop(background))
+    assert finished == ["batch in hand"]
+    assert background.failure is None
