@@ -10,9 +10,7 @@ Invariants:
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Any, Final, Generic, Literal, NoReturn, TypeVar, cast, overload
 
 from pydantic import TypeAdapter, ValidationError
@@ -28,46 +26,13 @@ from .events.reports import ReportsEvent
 from .events.verifications import VerificationsEvent
 from .identity import is_kk, is_nik
 from .policy import AgencyEntry, PolicyIndex
+from .receipts import Reason, Refused, Rejection
 from .topics import Kind
 
 __all__ = ["Door", "Headers", "Kind", "Reason", "Refused", "Rejection", "canonical"]
 
 #: Kafka record headers as aiokafka gives them.
 Headers = Sequence[tuple[str, bytes | None]]
-
-
-class Reason(StrEnum):
-    """Why a record was not taken; the values stand in receipts and in the quarantine."""
-
-    MALFORMED = "malformed"
-    SCHEMA = "schema"
-    SOURCE_MISMATCH = "source_mismatch"
-    UNKNOWN_TYPE = "unknown_type"
-    NIK_INVALID = "nik_invalid"
-    KK_INVALID = "kk_invalid"
-    PROGRAMME_UNKNOWN = "programme_unknown"
-    REGION_UNKNOWN = "region_unknown"
-    AGENCY_UNKNOWN = "agency_unknown"
-    COVERS_INVERTED = "covers_inverted"
-    NOT_PERMITTED = "not_permitted"
-
-
-@dataclass(frozen=True, slots=True)
-class Rejection:
-    """What the sender is told: the reason, what to do (in English and Indonesian), the field, the event."""
-
-    reason: Reason
-    message: str
-    pointer: str | None = None
-    event_id: str | None = None
-
-
-class Refused(Exception):
-    """A record was not taken. Its text names the reason and the field, and nothing the sender wrote."""
-
-    def __init__(self, rejection: Rejection) -> None:
-        super().__init__(rejection.reason if rejection.pointer is None else f"{rejection.reason} {rejection.pointer}")
-        self.rejection = rejection
 
 
 E = TypeVar("E")
@@ -97,16 +62,19 @@ class Door(Generic[E]):
 
         `agency` is the one whose topic the record stands on. Raises Refused, and nothing else.
         """
+        if not value:
+            _refuse(Reason.MALFORMED, "empty")
+        if len(value) > MAX_VALUE_BYTES:
+            _refuse(Reason.MALFORMED, "too_large")
         event: Any
         try:
-            if value is None or len(value) > MAX_VALUE_BYTES:
-                _refuse(Reason.MALFORMED, "empty" if value is None else "too_large")
-            # JSON knows neither of these names; jiter does, and tells only when asked in a parse of its own.
-            if b"NaN" in value or b"Infinity" in value:
+            # JSON knows neither NaN nor Infinity; jiter does, and tells only when asked in a parse of its own. One
+            # byte is looked for first: that is a memchr, ten times as fast as looking for the word.
+            if (78 in value and b"NaN" in value) or (73 in value and b"Infinity" in value):
                 raise _Doubtful
             event = self._adapter.validate_json(value)
-            # A NUL can only come as these six characters: then each string is looked at.
-            if b"\\u0000" in value:
+            # A NUL can only come as these six characters (92 is the backslash): then each string is looked at.
+            if 92 in value and b"\\u0000" in value:
                 raise _Doubtful
         except (ValidationError, _Doubtful):
             event = self._examined(value, headers, agency, policy)
@@ -155,7 +123,7 @@ def _attributes(value: bytes, headers: Headers) -> dict[str, Any]:
     try:
         parsed = from_json(value, allow_inf_nan=False)
     except ValueError:
-        _refuse(Reason.MALFORMED, "empty" if not value else "malformed")
+        _refuse(Reason.MALFORMED, "malformed")
     if isinstance(parsed, dict) and parsed.get("specversion") is not None:
         return parsed
     binary: dict[str, Any] = {}
@@ -195,28 +163,34 @@ def canonical(value: bytes, headers: Headers) -> str:
 
 
 def _judge_sender(event: Mapping[str, Any], agency: str, policy: PolicyIndex) -> AgencyEntry:
+    entry = policy.agencies.get(agency)
+    if entry is not None and event["source"] == entry.source:
+        return entry
     if event["source"] != agency_source(agency):
         _refuse(Reason.SOURCE_MISMATCH, "source_mismatch", "/source", event["id"])
-    entry = policy.agencies.get(agency)
-    if entry is None:
-        _refuse(Reason.AGENCY_UNKNOWN, "agency_unknown", "/source", event["id"])
-    return entry
+    return _refuse(Reason.AGENCY_UNKNOWN, "agency_unknown", "/source", event["id"])
 
 
 def _judge(event: dict[str, Any], agency: str, policy: PolicyIndex) -> None:
     """What a schema cannot say: numbers that exist, rights, programmes, areas."""
     entry = _judge_sender(event, agency, policy)
-    time: datetime = event["time"]
-    if time.year in (1, 9999):
-        try:
-            time.astimezone(UTC)
-        except OverflowError:
-            _refuse(Reason.SCHEMA, "time_range", "/time", event["id"])
-    if (trace := event.get("traceparent")) is not None and trace_id(trace) is None:
+    if event["time"].year in _LAST_YEARS:
+        _judge_time(event["time"], event["id"])
+    if "traceparent" in event and trace_id(event["traceparent"]) is None:
         del event["traceparent"]
     judge = _JUDGES.get(event["type"])
     if judge is not None:
         judge(event["data"], event["id"], entry, policy)
+
+
+_LAST_YEARS: Final = frozenset((1, 9999))
+
+
+def _judge_time(time: datetime, event_id: str) -> None:
+    try:
+        time.astimezone(UTC)
+    except OverflowError:
+        _refuse(Reason.SCHEMA, "time_range", "/time", event_id)
 
 
 def _nik(number: str, pointer: str, event_id: str) -> None:
@@ -263,32 +237,32 @@ def _complete(data: dict[str, Any], event_id: str, entry: AgencyEntry, policy: P
         _programme(programme, event_id, entry, policy)
 
 
-def _person(data: dict[str, Any], event_id: str, entry: AgencyEntry, policy: PolicyIndex) -> None:
+def _person(data: dict[str, Any], event_id: str, _entry: AgencyEntry, policy: PolicyIndex) -> None:
     _nik(data["nik"], "/data/nik", event_id)
     _kk(data["kk"], "/data/kk", event_id)
     _region(data["region"], "/data/region", event_id, policy)
 
 
-def _merge(data: dict[str, Any], event_id: str, entry: AgencyEntry, policy: PolicyIndex) -> None:
+def _merge(data: dict[str, Any], event_id: str, entry: AgencyEntry, _policy: PolicyIndex) -> None:
     _nik(data["from_nik"], "/data/from_nik", event_id)
     if (into := data.get("into_nik")) is not None:
         _nik(into, "/data/into_nik", event_id)
     _may_merge(event_id, entry)
 
 
-def _renewal(data: dict[str, Any], event_id: str, entry: AgencyEntry, policy: PolicyIndex) -> None:
+def _renewal(data: dict[str, Any], event_id: str, entry: AgencyEntry, _policy: PolicyIndex) -> None:
     _kk(data["from_kk"], "/data/from_kk", event_id)
     if (into := data.get("into_kk")) is not None:
         _kk(into, "/data/into_kk", event_id)
     _may_merge(event_id, entry)
 
 
-def _institution(data: dict[str, Any], event_id: str, entry: AgencyEntry, policy: PolicyIndex) -> None:
+def _institution(data: dict[str, Any], event_id: str, _entry: AgencyEntry, policy: PolicyIndex) -> None:
     for index, code in enumerate(data["regions"]):
         _region(code, f"/data/regions/{index}", event_id, policy)
 
 
-def _report(data: dict[str, Any], event_id: str, entry: AgencyEntry, policy: PolicyIndex) -> None:
+def _report(data: dict[str, Any], event_id: str, _entry: AgencyEntry, policy: PolicyIndex) -> None:
     for index, person in enumerate(data["people"]):
         if (nik := person.get("nik")) is not None:
             _nik(nik, f"/data/people/{index}/nik", event_id)

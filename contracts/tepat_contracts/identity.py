@@ -73,8 +73,8 @@ def is_nik(text: str) -> bool:
     """Whether the text is a valid NIK."""
     return (
         len(text) == 16
-        and text.isdecimal()
         and text.isascii()
+        and text.isdecimal()
         and text[:2] in _PROVINCES
         and (text[6:10] in _DAYS or text[6:12] in _LEAP_DAYS)
         and text[12:] != "0000"

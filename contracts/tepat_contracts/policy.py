@@ -9,10 +9,10 @@ Invariants:
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from itertools import combinations
+from datetime import date, timedelta
+from difflib import get_close_matches
 from math import isfinite
 from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo
@@ -27,21 +27,20 @@ from pydantic import (
     TypeAdapter,
     ValidationError,
     WithJsonSchema,
+    model_validator,
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 from ruamel.yaml import YAML
+from ruamel.yaml.constructor import SafeConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from . import criteria, regions
-from .envelope import AGENCY_ID_PATTERN
+from .envelope import AGENCY_ID_PATTERN, agency_source
 from .events.fields import DATE_PATTERN, REGION_PATTERN
 
 #: The rule every policy has without saying so: one person, one programme, shared days.
 BUILT_IN_RULE: Final = "same-programme-same-person"
-
-type_error: Final = PydanticCustomError
-
 
 # --- types ------------------------------------------------------------------------------------------------------
 
@@ -128,7 +127,14 @@ Right = Literal["read", "disclose", "merge", "resolve", "waive", "policy", "oper
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(strict=True, frozen=True, extra="ignore", populate_by_name=True)
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_means_absent(cls, value: object) -> object:
+        if isinstance(value, dict):
+            return {name: part for name, part in value.items() if part is not None}
+        return value
 
 
 class Effective(_Part):
@@ -212,7 +218,7 @@ class Policy(_Part):
     """One version of the policy, whole."""
 
     version: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[!-~]+$")]
-    secret_id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")] = "main"
+    secret_id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")] = "main"  # noqa: S105 (its name, not its value)
     time_zone: Annotated[str, AfterValidator(_time_zone)] = "Asia/Jakarta"
     agencies: list[Agency]
     programmes: list[Programme]
@@ -276,8 +282,22 @@ class _TooLarge(Exception):
     pass
 
 
+class _Constructor(SafeConstructor):
+    """Leaves what looks like a date and is none as text, to be told with its line."""
+
+    def construct_yaml_timestamp(self, node: ScalarNode, values: Any = None) -> Any:
+        try:
+            return super().construct_yaml_timestamp(node, values)
+        except ValueError:
+            return str(node.value)
+
+
+_Constructor.add_constructor("tag:yaml.org,2002:timestamp", _Constructor.construct_yaml_timestamp)
+
+
 def _read(text: str) -> tuple[Policy | None, list[Mistake]]:
     yaml = YAML(typ="safe", pure=True)
+    yaml.Constructor = _Constructor
     yaml.allow_duplicate_keys = True
     marks: dict[Path, tuple[int, int]] = {}
     try:
@@ -297,7 +317,8 @@ def _read(text: str) -> tuple[Policy | None, list[Mistake]]:
         policy = Policy.model_validate(document, extra="forbid")
     except ValidationError as error:
         told += [_explained(detail) for detail in error.errors(include_url=False)]
-    told += _contradictions(document if isinstance(document, dict) else {})
+    if isinstance(document, dict):
+        told += _contradictions(document, marks)
     mistakes = {_placed(path, message, marks) for path, message in told}
     return policy, sorted(mistakes, key=lambda m: (m.line, m.column, m.path, m.message))
 
@@ -316,10 +337,11 @@ def _marked(node: Node, path: Path, marks: dict[Path, tuple[int, int]], seen: li
         for key, value in node.value:
             name = str(key.value) if isinstance(key, ScalarNode) else "?"
             below = (*path, name)
-            marks[below] = (key.start_mark.line + 1, key.start_mark.column + 1)
+            here = (key.start_mark.line + 1, key.start_mark.column + 1)
+            marks.setdefault(below, here)
             if name in found:
-                marks[(*below, "again")] = marks[below]
-                yield (*below, "again"), "stands twice here; only the last would count"
+                marks[(*below, "again")] = here
+                yield (*below, "again"), "stands twice here: keep one"
             found.add(name)
             yield from _marked(value, below, marks, seen)
 
@@ -333,12 +355,141 @@ def _placed(path: Path, message: str, marks: Mapping[Path, tuple[int, int]]) -> 
     return Mistake(line, column, "/".join(str(p) for p in shown), message)
 
 
+_FIELDS: Final = frozenset(
+    field.alias or name
+    for part in (Policy, Agency, Programme, OverlapRule, Effective, Named, Area)
+    for name, field in part.model_fields.items()
+)
+
+
 def _explained(detail: ErrorDetails) -> Told:
-    return detail["loc"], detail["msg"]
+    path, given = detail["loc"], detail["input"]
+    match detail["type"]:
+        case "missing":
+            told = "is missing"
+        case "extra_forbidden":
+            near = get_close_matches(str(path[-1]), _FIELDS, n=1)
+            told = "is no field of a policy" + (f"; did you mean `{near[0]}`?" if near else "")
+        case "string_type" if not isinstance(given, (dict, list)):
+            told = "must be a text: put it in quotes"
+        case "model_type" | "dict_type":
+            told = "must be a mapping of fields"
+        case "invalid_key":
+            told = "is a key that is not a text: put it in quotes"
+        case "date_type" | "date_from_datetime_parsing" | "date_parsing" | "date_from_datetime_inexact":
+            told = "must be a date that exists, as 2026-01-31"
+        case "string_pattern_mismatch" | "string_too_short" | "string_too_long":
+            told = _OF_FIELD.get(_last_name(path), "must not be empty")
+        case _:
+            told = detail["msg"].replace("Input should be", "must be").replace("should have", "must have")
+    return path, told
 
 
-def _contradictions(document: Mapping[Any, Any]) -> Iterator[Told]:
-    yield from ()
+def _last_name(path: Path) -> str:
+    return next((part for part in reversed(path) if isinstance(part, str)), "")
+
+
+_OF_FIELD: Final = {
+    "version": "must be 1 to 128 printable ASCII characters without blanks",
+    "secret_id": "must name a secret: a–z, 0–9 and dashes",
+    "id": "must be an id: for an agency 3 to 40 of a–z, 0–9 and dashes, for a rule 1 to 64 characters without blanks",
+    "code": "must be a code: for a programme 1 to 64 characters without blanks and |, for an area as 33.74.01",
+    "programmes": "must hold codes of 1 to 64 printable ASCII characters without blanks and |",
+    "prefer": "must be the code of a programme",
+}
+
+
+def _contradictions(document: Mapping[Any, Any], marks: Mapping[Path, tuple[int, int]]) -> Iterator[Told]:
+    """What the shape cannot say. Works on whatever is there, so that one mistake does not hide another."""
+    agencies = list(_listed(document, "agencies"))
+    programmes = list(_listed(document, "programmes"))
+    rules = list(_listed(document, "overlap_rules"))
+    codes = {p["code"] for _, p in programmes if isinstance(p.get("code"), str)}
+    for items, key in ((agencies, "id"), (programmes, "code"), (rules, "id"), (_listed(document, "regions"), "code")):
+        yield from _repeated(((*path, key), item.get(key)) for path, item in items)
+    if document.get("secret_id") == "seal":
+        yield ("secret_id",), "must not be `seal`: that is the key of the quarantine"
+    for path, agency in agencies:
+        listed = [((*path, "programmes", n), code) for n, code in _texts(agency.get("programmes"))]
+        yield from _repeated(listed)
+        yield from _unknown(listed, codes)
+    for path, programme in programmes:
+        yield from _inverted(path, programme)
+        for key, wanted in (("criteria", "bool"), ("rank_by", "number")):
+            if isinstance(expression := programme.get(key), str):
+                for told in criteria.mistakes(expression, "bool" if wanted == "bool" else "number"):
+                    yield (*path, key), told
+    for path, rule in rules:
+        yield from _inverted(path, rule)
+        pair = list(_texts(rule.get("programmes")))
+        yield from _unknown((((*path, "programmes", n), code) for n, code in pair), codes)
+        if rule.get("id") == BUILT_IN_RULE:
+            yield (*path, "id"), "is the id of the rule every policy has; take another"
+        if isinstance(prefer := rule.get("prefer"), str) and prefer not in {code for _, code in pair}:
+            yield (*path, "prefer"), "must be one of the rule's two programmes"
+    yield from _at_odds(rules, marks)
+
+
+def _at_odds(rules: list[tuple[Path, dict[str, Any]]], marks: Mapping[Path, tuple[int, int]]) -> Iterator[Told]:
+    """Rules of one pair and scope that give different verdicts on one day."""
+    earlier: dict[tuple[str, ...], list[tuple[Path, object, Effective]]] = {}
+    for path, rule in rules:
+        scope, verdict, effective = rule.get("scope"), rule.get("verdict"), _effective(rule)
+        pair = sorted(code for _, code in _texts(rule.get("programmes")))
+        if len(pair) != 2 or not isinstance(scope, str) or effective is None:
+            continue
+        others = earlier.setdefault((*pair, scope), [])
+        for other, other_verdict, other_effective in others:
+            if verdict != other_verdict and effective.meets(other_effective):
+                line = marks.get(other, (1, 1))[0]
+                yield (
+                    (*path, "verdict"),
+                    f"contradicts the rule of line {line}: same programmes and scope, another verdict, days shared",
+                )
+        others.append((path, verdict, effective))
+
+
+def _listed(document: Mapping[Any, Any], key: str) -> Iterator[tuple[Path, dict[str, Any]]]:
+    items = document.get(key)
+    for index, item in enumerate(items if isinstance(items, list) else []):
+        if isinstance(item, dict):
+            yield (key, index), item
+
+
+def _texts(items: object) -> Iterator[tuple[int, str]]:
+    for index, item in enumerate(items if isinstance(items, list) else []):
+        if isinstance(item, str):
+            yield index, item
+
+
+def _repeated(named: Iterable[tuple[Path, object]]) -> Iterator[Told]:
+    seen = set()
+    for path, name in named:
+        if isinstance(name, str) and name in seen:
+            yield path, "is named twice"
+        elif isinstance(name, str):
+            seen.add(name)
+
+
+def _unknown(named: Iterable[tuple[Path, str]], codes: set[str]) -> Iterator[Told]:
+    for path, code in named:
+        if code not in codes:
+            near = get_close_matches(code, codes, n=1)
+            yield path, "is no programme of this policy" + (f"; did you mean `{near[0]}`?" if near else "")
+
+
+def _effective(item: Mapping[str, Any]) -> Effective | None:
+    """The days as far as they can be read; None where they cannot."""
+    try:
+        return Effective.model_validate(item.get("effective") or {})
+    except ValidationError:
+        return None
+
+
+def _inverted(path: Path, item: Mapping[str, Any]) -> Iterator[Told]:
+    days = _effective(item)
+    if days is not None and days.from_ is not None and days.to is not None and days.to < days.from_:
+        yield (*path, "effective"), "ends before it begins"
 
 
 # --- what services ask of it ------------------------------------------------------------------------------------
@@ -346,8 +497,9 @@ def _contradictions(document: Mapping[Any, Any]) -> Iterator[Told]:
 
 @dataclass(frozen=True, slots=True)
 class AgencyEntry:
-    """What the door asks of an agency."""
+    """What the door asks of an agency; `source` is what its events must carry."""
 
+    source: str
     programmes: frozenset[str]
     rights: frozenset[str]
     trust_rank: int | None
@@ -363,7 +515,9 @@ class PolicyIndex:
         self.policy: Final = policy
         self.version: Final = policy.version
         self.agencies: Final[Mapping[str, AgencyEntry]] = {
-            a.id: AgencyEntry(frozenset(a.programmes), frozenset(a.rights), a.trust_rank, a.silent_after)
+            a.id: AgencyEntry(
+                agency_source(a.id), frozenset(a.programmes), frozenset(a.rights), a.trust_rank, a.silent_after
+            )
             for a in policy.agencies
         }
         self.programmes: Final[Mapping[str, Programme]] = {p.code: p for p in policy.programmes}

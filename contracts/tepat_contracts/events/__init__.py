@@ -10,7 +10,8 @@ from typing import Any, Final, get_args, get_type_hints
 
 from pydantic import TypeAdapter
 
-from ..topics import Kind
+from tepat_contracts.topics import Kind
+
 from .beneficiaries import BeneficiariesEvent
 from .payouts import PayoutsEvent
 from .reports import ReportsEvent

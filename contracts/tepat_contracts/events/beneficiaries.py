@@ -9,7 +9,8 @@ from typing import Annotated, Literal, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from ..codes import PPKS
+from tepat_contracts.codes import PPKS
+
 from .fields import STRICT, Contact, Date, Identifier, Kk, Nik, Number, Region, Revision, Text
 from .inbound import Complete, Envelope
 
