@@ -17,14 +17,14 @@ class SecretMissing(Exception):
 
 
 def read_secret(directory: Path, name: str) -> bytes:
-    """The secret called ``name``: the file's bytes without surrounding white space.
+    """The secret called ``name``: the file's bytes, every one of them.
 
     Raises:
         SecretMissing: no such file, or fewer than 32 bytes in it.
     """
     path = directory / name
     try:
-        secret = path.read_bytes().strip()
+        secret = path.read_bytes()
     except OSError as error:
         raise SecretMissing(
             f"the secret {name!r} cannot be read from {directory}: {error.strerror}; "
