@@ -1,0 +1,146 @@
+"""The brokers, as the command speaks with them.
+
+Kept here: a broker that does not answer becomes `Unreachable`; a topic that exists is left as it is; a declared
+topic is reported only once its partitions have leaders.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
+from tepat_contracts.topics import Topic
+
+from tepat_cli.exits import Unreachable, WrongUse
+
+LEADERS_SECONDS: Final = 30
+REPLICAS: Final = 3
+REQUEST_MS: Final = 15_000
+
+
+def unreachable(brokers: str, wrong: BaseException) -> Unreachable:
+    """What is said of brokers that do not answer."""
+    return Unreachable(
+        f"the brokers at {brokers} do not answer ({type(wrong).__name__}): is the stack running, and is --kafka or "
+        "--data right?"
+    )
+
+
+@asynccontextmanager
+async def admin(brokers: str) -> AsyncIterator[AIOKafkaAdminClient]:
+    """The cluster's administration. Raises Unreachable."""
+    client = AIOKafkaAdminClient(bootstrap_servers=brokers, request_timeout_ms=REQUEST_MS)
+    try:
+        await client.start()
+        yield client
+    except (KafkaError, OSError, TimeoutError) as wrong:
+        raise unreachable(brokers, wrong) from None
+    finally:
+        await client.close()
+
+
+@asynccontextmanager
+async def producer(brokers: str, **settings: Any) -> AsyncIterator[AIOKafkaProducer]:
+    """A producer that neither loses nor doubles a record. Raises Unreachable."""
+    sender = AIOKafkaProducer(
+        bootstrap_servers=brokers, enable_idempotence=True, compression_type="lz4", max_request_size=2 << 20, **settings
+    )
+    try:
+        await sender.start()
+    except (KafkaError, OSError, TimeoutError) as wrong:
+        await sender.stop()
+        raise unreachable(brokers, wrong) from None
+    try:
+        yield sender
+    except (KafkaError, TimeoutError) as wrong:
+        raise unreachable(brokers, wrong) from None
+    finally:
+        await sender.stop()
+
+
+@asynccontextmanager
+async def reader(
+    brokers: str, topic: str, *, new: bool
+) -> AsyncIterator[tuple[AIOKafkaConsumer, list[TopicPartition]]]:
+    """A reader of a topic, outside any group: of what is `new` from now on, or of all of it; what was committed.
+
+    Raises Unreachable; WrongUse where there is no such topic.
+    """
+    consumer = AIOKafkaConsumer(
+        topic,
+        bootstrap_servers=brokers,
+        enable_auto_commit=False,
+        auto_offset_reset="latest" if new else "earliest",
+        isolation_level="read_committed",
+    )
+    try:
+        await consumer.start()
+        partitions = sorted(consumer.assignment())
+        for partition in partitions:
+            await consumer.position(partition)
+        yield consumer, partitions
+    except UnknownTopicOrPartitionError:
+        raise missing(topic) from None
+    except (KafkaError, OSError, TimeoutError) as wrong:
+        raise unreachable(brokers, wrong) from None
+    finally:
+        await consumer.stop()
+
+
+async def everything(brokers: str, topic: str) -> list[Any]:
+    """Every record of a topic, up to its end now. Raises as `reader`."""
+    records: list[Any] = []
+    async with reader(brokers, topic, new=False) as (consumer, partitions):
+        ends = await consumer.end_offsets(partitions)
+        while any([await consumer.position(each) < ends[each] for each in partitions]):
+            for batch in (await consumer.getmany(timeout_ms=500)).values():
+                records += batch
+    return records
+
+
+def missing(topic: str) -> WrongUse:
+    """What is said of a topic that is not there."""
+    return WrongUse(
+        f"the topic {topic} is not declared: apply a policy that names its agency (`tepat policy apply FILE`), or "
+        "declare the topics of the policy in force (`tepat topics apply`)"
+    )
+
+
+async def declare(client: AIOKafkaAdminClient, topics: Iterable[Topic], replicas: int | None = None) -> list[str]:
+    """Declares the topics that are not there; returns their names once each partition has a leader.
+
+    `replicas` is 3, or as many as there are brokers, unless given. Raises WrongUse where the cluster refuses one.
+    """
+    there = set(await client.list_topics())
+    wanted = [topic for topic in topics if topic.name not in there]
+    if not wanted:
+        return []
+    brokers = len((await client.describe_cluster())["brokers"])
+    new = [
+        NewTopic(topic.name, topic.partitions, replicas or min(REPLICAS, brokers), topic_configs=topic.config())
+        for topic in wanted
+    ]
+    answer = await client.create_topics(new, timeout_ms=REQUEST_MS)
+    for name, code, *told in answer.topic_errors:
+        error = for_code(code)
+        if code and error is not TopicAlreadyExistsError:
+            raise WrongUse(f"the cluster refuses the topic {name}: {(told or [None])[0] or error.__name__}")
+    names = [topic.name for topic in wanted]
+    try:
+        async with asyncio.timeout(LEADERS_SECONDS):
+            while not await _led(client, names):  # noqa: ASYNC110 (brokers have no event for it)
+                await asyncio.sleep(0.1)
+    except TimeoutError:
+        raise Unreachable("the declared topics have no leaders yet: is every broker up?") from None
+    return names
+
+
+async def _led(client: AIOKafkaAdminClient, names: list[str]) -> bool:
+    described = await client.describe_topics(names)
+    return all(
+        not topic["error_code"] and topic["partitions"] and all(each["leader"] >= 0 for each in topic["partitions"])
+        for topic in described
+    )

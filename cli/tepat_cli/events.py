@@ -1,0 +1,234 @@
+"""From a file's rows to the records that are sent, and to the rows that are not.
+
+Kept here: one row always gives the same record, byte for byte, on whatever day and machine, so that a file sent
+again changes nothing. The event's id is the UUIDv5, in a namespace of ours, of agency, type, time and canonical
+data; its trace is that id without dashes; its time is the row's own (`columns`). Nothing leaves that the services
+would refuse for its form: every record passes the contracts' door first, as if its policy allowed everything; what
+depends on the policy in force is for the services to judge. A complete CloudEvent of a JSON Lines file is sent as
+it stands.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Final, cast
+from uuid import UUID, uuid5
+
+import orjson
+from tepat_contracts import envelope
+from tepat_contracts.door import Door, Refused
+from tepat_contracts.policy import PolicyIndex
+from tepat_contracts.topics import Kind as TopicKind
+
+from tepat_cli.columns import KINDS, Kind, Layout, Told, bare, guess, guess_bare, key
+from tepat_cli.exits import WrongUse
+from tepat_cli.office import JsonLines, table, what, without_verdicts
+from tepat_cli.values import Cell, Unreadable
+
+NAMESPACE: Final = UUID("0d0c7c26-6c52-5a0a-8c7d-5c6f0f3f6a51")
+_LOOKED_AT_FIRST: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A record to send, and where it came from."""
+
+    line: int
+    cells: Sequence[Cell]
+    id: str
+    key: bytes
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Bad:
+    """A row that is not sent: a reason of contracts.md, the column, and what to do."""
+
+    line: int
+    cells: Sequence[Cell]
+    reason: str
+    column: str
+    advice: str
+
+
+class _Everything:
+    """Holds whatever one asks for."""
+
+    def __contains__(self, _: object) -> bool:
+        return True
+
+
+def _permissive(agency: str) -> PolicyIndex:
+    """A policy that allows this agency everything, for what can be judged without one."""
+    entry = SimpleNamespace(programmes=_Everything(), rights=_Everything(), trust_rank=None, silent_after=None)
+    return cast(
+        PolicyIndex,
+        SimpleNamespace(agencies={agency: entry}, programmes=_Everything(), regions=_Everything()),
+    )
+
+
+def record(agency: str, told: Told) -> tuple[str, bytes]:
+    """The event's id and its bytes. Raises TypeError for a number that JSON can't hold."""
+    data = orjson.dumps(told.data, option=orjson.OPT_SORT_KEYS)
+    identity = uuid5(NAMESPACE, f"{agency}|{told.type}|{told.time}|{data.decode()}")
+    event = {
+        "specversion": envelope.SPEC_VERSION,
+        "id": str(identity),
+        "source": envelope.agency_source(agency),
+        "type": told.type,
+        "time": told.time,
+        "traceparent": f"00-{identity.hex}-{identity.hex[16:]}-01",
+        "datacontenttype": "application/json",
+        "data": orjson.Fragment(data),
+    }
+    return event["id"], orjson.dumps(event)  # type: ignore[return-value]
+
+
+@dataclass
+class _Gate:
+    """The contracts' door for one agency, as far as it needs no policy."""
+
+    agency: str
+    kind: Kind
+    revision: int = 0
+
+    def __post_init__(self) -> None:
+        self._door: Door[Any] = Door(TopicKind(self.kind.name))
+        self._policy = _permissive(self.agency)
+
+    def admit(self, value: bytes) -> None:
+        """Raises Refused."""
+        self._door.admit(value, envelope.STRUCTURED_HEADERS, self.agency, self._policy)
+
+
+class Rows:
+    """A CSV or XLSX file as records. Raises WrongUse where its kind or columns can't be told."""
+
+    def __init__(self, path: Path, agency: str, kind: Kind | None, revision: int) -> None:
+        self._table = table(path, (lambda row: guess(row)[1]) if kind is None else _score(kind))
+        chosen = kind or guess(self._table.headings)[0]
+        if chosen is None:
+            raise WrongUse(f"{path} could be of more than one kind: say which with --kind")
+        self.kind = chosen
+        try:
+            self._layout = Layout(chosen, without_verdicts(self._table.headings))
+        except Unreadable as wrong:
+            raise WrongUse(f"{path}: {wrong}") from None
+        self.headings = self._table.headings
+        self.unused = self._layout.unused
+        self._gate = _Gate(agency, chosen, revision)
+
+    @property
+    def skipped(self) -> int:
+        """Hints and repeated headings passed over."""
+        return self._table.skipped
+
+    def done(self) -> float:
+        """How much of the file has been read, 0 to 1."""
+        return self._table.done()
+
+    def heading(self, pointer: str | None) -> str:
+        """The column that a JSON pointer into the event means."""
+        return self._layout.heading(pointer)
+
+    def records(self) -> Iterator[Ready | Bad]:
+        """Every row, from the first, each time it is called."""
+        layout, gate = self._layout, self._gate
+        rows = self._table.rows()
+        top = list(islice(rows, _LOOKED_AT_FIRST))
+        layout.look_for_lost_digits(row.cells for row in top)
+        for row in chain(top, rows):
+            if row.broken:
+                yield Bad(row.line, row.cells, "malformed", "", row.broken)
+                continue
+            try:
+                told = layout.read(row.cells, gate.revision)
+                identity, value = record(gate.agency, told)
+                gate.admit(value)
+            except Unreadable as wrong:
+                yield Bad(row.line, row.cells, wrong.reason, wrong.heading, str(wrong))
+            except Refused as refused:
+                told_ = refused.rejection
+                yield Bad(row.line, row.cells, told_.reason, layout.heading(told_.pointer), told_.message)
+            except TypeError:
+                yield Bad(row.line, row.cells, "schema", "", "a number in this row is too large")
+            else:
+                yield Ready(row.line, row.cells, identity, told.key.encode(), value)
+
+
+def _score(kind: Kind) -> Any:
+    return lambda row: sum(1 for heading in row if heading and kind.column(heading))
+
+
+class Lines:
+    """A JSON Lines file as records: complete CloudEvents, or bare `data` objects."""
+
+    headings: Final = ["record"]
+    unused: Final[list[str]] = []
+    skipped: Final = 0
+
+    def __init__(self, path: Path, agency: str, kind: Kind | None, revision: int) -> None:
+        self._file = JsonLines(path)
+        if kind is None:
+            first = next((line for line in self._file.lines() if _object(line.value) is not None), None)
+            kind = guess_bare(_object(first.value) or {}) if first else None
+        if kind is None:
+            raise WrongUse(f"it can't be told what {path} holds: say it with --kind")
+        self.kind = kind
+        self._gate = _Gate(agency, kind, revision)
+
+    def done(self) -> float:
+        """How much of the file has been read, 0 to 1."""
+        return self._file.done()
+
+    def heading(self, pointer: str | None) -> str:
+        """The field that a JSON pointer into the event means."""
+        return pointer or ""
+
+    def records(self) -> Iterator[Ready | Bad]:
+        """Every line, from the first, each time it is called."""
+        gate, kind = self._gate, self.kind
+        for line in self._file.lines():
+            shown = (line.value.decode(errors="replace"),)
+            found = _object(line.value)
+            if found is None:
+                yield Bad(
+                    line.line, shown, "malformed", "", "the line is not one JSON object of at most 1 MiB: repair it"
+                )
+                continue
+            try:
+                if "specversion" in found:
+                    data = found.get("data")
+                    identity, value = str(found.get("id", "")), line.value
+                    name = key(kind, data) if isinstance(data, dict) else ""
+                else:
+                    told = bare(kind, found, gate.revision)
+                    name = told.key
+                    identity, value = record(gate.agency, told)
+                gate.admit(value)
+            except Unreadable as wrong:
+                yield Bad(line.line, shown, wrong.reason, wrong.heading, str(wrong))
+            except Refused as refused:
+                rejection = refused.rejection
+                yield Bad(line.line, shown, rejection.reason, rejection.pointer or "", rejection.message)
+            else:
+                yield Ready(line.line, shown, identity, name.encode(), value)
+
+
+def _object(value: bytes) -> dict[str, Any] | None:
+    try:
+        found = orjson.loads(value)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+Source = Rows | Lines
+
+
+def source(path: Path, agency: str, kind: str | None, revision: int = 0) -> Source:
+    """The file at `path` as records of `agency`; its kind is told by what it holds unless given. Raises WrongUse."""
+    reader = Lines if what(path) == "jsonl" else Rows
+    return reader(path, agency, KINDS[kind] if kind else None, revision)

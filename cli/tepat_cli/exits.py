@@ -1,0 +1,30 @@
+"""How a command ends: 0 done, 1 some records rejected, 2 wrong use, 3 the cluster can't be reached.
+
+Kept here: whatever goes wrong is told in plain words that say what to do, on standard error, without a traceback
+and without repeating what was sent.
+"""
+
+from typing import Final
+
+DONE: Final = 0
+REJECTED: Final = 1
+WRONG_USE: Final = 2
+UNREACHABLE: Final = 3
+
+
+class Ended(Exception):
+    """A command that can't go on. The message says why and what to do."""
+
+    status = REJECTED
+
+
+class WrongUse(Ended):
+    """Asked for what can't be: a missing file, an unknown agency, a token without the right."""
+
+    status = WRONG_USE
+
+
+class Unreachable(Ended):
+    """A broker or service that doesn't answer, or not in time."""
+
+    status = UNREACHABLE

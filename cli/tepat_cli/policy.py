@@ -1,0 +1,213 @@
+"""`tepat policy`: checking a policy file, putting it in force, showing what is.
+
+Kept here: a policy with a mistake is never published; a version that was published never changes its content,
+for decisions and overlaps name it; the topics of its agencies are there before it is.
+"""
+
+import asyncio
+import sys
+import time
+import uuid
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import orjson
+import typer
+from ruamel.yaml import YAML
+from tepat_contracts import envelope
+from tepat_contracts.policy import Policy, check, from_document, load
+from tepat_contracts.topics import OWNER, POLICY, SERVICES, for_policy, inbound_name
+
+from tepat_cli.cluster import admin, declare, everything, producer
+from tepat_cli.exits import REJECTED, Ended, Unreachable, WrongUse
+from tepat_cli.place import (
+    ApiOption,
+    AsOption,
+    DataOption,
+    JsonOption,
+    KafkaOption,
+    PartitionsOption,
+    Place,
+    ReplicasOption,
+)
+from tepat_cli.services import Services
+from tepat_cli.terminal import json_line, printable, say
+
+commands = typer.Typer(no_args_is_help=True, help="The policy: check a file, put it in force, show what is.")
+
+APPLIED: Final = "tepat.policy.applied.v1"
+LOOK_SECONDS: Final = 0.25
+
+FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="the policy, in YAML or JSON")]
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except OSError as wrong:
+        raise WrongUse(f"{file} can't be read: {wrong.strerror}") from None
+    except UnicodeDecodeError:
+        raise WrongUse(f"{file} is not UTF-8: save it so") from None
+
+
+def _mistakes(file: Path, text: str, *, as_json: bool = False) -> int:
+    """Tells every mistake of a policy file; how many there are."""
+    mistakes = check(text)
+    for each in mistakes:
+        if as_json:
+            json_line({"file": str(file), **asdict(each)})
+        else:
+            print(f"{file}:{each.line}:{each.column}: {printable(each.path or 'policy')} {printable(each.message)}")
+    return len(mistakes)
+
+
+@commands.command("check")
+def check_(
+    *,
+    file: FileArgument,
+    as_json: JsonOption = False,
+    data: DataOption = None,  # noqa: ARG001 (every command takes it)
+    kafka: KafkaOption = None,  # noqa: ARG001
+) -> None:
+    """Tells every mistake in a policy file, with its line. Ends with 1 if there is one."""
+    count = _mistakes(file, _text(file), as_json=as_json)
+    if count:
+        say(f"{count} mistake{'s' if count > 1 else ''} in {file}", "red")
+        raise typer.Exit(REJECTED)
+    say(f"{file} is sound", "green")
+
+
+@commands.command()
+def apply(
+    *,
+    file: FileArgument,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="until every service has taken it")] = True,
+    timeout: Annotated[float, typer.Option(min=0, help="seconds to wait for the services")] = 60,
+    partitions: PartitionsOption = None,
+    replicas: ReplicasOption = None,
+    data: DataOption = None,
+    kafka: KafkaOption = None,
+    api: ApiOption = None,
+    role: AsOption = None,
+) -> None:
+    """Checks a policy, declares the topics of its agencies, puts it in force, and waits until every service has it."""
+    text = _text(file)
+    if _mistakes(file, text):
+        raise Ended(f"{file} is not applied: repair what is told above")
+    policy = load(text)
+    place = Place.of(data, kafka, api, role)
+    if wait:
+        place.service(SERVICES[0])  # told before anything is changed
+    declared, published = asyncio.run(_publish(place, policy, partitions or place.partitions, replicas))
+    for name in declared:
+        say(f"declared {name}", "dim")
+    say(f"policy {policy.version} is in force" if published else f"policy {policy.version} was in force already")
+    if wait:
+        _taken(place, policy, timeout)
+
+
+async def _publish(place: Place, policy: Policy, partitions: int, replicas: int | None) -> tuple[list[str], bool]:
+    async with admin(place.kafka) as client:
+        declared = await declare(client, [POLICY], replicas)
+        versions = await published_versions(place.kafka)
+        known = versions.get(policy.version)
+        if known is not None and from_document(known) != policy:
+            raise WrongUse(
+                f"version ‘{policy.version}’ was published with another content, and decisions name it: give this one "
+                "a new version"
+            )
+        declared += await declare(client, for_policy(policy, partitions), replicas)
+    if known is not None and list(versions)[-1] == policy.version:
+        return declared, False
+    event = envelope.event(
+        service="policy",
+        type=APPLIED,
+        id=str(uuid.uuid4()),
+        time=datetime.now(UTC),
+        data=policy.document(),
+        subject=policy.version,
+    )
+    async with producer(place.kafka) as sender:
+        await sender.send_and_wait(
+            POLICY.name, envelope.write(event), key=policy.version.encode(), headers=envelope.STRUCTURED_HEADERS
+        )
+    return declared, True
+
+
+def _taken(place: Place, policy: Policy, timeout: float) -> None:
+    """Waits until every service says that it has this policy and reads its agencies' topics. Raises Unreachable."""
+    wanted: dict[str, set[str]] = {service: set() for service in SERVICES}
+    for kind, service in OWNER.items():
+        wanted[service] |= {inbound_name(agency.id, kind) for agency in policy.agencies}
+    until = time.monotonic() + timeout
+    late: dict[str, str] = dict.fromkeys(wanted, "has not answered")
+    with Services(place, "policy") as services:
+        while True:
+            for service in list(late):
+                try:
+                    status = services.get(service, "status")
+                except Unreachable as wrong:
+                    late[service] = str(wrong)
+                    continue
+                unread = wanted[service] - set(status["topics"])
+                if status["policy_version"] != policy.version:
+                    late[service] = f"has policy {status['policy_version'] or 'none'}"
+                elif unread:
+                    late[service] = f"does not read {', '.join(sorted(unread)[:3])} yet"
+                else:
+                    del late[service]
+            if not late:
+                say(f"taken by {', '.join(SERVICES)}", "green")
+                return
+            if time.monotonic() > until:
+                told = "; ".join(f"{service}: {why}" for service, why in late.items())
+                raise Unreachable(
+                    f"the policy is published, but not every service has taken it in {timeout:g} s: {told}"
+                )
+            time.sleep(LOOK_SECONDS)
+
+
+@commands.command()
+def show(
+    *,
+    version: Annotated[str | None, typer.Argument(metavar="[VERSION]", help="the one in force unless given")] = None,
+    as_json: JsonOption = False,
+    data: DataOption = None,
+    kafka: KafkaOption = None,
+) -> None:
+    """The policy in force, or another version, as it was applied."""
+    versions = asyncio.run(published_versions(Place.of(data, kafka).kafka))
+    if not versions:
+        raise WrongUse("no policy was applied yet: `tepat policy apply FILE`")
+    latest = list(versions)[-1]
+    chosen = version or latest
+    if chosen not in versions:
+        raise WrongUse(f"there is no version ‘{chosen}’; there are {', '.join(versions)}")
+    if as_json:
+        json_line(versions[chosen])
+        return
+    say(f"version {chosen}, {'in force' if chosen == latest else f'not in force ({latest} is)'}", "dim")
+    yaml = YAML()
+    yaml.default_flow_style = None
+    yaml.width = 110
+    yaml.dump(versions[chosen], sys.stdout)
+
+
+async def published_versions(brokers: str) -> dict[str, Any]:
+    """Every policy published, by its version; the one last published last."""
+    versions: dict[str, Any] = {}
+    for record in await everything(brokers, POLICY.name):
+        if record.value is None:
+            continue
+        version = (record.key or b"").decode()
+        versions.pop(version, None)
+        versions[version] = orjson.loads(record.value)["data"]
+    return versions
+
+
+async def in_force(brokers: str) -> Any:
+    """The policy in force as JSON, or None."""
+    versions = await published_versions(brokers)
+    return list(versions.values())[-1] if versions else None

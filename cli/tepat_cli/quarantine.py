@@ -1,0 +1,151 @@
+"""`tepat quarantine`: what the services could not take, and taking it again.
+
+A quarantined record is named as its topic, partition and offset, `agency.dinsos.payouts.v1-3-42`; slashes between
+them are understood too.
+"""
+
+import re
+from collections.abc import Iterator
+from itertools import chain
+from typing import Annotated, Any
+
+import typer
+from tepat_contracts.topics import OWNER, Kind
+
+from tepat_cli.exits import REJECTED, WrongUse
+from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, Place
+from tepat_cli.services import Missing, Services, segment
+from tepat_cli.terminal import Item, Shown, json_line, listing, printable, say
+
+commands = typer.Typer(no_args_is_help=True, help="Records that could not be taken: list, show, replay.")
+
+ServiceOption = Annotated[str | None, typer.Option("--service", help="of this service alone")]
+ReasonOption = Annotated[str | None, typer.Option("--reason", help="quarantined for this reason, such as nik_invalid")]
+
+_NAME = re.compile(r"(?P<topic>[a-z0-9.-]+?\.v\d+)[-/](?P<partition>\d+)[-/](?P<offset>\d+)")
+
+
+def name(item: Item) -> str:
+    """How a quarantined record is named."""
+    return f"{item['topic']}-{item['partition']}-{item['offset']}"
+
+
+def entry(text: str) -> dict[str, Any]:
+    """The record a name names. Raises WrongUse."""
+    found = _NAME.fullmatch(text)
+    if found is None:
+        raise WrongUse(f"‘{text}’ names no record: write TOPIC-PARTITION-OFFSET, such as agency.dinsos.payouts.v1-3-42")
+    return {"topic": found["topic"], "partition": int(found["partition"]), "offset": int(found["offset"])}
+
+
+def owner(topic: str) -> str:
+    """The service that takes a topic's records."""
+    kind = topic.split(".")[-2]
+    if kind not in set(Kind):
+        raise WrongUse(f"{topic} is no topic that agencies send on")
+    return OWNER[Kind(kind)]
+
+
+COLUMNS = (
+    Shown("record", name),
+    Shown("reason", lambda item: item.get("reason"), style=lambda _: "red"),
+    Shown("field", lambda item: item.get("pointer")),
+    Shown("message", lambda item: item.get("message")),
+    Shown("event", lambda item: item.get("event_id")),
+    Shown("since", lambda item: item.get("quarantined_at")),
+    Shown("replayed", lambda item: item.get("replayed_at")),
+)
+
+
+def _services(service: str | None) -> list[str]:
+    owners = sorted(set(OWNER.values()))
+    if service is None:
+        return owners
+    if service not in owners:
+        raise WrongUse(f"{service} keeps no quarantine; {', '.join(owners)} do")
+    return [service]
+
+
+@commands.command("list")
+def list_(
+    *,
+    service: ServiceOption = None,
+    reason: ReasonOption = None,
+    agency: Annotated[str | None, typer.Option(help="sent by this agency")] = None,
+    limit: Annotated[int | None, typer.Option(min=0, help="at most so many; 0 for all")] = None,
+    as_json: JsonOption = False,
+    data: DataOption = None,
+    kafka: KafkaOption = None,
+    api: ApiOption = None,
+    role: AsOption = None,
+) -> None:
+    """What is in quarantine: where it was sent, and why it could not be taken."""
+    with Services(Place.of(data, kafka, api, role), "operator") as services:
+
+        def of(name: str) -> Iterator[Item]:
+            for item in services.items(name, "quarantine", most=limit, reason=reason, agency=agency):
+                yield {"service": name, **item}
+
+        items = chain.from_iterable(map(of, _services(service)))
+        listing(items, COLUMNS, as_json=as_json, limit=limit, none="nothing is in quarantine")
+
+
+@commands.command()
+def show(
+    *,
+    record: Annotated[str, typer.Argument(metavar="ID", help="TOPIC-PARTITION-OFFSET")],
+    as_json: JsonOption = False,
+    data: DataOption = None,
+    kafka: KafkaOption = None,
+    api: ApiOption = None,
+    role: AsOption = None,
+) -> None:
+    """One record in quarantine, with what was sent where the right allows it."""
+    wanted = entry(record)
+    topic, partition, offset = wanted.values()
+    with Services(Place.of(data, kafka, api, role), "operator") as services:
+        try:
+            told = services.get(owner(topic), f"quarantine/{segment(topic)}/{partition}/{offset}")
+        except Missing:
+            raise WrongUse(f"{record} is not in quarantine") from None
+    if as_json:
+        json_line(told)
+        return
+    for field, value in told.items():
+        if value is not None:
+            print(f"{field:<14}{printable(value)}")
+
+
+@commands.command()
+def replay(
+    *,
+    records: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="TOPIC-PARTITION-OFFSET")] = None,
+    reason: ReasonOption = None,
+    every: Annotated[bool, typer.Option("--all", help="whatever is in quarantine")] = False,
+    service: ServiceOption = None,
+    as_json: JsonOption = False,
+    data: DataOption = None,
+    kafka: KafkaOption = None,
+    api: ApiOption = None,
+    role: AsOption = None,
+) -> None:
+    """Takes records again after a fix, each once however often it is called. Ends with 1 if some are still rejected."""
+    if sum((bool(records), reason is not None, every)) != 1:
+        raise WrongUse("say what to replay: the records' IDs, or --reason R, or --all")
+    asked: dict[str, Any] = {}
+    if records:
+        for wanted in map(entry, records):
+            asked.setdefault(owner(wanted["topic"]), {"entries": []})["entries"].append(wanted)
+    else:
+        asked = {each: {"reason": reason} if reason else {"all": True} for each in _services(service)}
+    rejected = 0
+    with Services(Place.of(data, kafka, api, role), "operator") as services:
+        for each, body in asked.items():
+            told = services.post(each, "quarantine/replay", body)
+            rejected += told["rejected"]
+            if as_json:
+                json_line({"service": each, **told})
+            else:
+                say(f"{each}: {told['replayed']} replayed, {told['accepted']} accepted, {told['rejected']} rejected")
+    if rejected:
+        raise typer.Exit(REJECTED)

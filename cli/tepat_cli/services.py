@@ -1,0 +1,115 @@
+"""The services' HTTP interfaces, as the command speaks with them.
+
+Kept here: an answer that is not the one asked for becomes words that say what to do; listings are read page by
+page, so that their length costs no memory.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, Self
+from urllib.parse import quote
+
+import httpx
+from tepat_contracts.topics import SERVICES
+
+from tepat_cli.exits import Unreachable, WrongUse
+from tepat_cli.place import Place
+
+PAGE: Final = 500
+
+Answer = dict[str, Any]
+
+
+def client(headers: Mapping[str, str]) -> httpx.Client:
+    """The connections of one command."""
+    return httpx.Client(headers=headers, timeout=httpx.Timeout(30, connect=5))
+
+
+class Services:
+    """The services of a place, asked with the token of `role` unless the user picked another."""
+
+    names = SERVICES
+
+    def __init__(self, place: Place, role: str) -> None:
+        self._place = place
+        token = place.token(role)
+        self._client = client({"authorization": f"Bearer {token}"} if token else {})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def get(self, service: str, path: str, **params: Any) -> Answer:
+        """The answer to GET /v1/{path}. Raises Unreachable, WrongUse (Missing where there is no such thing)."""
+        return self._ask("GET", service, path, params=_present(params))
+
+    def post(self, service: str, path: str, body: Any) -> Answer:
+        """The answer to POST /v1/{path}. Raises as `get`."""
+        return self._ask("POST", service, path, json=body, timeout=600)
+
+    def items(self, service: str, path: str, *, most: int | None = None, **params: Any) -> Iterator[Answer]:
+        """Every item of a listing; `most` is a hint of how many will be used."""
+        cursor = None
+        page = min(most, PAGE) if most else PAGE
+        while True:
+            answer = self.get(service, path, limit=page, cursor=cursor, **params)
+            yield from answer["items"]
+            cursor = answer.get("next")
+            if cursor is None:
+                return
+
+    def _ask(self, method: str, service: str, path: str, **request: Any) -> Answer:
+        url = f"{self._place.service(service)}/v1/{path}"
+        try:
+            answer = self._client.request(method, url, **request)
+        except httpx.InvalidURL:
+            raise WrongUse(f"{url} is not a URL: look at --api") from None
+        except httpx.HTTPError as wrong:
+            raise Unreachable(
+                f"{service} does not answer at {url} ({type(wrong).__name__}): is it running? `tepat logs --service "
+                f"{service}` may tell"
+            ) from None
+        if answer.is_success:
+            try:
+                told: Answer = answer.json()
+            except ValueError:
+                raise Unreachable(f"what answers at {url} is not {service}: look at --api") from None
+            return told
+        raise _refused(service, answer)
+
+
+class Missing(WrongUse):
+    """There is no such thing."""
+
+
+def _refused(service: str, answer: httpx.Response) -> Exception:
+    try:
+        told = answer.json()
+    except ValueError:
+        told = None
+    detail = str(told.get("detail", "")) if isinstance(told, dict) else ""
+    match answer.status_code:
+        case 401:
+            return WrongUse(f"{service} takes no such token ({detail}): pick one with --as ROLE or TEPAT_TOKEN")
+        case 403:
+            return WrongUse(f"{service}: {detail or 'the right is missing'}; pick another role with --as")
+        case 404:
+            return Missing(f"{service}: {detail or 'there is no such thing'}")
+        case 400 | 409 | 422:
+            wrong = told.get("errors", ()) if isinstance(told, dict) else ()
+            each = "; ".join(f"{error['pointer']}: {error['message']}" for error in wrong)
+            return WrongUse(f"{service}: {detail}{': ' if each else ''}{each}")
+        case _:
+            return Unreachable(
+                f"{service} answered {answer.status_code} ({detail}): `tepat logs --service {service}` tells more"
+            )
+
+
+def segment(text: str) -> str:
+    """`text` as one segment of a path."""
+    return quote(text, safe="")
+
+
+def _present(params: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in params.items() if value is not None}

@@ -1,0 +1,60 @@
+"""`tepat trace ID`: one thing's path through every service, out of their databases."""
+
+from typing import Annotated
+
+import typer
+
+from tepat_cli.exits import Unreachable, WrongUse
+from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, Place
+from tepat_cli.services import Answer, Missing, Services, segment
+from tepat_cli.terminal import Item, Shown, listing, printable, say
+
+SERVICE_STYLE = {"registry": "cyan", "eligibility": "magenta", "distribution": "green", "notifications": "blue"}
+
+
+def _detail(item: Item) -> str:
+    detail = item.get("detail") or {}
+    return "  ".join(f"{field}={printable(value)}" for field, value in detail.items() if value is not None)
+
+
+COLUMNS = (
+    Shown("at", lambda item: item.get("at")),
+    Shown("service", lambda item: item["service"], style=lambda item: SERVICE_STYLE.get(item["service"], "")),
+    Shown("what", lambda item: item.get("what"), style=lambda _: "bold"),
+    Shown("detail", _detail),
+)
+
+
+def trace(
+    *,
+    thing: Annotated[
+        str,
+        typer.Argument(metavar="ID", help="an event, AGENCY/PAYOUT or payout, overlap, or household (its pseudonym)"),
+    ],
+    as_json: JsonOption = False,
+    data: DataOption = None,
+    kafka: KafkaOption = None,
+    api: ApiOption = None,
+    role: AsOption = None,
+) -> None:
+    """The path of an event, payout, overlap or household: from the agency's event to the notice."""
+    steps: list[Answer] = []
+    silent: list[str] = []
+    with Services(Place.of(data, kafka, api, role), "reader") as services:
+        for service in services.names:
+            try:
+                steps += services.get(service, f"trace/{segment(thing)}")["steps"]
+            except Missing:
+                continue
+            except Unreachable as wrong:
+                silent.append(str(wrong))
+    for each in silent:
+        say(each, "yellow")
+    if not steps:
+        if silent:
+            raise Unreachable("nothing is known of it by the services that answer")
+        raise WrongUse(f"no service knows ‘{printable(thing)}’: is it an event, AGENCY/PAYOUT, overlap or household?")
+    steps.sort(key=lambda step: step.get("at") or "")
+    listing(steps, COLUMNS, as_json=as_json, limit=0, none="")
+    if silent:
+        raise Unreachable("the path may have gaps: not every service answered")
