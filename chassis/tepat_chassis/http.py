@@ -3,8 +3,8 @@
 Invariants:
 - Every route under /v1 but /v1/status demands a token and a right; one that asks no right is refused when the
   application is built.
-- Errors are ``application/problem+json``, and hold neither a traceback nor what was sent; only a body over 1 MiB
-  is refused in plain text, before any of this.
+- Errors are ``application/problem+json``, and hold neither a traceback nor what was sent; only a body over 1
+  MiB is refused in plain text, before any of this.
 - A service is one process: its loops are announced to a ``Background``; one that ends on its own, by
   exception or by returning, ends the process with status 1 and a logged reason, for the supervisor to start
   it anew.
@@ -21,6 +21,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from http import HTTPStatus
@@ -42,8 +43,9 @@ from tepat_chassis.health import Health
 from tepat_chassis.logging import configure, get_logger, mask
 from tepat_chassis.metrics import CONTENT_TYPE, Metrics
 
-STOP_SECONDS = 4.5
-_FINISH_SECONDS = 2.0
+STOP_SECONDS = 4.8
+_FINISH_SECONDS = 2.5
+_LEAST_SECONDS = 0.3
 _REQUEST_SECONDS = 1
 _LARGEST_BODY = 1024 * 1024
 
@@ -60,7 +62,8 @@ class Background:
                 background.start("consumer", consumer.run())
                 yield
 
-    Leaving it sets ``stopping``, gives the loops ``finish`` seconds to end, and cancels the rest.
+    ``stopping`` is set when the last request was answered, before the lifespan goes on behind its ``yield``.
+    Leaving the ``async with`` waits for the loops until ``finish`` seconds after that, and cancels the rest.
     """
 
     def __init__(self, finish: float = _FINISH_SECONDS) -> None:
@@ -71,6 +74,7 @@ class Background:
         self.failure: tuple[str, BaseException] | None = None
         """The first loop that failed, and with what."""
         self._finish = finish
+        self._since = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self, name: str, loop: Coroutine[Any, Any, None]) -> None:
@@ -78,6 +82,12 @@ class Background:
         task = asyncio.get_running_loop().create_task(loop, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+
+    def stop(self) -> None:
+        """Lets the loops end; calling it again changes nothing."""
+        if not self.stopping.is_set():
+            self._since = time.monotonic()
+            self.stopping.set()
 
     def fail(self, name: str, why: BaseException) -> None:
         """Logs why and ends the process: for failures elsewhere than in a loop started here."""
@@ -100,10 +110,11 @@ class Background:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self.stopping.set()
+        self.stop()
         tasks = set(self._tasks)
         if tasks:
-            await asyncio.wait(tasks, timeout=self._finish)
+            left = self._since + self._finish - time.monotonic()
+            await asyncio.wait(tasks, timeout=max(left, _LEAST_SECONDS))
             for task in tasks:
                 task.cancel()  # does nothing to those that ended
             await asyncio.wait(tasks)
@@ -142,6 +153,7 @@ def api(
     async def run(_: FastAPI) -> AsyncIterator[None]:
         async with lifespan(background):
             yield
+            background.stop()
 
     app = FastAPI(
         title=title,

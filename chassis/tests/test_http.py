@@ -1,4 +1,6 @@
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -230,3 +232,38 @@ async def test_loops_may_finish_when_the_service_stops() -> None:
         background.start("consumer", loop(background))
     assert finished == ["batch in hand"]
     assert background.failure is None
+
+
+async def test_a_loop_may_end_while_the_service_puts_things_away() -> None:
+    ended = asyncio.Event()
+
+    async def loop(background: Background) -> None:
+        await background.stopping.wait()
+        ended.set()
+
+    @asynccontextmanager
+    async def lifespan(background: Background) -> AsyncIterator[None]:
+        async with background:
+            background.start("relay", loop(background))
+            yield
+            await ended.wait()  # before the block is left
+
+    app = api(
+        "registry",
+        title="Registry",
+        auth=Badges(),
+        health=Health(),
+        metrics=Metrics(),
+        status=status,
+        lifespan=lifespan,
+    )
+    async with app.router.lifespan_context(app):
+        pass
+    assert app.state.background.failure is None
+
+
+async def test_loops_that_do_not_finish_are_cancelled() -> None:
+    async with (background := Background(finish=0.0)):
+        background.start("consumer", asyncio.sleep(3600))
+    assert background.failure is None
+    assert not background.failed.is_set()
