@@ -30,7 +30,7 @@ _SERVICE_SOURCE: Final = "urn:tepat:service:"
 
 # https://www.w3.org/TR/trace-context/#traceparent-header: version 00 has exactly these four parts, a later
 # version may go on after another dash; ff is forbidden.
-_TRACEPARENT: Final = re.compile(r"(?!ff)([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?", re.ASCII)
+_TRACEPARENT: Final = re.compile(r"(?!ff)([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-[!-~]{0,200})?")
 
 
 def is_agency_id(text: str) -> bool:

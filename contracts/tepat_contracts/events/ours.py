@@ -1,0 +1,240 @@
+"""What we tell: agencies, operators, and our services one another.
+
+Invariants:
+- a person or household stands here as its pseudonym, a UUID; no NIK, no KK, no name;
+- what is absent is left out, never null;
+- a field once written stays: the check on the committed schemas refuses one that is taken away or becomes optional.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal, NotRequired
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from tepat_contracts import receipts
+
+from .fields import MAX_INTEGER, Covers, Date, Free, Number, PayoutId, Region, Revision, Rupiah, Text, Time, Uuid
+
+OVERLAP_DETECTED = "tepat.overlap.detected.v1"
+OVERLAP_CLEARED = "tepat.overlap.cleared.v1"
+CLEARANCE_ISSUED = "tepat.clearance.issued.v1"
+PERSON_RESOLVED = "tepat.person.resolved.v1"
+HOUSEHOLD_RESOLVED = "tepat.household.resolved.v1"
+REPORT_ROUTED = "tepat.report.routed.v1"
+DECISION_MADE = "tepat.decision.made.v1"
+FINDING_RAISED = "tepat.finding.raised.v1"
+FINDING_CLEARED = "tepat.finding.cleared.v1"
+DELIVERY_RECORDED = "tepat.delivery.recorded.v1"
+POLICY_APPLIED = "tepat.policy.applied.v1"
+
+#: From 1, growing by one with each announcement of the same thing.
+Announced = Annotated[int, Field(ge=1, le=MAX_INTEGER)]
+Scope = Literal["person", "household"]
+Relation = Literal["head", "spouse", "child", "parent", "other"]
+
+
+class Side(TypedDict):
+    """One of the two payouts of an overlap, as it held when announced."""
+
+    agency: Text
+    payout_id: PayoutId
+    revision: Revision
+    state: Literal["planned", "disbursed"]
+    programme: Text
+    amount: Rupiah
+
+
+class Payee(TypedDict):
+    """A payout by its two names."""
+
+    agency: Text
+    payout_id: PayoutId
+
+
+class OverlapDetected(TypedDict):
+    """Two live payouts overlap under a rule; said anew with a higher revision when what is said changes.
+
+    `payouts` are sorted by agency and payout id; `household` and `region` are those of the second; `person` is given
+    where the scope is person; `amount_at_risk` is the lesser of the two amounts, in rupiah.
+    """
+
+    overlap_id: Uuid
+    revision: Announced
+    rule: Text
+    verdict: Literal["exclusive", "review"]
+    scope: Scope
+    person: NotRequired[Uuid]
+    household: Uuid
+    payouts: Annotated[list[Side], Field(min_length=2, max_length=2)]
+    during: Covers
+    amount_at_risk: Rupiah
+    region: Region
+    policy_version: Text
+
+
+class OverlapCleared(TypedDict):
+    """Two payouts no longer overlap, or only as a complement."""
+
+    overlap_id: Uuid
+    revision: Announced
+    payouts: Annotated[list[Payee], Field(min_length=2, max_length=2)]
+    reason: Literal["payout_ended", "payout_changed", "household_changed", "policy_changed"]
+
+
+class ClearanceIssued(TypedDict):
+    """Whether a planned payout may go: `clear`, `hold`, or `unknown` with the reasons."""
+
+    payout_id: PayoutId
+    revision: Revision
+    decision: Literal["clear", "hold", "unknown"]
+    overlaps: list[Uuid]
+    reasons: list[Text]
+    policy_version: Text
+    as_of: Time
+
+
+class Membership(TypedDict):
+    """A household that an agency says a NIK belongs to, from `since` to `until`, both inclusive."""
+
+    agency: Text
+    household: Uuid
+    since: Date
+    until: NotRequired[Date]
+    relation: NotRequired[Relation]
+    region: Region
+
+
+class PersonResolved(TypedDict):
+    """What a NIK stands for, and what is known of the person; one record per NIK ever named.
+
+    `stands_for` is the NIK that stands for the person, `alone` the household of that person alone, `aliases` the
+    other NIKs it stands for; `memberships` are the facts about this very NIK.
+    """
+
+    person: Uuid
+    revision: Announced
+    stands_for: Uuid
+    alone: Uuid
+    aliases: list[Uuid]
+    memberships: list[Membership]
+    deceased_on: NotRequired[Date]
+    sex: NotRequired[Literal["L", "P"]]
+    birth_date: NotRequired[Date]
+    region: NotRequired[Region]
+    attributes: Free
+
+
+class HouseholdResolved(TypedDict):
+    """The KK at the end of a KK's chain of renewals: itself where it was never renewed."""
+
+    household: Uuid
+    stands_for: Uuid
+    revision: Announced
+
+
+class ReportRouted(TypedDict):
+    """Where a report from below stands."""
+
+    report_id: Text
+    revision: Announced
+    agency: Text
+    kind: Text
+    region: Region
+    step: Text
+    people: NotRequired[list[Uuid]]
+
+
+class Criterion(TypedDict):
+    """One criterion's outcome; `missing` names the data that were lacking where it is unknown."""
+
+    criterion: Text
+    outcome: Literal["met", "unmet", "unknown"]
+    missing: NotRequired[list[Text]]
+
+
+class DecisionMade(TypedDict):
+    """Whether a person or household, by the programme's unit, meets its criteria on a day, and why."""
+
+    programme: Text
+    unit: Scope
+    person: NotRequired[Uuid]
+    household: NotRequired[Uuid]
+    revision: Announced
+    outcome: Literal["eligible", "ineligible", "unknown"]
+    criteria: list[Criterion]
+    rank: NotRequired[Number]
+    region: NotRequired[Region]
+    today: Date
+    policy_version: Text
+
+
+class FindingRaised(TypedDict):
+    """Something in the data that a person must look at: group_too_large, paid_to_deceased, merge_circle…"""
+
+    finding_id: Uuid
+    revision: Announced
+    rule: Text
+    person: NotRequired[Uuid]
+    household: NotRequired[Uuid]
+    payouts: NotRequired[list[Payee]]
+    region: NotRequired[Region]
+    evidence: Free
+    policy_version: NotRequired[Text]
+
+
+class FindingCleared(TypedDict):
+    """What was found holds no longer."""
+
+    finding_id: Uuid
+    revision: Announced
+    rule: Text
+
+
+class DeliveryRecorded(TypedDict):
+    """A notice to an agency, and whether it went out; `in_doubt` where a crash leaves that open.
+
+    `about` names what the notice tells of: overlap ids, or the day of a digest.
+    """
+
+    delivery_id: Text
+    agency: Text
+    kind: Text
+    channel: Text
+    outcome: Literal["sent", "failed", "in_doubt"]
+    about: list[Text]
+    languages: list[Literal["id", "en"]]
+    policy_version: NotRequired[Text]
+    detail: NotRequired[Text]
+
+
+@dataclass(frozen=True, slots=True)
+class Outbound:
+    """An event of ours: what its `data` looks like and the topics it stands on."""
+
+    data: Any
+    topics: tuple[str, ...]
+
+
+_QUARANTINES: Final = ("registry.quarantine.v1", "eligibility.quarantine.v1", "distribution.quarantine.v1")
+_RECEIPTS: Final = ("agency.{agency}.receipts.v1",)
+
+#: Every event of ours by its type. The data of `tepat.policy.applied.v1` is the policy document itself.
+OUTBOUND: Final[Mapping[str, Outbound]] = {
+    OVERLAP_DETECTED: Outbound(OverlapDetected, ("distribution.overlaps.v1",)),
+    OVERLAP_CLEARED: Outbound(OverlapCleared, ("distribution.overlaps.v1",)),
+    CLEARANCE_ISSUED: Outbound(ClearanceIssued, ("agency.{agency}.clearances.v1",)),
+    PERSON_RESOLVED: Outbound(PersonResolved, ("registry.persons.v1",)),
+    HOUSEHOLD_RESOLVED: Outbound(HouseholdResolved, ("registry.households.v1",)),
+    REPORT_ROUTED: Outbound(ReportRouted, ("registry.reports.v1",)),
+    DECISION_MADE: Outbound(DecisionMade, ("eligibility.decisions.v1",)),
+    FINDING_RAISED: Outbound(FindingRaised, ("distribution.findings.v1", "registry.suspects.v1")),
+    FINDING_CLEARED: Outbound(FindingCleared, ("distribution.findings.v1", "registry.suspects.v1")),
+    DELIVERY_RECORDED: Outbound(DeliveryRecorded, ("notifications.deliveries.v1",)),
+    POLICY_APPLIED: Outbound(dict[str, Any], ("policy.v1",)),
+    receipts.EVENT_REJECTED: Outbound(receipts.Rejected, _RECEIPTS),
+    receipts.EVENTS_ACCEPTED: Outbound(receipts.Accepted, _RECEIPTS),
+    receipts.EVENT_REPLAYED: Outbound(receipts.Replayed, _RECEIPTS),
+    receipts.RECORD_QUARANTINED: Outbound(receipts.Quarantined, _QUARANTINES),
+}
