@@ -112,8 +112,12 @@ def jars() -> list[Path]:
             raise RuntimeError(f"{coordinate} is not the file that was locked")
         return fetched
 
-    with files.lock(cache() / "maven.lock"), ThreadPoolExecutor(8) as pool:
-        return list(pool.map(checked, _locked()))
+    with files.lock(cache() / "maven.lock"):
+        pool = ThreadPoolExecutor(8)
+        try:
+            return list(pool.map(checked, _locked()))
+        finally:  # at an interrupt, what has not begun never does
+            pool.shutdown(cancel_futures=True)
 
 
 def _sha256(path: Path) -> str:
@@ -134,6 +138,11 @@ class Kafka:
     def bootstrap(self) -> str:
         """`host:port`, as clients take it."""
         return f"127.0.0.1:{self.port}"
+
+    @property
+    def prepared(self) -> bool:
+        """Whether the log directory is formatted."""
+        return (self.home / "formatted").exists()
 
     def prepare(self) -> None:
         """Fetch what is missing, write the settings, format the log directory once."""
@@ -180,12 +189,8 @@ class Kafka:
 
 async def answers(bootstrap: str) -> bool:
     """Whether a broker at `bootstrap` (`host:port`) takes requests now."""
-    host, _, port = bootstrap.rpartition(":")
-    try:
-        _, writer = await asyncio.open_connection(host, int(port))
-    except OSError:
+    if not await _listens(bootstrap.split(",", maxsplit=1)[0]):  # asked first: the client logs each refusal
         return False
-    writer.close()
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=2_000)
     try:
         await admin.start()
@@ -194,6 +199,16 @@ async def answers(bootstrap: str) -> bool:
         return False
     finally:
         await admin.close()
+    return True
+
+
+async def _listens(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        _, writer = await asyncio.open_connection(host, int(port))
+    except (OSError, ValueError):
+        return False
+    writer.close()
     return True
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import random
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 
 from tepat_local import files
@@ -31,18 +32,27 @@ def is_free(port: int) -> bool:
 
 
 class Ports:
-    """The ports of one data directory, by name, remembered in `file` (JSON)."""
+    """The ports of one data directory, by name, remembered in `file` (JSON); those `given` are not chosen."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, given: Mapping[str, int] | None = None) -> None:
         self._file = file
+        self._given = given or {}
         self._known: dict[str, int] = json.loads(file.read_text()) if file.exists() else {}
 
     def __getitem__(self, name: str) -> int:
-        """The port of `name`: the one it had, or a free one when it had none or lost it."""
+        """The port of `name`: the given one, the one it had, or a free one when it had none or lost it.
+
+        Raises:
+            OSError: the given port is in use.
+        """
+        if name in self._given:
+            if not is_free(self._given[name]):
+                raise OSError(f"port {self._given[name]}, given for {name}, is in use")
+            return self._given[name]
         port = self._known.get(name)
         while port is None or not is_free(port):
             port = random.randrange(LOWEST, HIGHEST)
-            if port in self._known.values():
+            if port in (*self._known.values(), *self._given.values()):
                 port = None
         if self._known.get(name) != port:
             self._known[name] = port
