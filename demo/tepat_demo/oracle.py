@@ -67,22 +67,13 @@ class Record(NamedTuple):
 
 
 class Event(NamedTuple):
-    """A CloudEvent; `agency` is that of its topic."""
+    """A CloudEvent; `agency` is that of its topic. In `data`, `null` means absent."""
 
     agency: str
     type: str
     id: str
     time: datetime
     data: dict[str, Any]
-
-
-def _without_nulls(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    return {key: value for key, value in dict(pairs).items() if value is not None}
-
-
-def _json(raw: bytes) -> Any:
-    """Of a key that stands twice the last counts; then `null` means absent."""
-    return json.loads(raw, object_pairs_hook=_without_nulls if b"null" in raw else None)
 
 
 def canonical(data: Any) -> str:
@@ -101,21 +92,22 @@ def agency_of(topic: str) -> str:
 
 
 def read_event(record: Record) -> Event:
-    """Reads an accepted record: structured (the value is the event) or binary (`ce_` headers and data)."""
+    """Reads an accepted record: structured (the value is the event) or binary (`ce_` headers and data).
+
+    Of a key that stands twice the last counts, as `json` has it.
+    """
     assert record.value is not None
-    value = _json(record.value)
-    if isinstance(value, dict) and "specversion" in value:
+    value = json.loads(record.value)
+    if value.get("specversion") is not None:
         kind, id_, time, data = value["type"], value["id"], value["time"], value["data"]
     else:
-        headers = dict(record.headers)
+        headers = {name.lower(): text for name, text in record.headers}
         kind, id_, time = (headers[f"ce_{name}"].decode() for name in ("type", "id", "time"))
         data = value
     return Event(agency_of(record.topic), kind, id_, instant(time), data)
 
 
-def _latest(
-    events: Iterable[Event], key: Callable[[Event], Hashable], order: Callable[[Event], Any]
-) -> list[Event]:
+def _latest(events: Iterable[Event], key: Callable[[Event], Hashable], order: Callable[[Event], Any]) -> list[Event]:
     """Of events with the same key the one with the greatest order; between equals canonical data decides."""
     holding: dict[Hashable, tuple[Any, Event]] = {}
     for event in events:
@@ -124,11 +116,7 @@ def _latest(
         if (
             held is None
             or o > held[0]
-            or (
-                o == held[0]
-                and event.data != held[1].data
-                and canonical(event.data) > canonical(held[1].data)
-            )
+            or (o == held[0] and event.data != held[1].data and canonical(event.data) > canonical(held[1].data))
         ):
             holding[k] = o, event
     return [event for _, event in holding.values()]
@@ -143,16 +131,14 @@ def accepted_by_receipts(records: Iterable[Record], receipts: Iterable[Record]) 
     for receipt in receipts:
         if receipt.value is None:
             continue
-        event = _json(receipt.value)
+        event = json.loads(receipt.value)
         data = event["data"]
         where = data["topic"], data["partition"]
         if event["type"] == "tepat.events.accepted.v1":
             ranges[where].add((data["from_offset"], data["to_offset"]))
         elif event["type"] == "tepat.event.replayed.v1" and data["outcome"] == "accepted":
             ranges[where].add((data["offset"], data["offset"]))
-    taken = {
-        where: {o for first, last in spans for o in range(first, last + 1)} for where, spans in ranges.items()
-    }
+    taken = {where: {o for first, last in spans for o in range(first, last + 1)} for where, spans in ranges.items()}
     nothing: set[int] = set()
     return [r for r in records if r.offset in taken.get((r.topic, r.partition), nothing)]
 
@@ -227,7 +213,7 @@ def _steps(events: Iterable[Event], types: Sequence[str], from_: str, into: str)
         key=lambda e: e.data[from_],
         order=lambda e: (e.data["revision"], e.time, e.id, e.agency),
     )
-    return {e.data[from_]: e.data[into] for e in holding if e.type == types[0] and into in e.data}
+    return {e.data[from_]: e.data[into] for e in holding if e.type == types[0] and e.data.get(into) is not None}
 
 
 class People:
@@ -240,9 +226,7 @@ class People:
             rank = ranks.get(agency)
             return float("inf") if rank is None else rank
 
-        self._merges = _steps(
-            events, ("tepat.persons.merged.v1", "tepat.persons.unmerged.v1"), "from_nik", "into_nik"
-        )
+        self._merges = _steps(events, ("tepat.persons.merged.v1", "tepat.persons.unmerged.v1"), "from_nik", "into_nik")
         self._renewals = _steps(events, ("tepat.household.renewed.v1",), "from_kk", "into_kk")
         facts = _latest(
             (e for e in events if e.type == "tepat.person.recorded.v1"),
@@ -264,7 +248,7 @@ class People:
         """The household of the payout's person on its `covers.from`, as `kk:<kk>` or `alone:<nik>`."""
         person = self.person(payout.nik)
         for fact in self._facts.get(person, ()):
-            if fact["since"] <= payout.first <= fact.get("until", LAST_DAY):
+            if fact["since"] <= payout.first <= (fact.get("until") or LAST_DAY):
                 return f"kk:{_end_of_chain(fact['kk'], self._renewals)}"
         if payout.kk is not None:
             return f"kk:{_end_of_chain(payout.kk, self._renewals)}"
@@ -423,7 +407,7 @@ def fold(announced: Iterable[Record]) -> dict[str, Announcement]:
     for record in announced:
         if record.value is None:
             continue
-        event = _json(record.value)
+        event = json.loads(record.value)
         data = event["data"]
         held = latest.get(data["overlap_id"])
         if held is None or data["revision"] > held[0]:
@@ -447,7 +431,7 @@ def irregularities(announced: Iterable[Record], *, compacted: bool = False) -> l
     for record in sorted(announced, key=lambda r: (r.partition, r.offset)):
         if record.value is None:
             continue
-        event = _json(record.value)
+        event = json.loads(record.value)
         id_, revision = event["data"]["overlap_id"], event["data"]["revision"]
         content = canonical([event["type"], event["data"]])
         where = f"overlap {id_} at {record.partition}:{record.offset}"

@@ -100,9 +100,7 @@ class History:
         }
         return self.send(agency, "payouts", f"tepat.payout.{state}.v1", data, time=time, id_=id_)
 
-    def end(
-        self, state: str, payout: str = "p1", *, agency: str = "dinsos", revision: int = 0, **more: Any
-    ) -> History:
+    def end(self, state: str, payout: str = "p1", *, agency: str = "dinsos", revision: int = 0, **more: Any) -> History:
         data = {"payout_id": payout, "revision": revision, "reason": "account closed"}
         return self.send(agency, "payouts", f"tepat.payout.{state}.v1", data, **more)
 
@@ -120,9 +118,7 @@ class History:
         data = {"nik": nik, "kk": kk, "since": since, "until": until, "revision": revision}
         return self.send(agency, "beneficiaries", "tepat.person.recorded.v1", data, **more)
 
-    def merge(
-        self, from_: str, into: str, *, agency: str = "dinsos", revision: int = 0, **more: Any
-    ) -> History:
+    def merge(self, from_: str, into: str, *, agency: str = "dinsos", revision: int = 0, **more: Any) -> History:
         data = {"from_nik": from_, "into_nik": into, "revision": revision}
         return self.send(agency, "beneficiaries", "tepat.persons.merged.v1", data, **more)
 
@@ -130,9 +126,7 @@ class History:
         data = {"from_nik": from_, "revision": revision}
         return self.send(agency, "beneficiaries", "tepat.persons.unmerged.v1", data, **more)
 
-    def renew(
-        self, from_: str, into: str | None, *, agency: str = "dinsos", revision: int = 0, **more: Any
-    ) -> History:
+    def renew(self, from_: str, into: str | None, *, agency: str = "dinsos", revision: int = 0, **more: Any) -> History:
         data = {"from_kk": from_, "into_kk": into, "revision": revision}
         return self.send(agency, "beneficiaries", "tepat.household.renewed.v1", data, **more)
 

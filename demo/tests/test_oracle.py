@@ -65,9 +65,7 @@ def amount_held(history: History) -> int:
 
 
 def test_the_greatest_revision_holds_whatever_its_rank_and_time() -> None:
-    history = (
-        History().pay(revision=2, amount=2, state="planned", time="2026-01-01T00:00:00Z").pay(revision=1)
-    )
+    history = History().pay(revision=2, amount=2, state="planned", time="2026-01-01T00:00:00Z").pay(revision=1)
     assert amount_held(history) == 2
 
 
@@ -363,9 +361,7 @@ def test_the_limit_counts_the_group_of_the_rules_own_scope() -> None:
     assert history.pairs(policy(rule("r", "PKH", "BPNT", "household", "review"))) == []
     assert history.pairs(policy(in_person)) == ["p1+p2"]  # Ani herself has two
     assert history.outcome().too_large == {("household", named("kk", MAWAR))}
-    moved = History(
-        [r._replace(value=(r.value or b"").replace(BUDI.encode(), ANI.encode())) for r in history.records]
-    )
+    moved = History([r._replace(value=(r.value or b"").replace(BUDI.encode(), ANI.encode())) for r in history.records])
     assert moved.pairs(policy(in_person)) == []
     assert moved.outcome().too_large == {("household", named("kk", MAWAR)), ("person", named("nik", ANI))}
 
@@ -409,9 +405,7 @@ def test_the_strongest_verdict_wins() -> None:
 
 def test_among_equals_person_before_household_then_the_lesser_id_by_code_point() -> None:
     history = History().pay().pay("BPNT", agency="himbara", payout="p2")
-    household, person = (
-        rule(i, "PKH", "BPNT", s, "review") for i, s in (("a", "household"), ("b", "person"))
-    )
+    household, person = (rule(i, "PKH", "BPNT", s, "review") for i, s in (("a", "household"), ("b", "person")))
     (overlap,) = history.overlaps(policy(household, person))
     assert (overlap["rule"], overlap["person"]) == ("b", named("nik", ANI))
     small, capital = (rule(i, "PKH", "BPNT", "household", "review") for i in ("a", "B"))
@@ -423,9 +417,7 @@ def test_among_equals_person_before_household_then_the_lesser_id_by_code_point()
 def test_a_policys_exclusive_rule_beside_the_built_in_is_decided_by_its_id() -> None:
     history = History().pay().pay(payout="p2")
     assert history.overlaps(policy(rule("a", "PKH", "PKH", "person", "exclusive")))[0]["rule"] == "a"
-    assert history.overlaps(policy(rule("z", "PKH", "PKH", "person", "exclusive")))[0]["rule"].startswith(
-        "same"
-    )
+    assert history.overlaps(policy(rule("z", "PKH", "PKH", "person", "exclusive")))[0]["rule"].startswith("same")
     stronger = policy(rule("a", "PKH", "PKH", "person", "complementary"), PKH_TWICE)
     assert history.overlaps(stronger)[0]["rule"] == "same-programme-same-person"
 
@@ -558,9 +550,7 @@ def test_folding_to_the_greatest_revision_less_the_cleared() -> None:
     second = {**overlap, "revision": 2, "policy_version": "t"}
     gone = {"overlap_id": overlap["overlap_id"], "revision": 3, "payouts": [], "reason": "payout_ended"}
     tombstone = Record("distribution.overlaps.v1", 0, 9, [], None)
-    assert fold([*announced(("detected", second), ("detected", first)), tombstone]) == {
-        overlap["overlap_id"]: overlap
-    }
+    assert fold([*announced(("detected", second), ("detected", first)), tombstone]) == {overlap["overlap_id"]: overlap}
     assert fold(announced(("detected", first), ("detected", second), ("cleared", gone))) == {}
 
 
@@ -568,10 +558,7 @@ def test_irregularities() -> None:
     one, two, three = ({"overlap_id": "o", "revision": n, "x": n} for n in (1, 2, 3))
     good = announced(("detected", one), ("detected", one), ("detected", two), ("cleared", three))
     assert irregularities(good) == []
-    assert (
-        "revision 1 after 2"
-        in irregularities(announced(("detected", one), ("detected", two), ("detected", one)))[0]
-    )
+    assert "revision 1 after 2" in irregularities(announced(("detected", one), ("detected", two), ("detected", one)))[0]
     assert "two contents" in irregularities(announced(("detected", one), ("detected", {**one, "x": 9})))[0]
     passed_over = announced(("detected", one), ("detected", three))
     assert "straight after 1" in irregularities(passed_over)[0]
@@ -606,9 +593,7 @@ def histories(draw: st.DrawFn) -> list[Record]:
     nik, kk = st.sampled_from([ANI, BUDI, CITRA, DEWI]), st.sampled_from([MAWAR, MELATI, KENANGA])
     agency, revision = st.sampled_from(["dinsos", "himbara", "warga"]), st.integers(0, 2)
     day, id_ = st.sampled_from(["2026-01-01", "2026-02-01", "2026-03-01"]), st.sampled_from("abc")
-    time = st.sampled_from(
-        ["2026-01-05T08:00:00+07:00", "2026-01-05T01:00:00Z", "2026-01-05T01:00:00.000001Z"]
-    )
+    time = st.sampled_from(["2026-01-05T08:00:00+07:00", "2026-01-05T01:00:00Z", "2026-01-05T01:00:00.000001Z"])
     for kind in draw(st.lists(st.sampled_from("pppppeelllmurr"), max_size=14)):
         told: dict[str, Any] = {
             "agency": draw(agency),
@@ -640,9 +625,7 @@ def histories(draw: st.DrawFn) -> list[Record]:
 
 
 @given(histories(), st.data())
-def test_every_order_and_every_duplication_give_the_same_set(
-    records: list[Record], data: st.DataObject
-) -> None:
+def test_every_order_and_every_duplication_give_the_same_set(records: list[Record], data: st.DataObject) -> None:
     copies = data.draw(st.lists(st.sampled_from(records), max_size=4)) if records else []
     shuffled = data.draw(st.permutations([*records, *copies]))
     assert expected(shuffled, POLICY, SECRET) == expected(records, POLICY, SECRET)
