@@ -272,8 +272,19 @@ class Inbox(ConsumerRebalanceListener, Generic[W]):  # type: ignore[misc]  # aio
     # -- the batch ---------------------------------------------------------------------------------
 
     async def _take(self, message: KafkaMessage) -> None:
-        """FastStream's handler: decode a batch and hand it to the writer."""
-        records: Sequence[ConsumerRecord] = message.raw_message
+        """FastStream's handler. It drops what a handler raises: here an error means to read again from the position."""
+        try:
+            await self._hand_over(message.raw_message)
+        except Exception as error:  # whatever it was, no record may be passed over
+            self._metrics.failed(self.name)
+            log.exception("batch not decoded, reading it again", inbox=self.name, error=type(error).__name__)
+            held = list(self._expected)
+            self._forget()
+            await asyncio.sleep(BACKOFF[-2])
+            await self._resume(held)
+
+    async def _hand_over(self, records: Sequence[ConsumerRecord]) -> None:
+        """Decode a batch and hand it to the writer."""
         in_force = await self._standing.first() if self._standing is not None else None
         epoch = self._epoch
         spans = await self._spans(records)

@@ -12,6 +12,7 @@ from tepat_contracts.topics import Topic
 log = structlog.get_logger()
 
 TOPIC_ALREADY_EXISTS = 36
+COPIES = 3
 
 
 def known(name: str, partitions: int) -> Topic:
@@ -29,24 +30,24 @@ def known(name: str, partitions: int) -> Topic:
     raise ValueError(f"no contract declares a topic {name}")
 
 
-async def declare(kafka: str, wanted: Iterable[Topic], *, replication: int = -1) -> None:
+async def declare(kafka: str, wanted: Iterable[Topic]) -> None:
     """Make sure that topics exist; one that does keeps its partitions and settings.
 
-    Args:
-        replication: copies of each partition; -1 is the cluster's default.
+    A new one gets three copies of each partition, or as many as there are brokers.
 
     Raises:
         aiokafka.errors.KafkaError: the broker cannot be reached or refuses.
     """
-    new = [NewTopic(topic.name, topic.partitions, replication, topic_configs=topic.config()) for topic in wanted]
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
     await admin.start()
     try:
         existing = set(await admin.list_topics())
-        missing = [topic for topic in new if topic.name not in existing]
+        missing = [topic for topic in wanted if topic.name not in existing]
         if not missing:
             return
-        answer = await admin.create_topics(missing)
+        copies = min(COPIES, len((await admin.describe_cluster())["brokers"]))
+        new = [NewTopic(t.name, t.partitions, copies, topic_configs=t.config()) for t in missing]
+        answer = await admin.create_topics(new)
         for name, code, *_ in answer.topic_errors:
             if code not in (0, TOPIC_ALREADY_EXISTS):
                 raise for_code(code)(f"topic {name} could not be declared")
@@ -66,13 +67,13 @@ async def _led(admin: AIOKafkaAdminClient, names: list[str], tries: int = 100) -
         await asyncio.sleep(0.05)
 
 
-async def declare_until_done(kafka: str, wanted: Iterable[Topic], *, replication: int = -1) -> None:
+async def declare_until_done(kafka: str, wanted: Iterable[Topic]) -> None:
     """Declare topics, waiting for a broker that is not there yet."""
     wanted = list(wanted)
     pause = 0.2
     while True:
         try:
-            return await declare(kafka, wanted, replication=replication)
+            return await declare(kafka, wanted)
         except (KafkaError, OSError) as error:
             log.warning("the broker cannot be reached, trying again", error=type(error).__name__, pause=pause)
             await asyncio.sleep(pause)

@@ -7,6 +7,7 @@ Invariants
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
@@ -57,7 +58,7 @@ class Service(Generic[P]):
         self.settings = settings
         self.name = settings.service
         self.metrics = Metrics()
-        self.health = Health(needs_policy=True)
+        self.health = Health()
         session = sql / "session.sql"
         self.database = Database(
             settings.database_url, service=self.name, session=session.read_text() if session.is_file() else ""
@@ -70,7 +71,7 @@ class Service(Generic[P]):
             apply_types=False,
             allow_auto_create_topics=False,
             metadata_max_age_ms=METADATA_MAX_AGE_MS,
-            logger=None,
+            logger=logging.getLogger("faststream"),
         )
         self.relay = Relay(
             self.database,

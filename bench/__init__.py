@@ -1,0 +1,1 @@
+"""How fast the path from agencies' payouts to announced overlaps is, beside what one would otherwise write."""

@@ -1,0 +1,85 @@
+"""The payouts of the bench: one agency, four programmes, keys not by household, a share of corrections and ends."""
+
+import asyncio
+import random
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import orjson
+from aiokafka import AIOKafkaProducer
+
+AGENCY = "bench"
+TOPIC = f"agency.{AGENCY}.payouts.v1"
+PROGRAMMES = ("PKH", "BPNT", "PIP", "BLT-DD")
+CHANGED = 0.08
+"""The share of records that correct, cancel or repeat an earlier payout."""
+
+POLICY: dict[str, Any] = {
+    "version": "bench-1",
+    "agencies": [{"id": AGENCY, "name": "Bench", "trust_rank": 1, "programmes": list(PROGRAMMES)}],
+    "programmes": [{"code": code, "name": {"id": code, "en": code}, "unit": "household"} for code in PROGRAMMES],
+    "overlap_rules": [
+        {"id": "pkh-bpnt", "programmes": ["PKH", "BPNT"], "scope": "household", "verdict": "review"},
+        {"id": "pkh-blt", "programmes": ["PKH", "BLT-DD"], "scope": "household", "verdict": "exclusive"},
+    ],
+}
+
+
+def payouts(count: int, households: int, seed: int = 1) -> Iterator[tuple[bytes, bytes]]:
+    """``count`` events over ``households`` households, as (key, value)."""
+    r = random.Random(seed)
+    sent: list[tuple[int, int, str, int]] = []
+    for number in range(count):
+        if sent and r.random() < CHANGED:
+            payout, household, programme, quarter = sent[r.randrange(len(sent))]
+            kind, revision = r.choice((("disbursed", 1), ("cancelled", 1), ("disbursed", 0)))
+        else:
+            household, quarter = r.randrange(households), r.randrange(4)
+            programme = r.choices(PROGRAMMES, (4, 5, 3, 1))[0]
+            payout, kind, revision = number, "disbursed", 0
+            if number % 16 == 0:
+                sent.append((payout, household, programme, quarter))
+        yield _event(number, payout, household, programme, quarter, kind, revision)
+
+
+def _event(
+    number: int, payout: int, household: int, programme: str, quarter: int, kind: str, revision: int
+) -> tuple[bytes, bytes]:
+    payout_id = f"{programme}-2026-{payout}"
+    nik = f"3374011{household % 10}0190{household // 9999 % 10000:04d}"[:12] + f"{household % 9999 + 1:04d}"
+    data: dict[str, Any] = {"payout_id": payout_id, "revision": revision}
+    if kind == "cancelled":
+        data["reason"] = "salah"
+    else:
+        month = quarter * 3 + 1
+        data |= {
+            "programme": programme,
+            "covers": {"from": f"2026-{month:02d}-01", "to": f"2026-{month + 2:02d}-28"},
+            "recipient": {"nik": nik, "kk": f"337401{household // 9999 % 1000000:06d}{household % 9999 + 1:04d}"},
+            "benefit": {"kind": "cash", "amount": 750000},
+            "region": "33.74.01.1001",
+        }
+    event = {
+        "specversion": "1.0", "id": f"ev-{payout}-{revision}-{kind}", "source": f"urn:tepat:agency:{AGENCY}",
+        "type": f"tepat.payout.{kind}.v1", "time": "2026-01-05T08:00:00+07:00", "data": data,
+    }  # fmt: skip
+    return payout_id.encode(), orjson.dumps(event)
+
+
+async def publish(kafka: str, count: int, households: int, told: Callable[[int], None] = lambda _: None) -> None:
+    """Send the workload."""
+    producer = AIOKafkaProducer(
+        bootstrap_servers=kafka, linger_ms=20, max_batch_size=512 * 1024, compression_type="lz4"
+    )
+    await producer.start()
+    try:
+        waiting = []
+        for number, (key, value) in enumerate(payouts(count, households), 1):
+            waiting.append(await producer.send(TOPIC, value, key=key))
+            if len(waiting) == 5_000:
+                await asyncio.gather(*waiting)
+                waiting.clear()
+                told(number)
+        await asyncio.gather(*waiting)
+    finally:
+        await producer.stop()

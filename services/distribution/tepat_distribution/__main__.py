@@ -1,0 +1,3 @@
+from tepat_distribution.app import main
+
+main()

@@ -1,0 +1,122 @@
+"""Distribution over HTTP: the overlaps that stand, and the way of one payout."""
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query
+from tepat_chassis.auth import Person, Right, needs
+from tepat_chassis.database import Database
+from tepat_chassis.http import Page, paging
+from tepat_contracts.topics import Kind, inbound_name
+
+from tepat_distribution.domain import STATES, VERDICTS
+from tepat_distribution.store import every, queries
+
+Reader = Annotated[Person, Depends(needs(Right.read))]
+
+
+def router(database: Database) -> APIRouter:
+    """The routes below /v1."""
+    routes = APIRouter(tags=["overlaps"])
+
+    @routes.get("/overlaps")
+    async def overlaps(
+        person: Reader,
+        page: Annotated[Page, Depends(paging(UUID))],
+        live: Annotated[bool | None, Query(description="those that stand; false: those cleared")] = True,
+        every: Annotated[bool, Query(alias="all", description="both")] = False,
+        verdict: Literal["exclusive", "review"] | None = None,
+        programme: str | None = None,
+        agency: str | None = None,
+        region: str | None = None,
+        overlap_id: UUID | None = None,
+    ) -> dict[str, Any]:
+        """Overlaps as last announced, in the person's regions."""
+        rows = await every(queries.overlaps(
+            database.pool,
+            after=page.after[0] if page.after else None, live=None if every else live,
+            strength=VERDICTS.index(verdict) if verdict else None, programme=programme, agency=agency, region=region,
+            regions=list(person.regions), overlap_id=overlap_id, at_most=page.limit + 1,
+        ))  # fmt: skip
+        return page.of([_overlap(row) for row in rows], lambda item: (item["overlap_id"],))
+
+    @routes.get("/trace/{name:path}")
+    async def trace(name: str, person: Reader) -> dict[str, Any]:
+        """What this service did with a payout (``agency/payout_id`` or payout id), overlap, person or household."""
+        agency, _, rest = name.partition("/")
+        rows = await every(
+            queries.payouts_named(database.pool, payout_id=rest or name, agency=agency if rest else None, g=_uuid(name))
+        )
+        rows = [row for row in rows if person.covers(row["region"])]
+        steps = [_taken(row) for row in rows]
+        if rows:
+            told = await every(
+                queries.overlaps_of(
+                    database.pool, agencies=[r["agency"] for r in rows], payout_ids=[r["payout_id"] for r in rows]
+                )
+            )
+            steps += [_announced(row) for row in {row["overlap_id"]: row for row in told}.values()]
+        return {"steps": sorted(steps, key=lambda step: step["at"])}
+
+    return routes
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def _overlap(row: Any) -> dict[str, Any]:
+    return {
+        "overlap_id": row["overlap_id"],
+        "revision": row["revision"],
+        "live": row["live"],
+        "rule": row["rule"],
+        "verdict": VERDICTS[row["strength"]],
+        "scope": "person" if row["by_person"] else "household",
+        "person": row["person"],
+        "household": row["household"],
+        "payouts": [
+            {
+                "agency": row[f"agency_{side}"], "payout_id": row[f"payout_{side}"],
+                "revision": row[f"revision_{side}"], "state": STATES[row[f"rank_{side}"]], "programme": row[f"code_{side}"], "amount": row[f"amount_{side}"],
+            }
+            for side in "ab"
+        ],
+        "during": {"from": row["starts"], "to": row["ends"]},
+        "amount_at_risk": row["amount_at_risk"],
+        "region": row["region"],
+        "policy_version": row["policy_version"],
+        "announced_at": row["announced_at"],
+    }  # fmt: skip
+
+
+def _taken(row: Any) -> dict[str, Any]:
+    return {
+        "at": row["event_time"],
+        "service": "distribution",
+        "what": f"payout {STATES[row['rank']]}",
+        "detail": {
+            "agency": row["agency"], "payout_id": row["payout_id"], "revision": row["revision"],
+            "event_id": row["event_id"], "topic": inbound_name(row["agency"], Kind.PAYOUTS),
+            "partition": row["partition"], "offset": row["offset"], "programme": row["programme"],
+            "covers": {"from": row["starts"], "to": row["ends"]}, "amount": row["amount"],
+            "person": row["person"], "household": row["household"], "region": row["region"],
+            "traceparent": row["trace"],
+        },
+    }  # fmt: skip
+
+
+def _announced(row: Any) -> dict[str, Any]:
+    return {
+        "at": row["announced_at"],
+        "service": "distribution",
+        "what": "overlap announced" if row["live"] else "overlap cleared",
+        "detail": {
+            "overlap_id": row["overlap_id"], "revision": row["revision"], "rule": row["rule"],
+            "verdict": VERDICTS[row["strength"]], "amount_at_risk": row["amount_at_risk"],
+            "payouts": [f"{row['agency_a']}/{row['payout_a']}", f"{row['agency_b']}/{row['payout_b']}"],
+        },
+    }  # fmt: skip

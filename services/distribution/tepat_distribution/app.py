@@ -1,0 +1,52 @@
+"""The distribution service, put together: every subscription, duty and answer of it stands here."""
+
+from functools import cache, partial
+from importlib.resources import files
+from typing import Any
+
+from fastapi import FastAPI
+from tepat_chassis.database import Connection, Lock
+from tepat_chassis.http import serve
+from tepat_chassis.pseudonyms import Pseudonyms, read_secret
+from tepat_chassis.quarantine import AgencyIntake
+from tepat_chassis.service import Service
+from tepat_chassis.standing import StandingIntake
+from tepat_contracts.policy import Policy, from_document
+from tepat_contracts.topics import Kind
+
+from tepat_distribution import api, policed
+from tepat_distribution.detect import SERVICE, Detector
+from tepat_distribution.handlers import Payouts, Persons, data_of
+from tepat_distribution.recall import Recall
+from tepat_distribution.settings import DistributionSettings
+from tepat_distribution.store import Store, queries
+
+
+def build(settings: DistributionSettings) -> FastAPI:
+    """The service, ready to be served."""
+    service = Service(settings, parse=policed.parse, sql=files("tepat_distribution") / "sql")
+    store = Store(data_of, Recall(settings.kafka, data_of))
+    payouts = Payouts(store, cache(lambda secret_id: Pseudonyms(read_secret(settings.secrets, secret_id))))
+
+    service.policy(StandingIntake(from_document, partial(follow, store)))
+    service.topic("registry.persons.v1", Persons(store), lock=Lock.EXCLUSIVE)
+    service.topic("registry.households.v1", Persons(store), lock=Lock.EXCLUSIVE)
+    service.agencies(
+        Kind.PAYOUTS,
+        AgencyIntake(SERVICE, payouts.admit, payouts.write, sealer=service.sealer, metrics=service.metrics),
+        lock=Lock.SHARED,
+    )
+    service.duty("mark", Detector(store).work)
+    service.pending = queries.left_to_judge
+    return service.api(api.router(service.database))
+
+
+async def follow(store: Store, connection: Connection, policy: Policy, document: dict[str, object]) -> dict[str, Any]:  # noqa: ARG001
+    """Follow a policy; what is kept of it."""
+    return policed.stored(policy, *await store.follow(connection, policy))
+
+
+def main() -> None:
+    """Run the service until it is told to stop."""
+    settings = DistributionSettings.load()
+    serve(build(settings), settings)

@@ -1,0 +1,83 @@
+"""Judges what was touched, and announces what changed.
+
+Invariants
+- One instance judges at a time, in the session that holds the duty; each step is one transaction: marks taken,
+  difference found, announcement kept and put into the outbox, all or nothing.
+- Judging reads a snapshot taken after the marks were, so it sees at least the facts that left them; a fact that
+  commits later leaves a mark of its own.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import Any
+
+import asyncpg
+import structlog
+from tepat_chassis.database import Connection
+from tepat_chassis.outbox import Message, put
+from tepat_contracts import envelope
+
+from tepat_distribution import domain
+from tepat_distribution.store import Store
+
+log = structlog.get_logger()
+
+SERVICE = "distribution"
+OVERLAPS = "distribution.overlaps.v1"
+FINDINGS = "distribution.findings.v1"
+VERSION = "select version from standing order by seq desc limit 1"
+
+
+class Detector:
+    """The duty of judging."""
+
+    def __init__(self, store: Store, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._store = store
+        self._clock = clock
+
+    async def work(self, connection: "asyncpg.Connection[asyncpg.Record]") -> AsyncIterator[bool]:
+        """One step a transaction, until nothing is touched."""
+        while True:
+            async with connection.transaction():
+                more = await self.step(connection)
+            yield more
+
+    async def step(self, connection: Connection) -> bool:
+        """Judge the oldest marks; whether there were any."""
+        started = perf_counter()
+        if not await self._store.touch(connection):
+            return False
+        differences, resized = await self._store.differences(connection)
+        if differences or resized:
+            await self._announce(connection, differences, resized)
+            log.info(
+                "overlaps announced", pairs=len(differences), resized=len(resized),
+                ms=round((perf_counter() - started) * 1e3),
+            )  # fmt: skip
+        return True
+
+    async def _announce(self, connection: Connection, differences: list[Any], resized: list[Any]) -> None:
+        now = self._clock()
+        version = await connection.fetchval(VERSION) or ""
+        agencies, programmes = await self._store.codes(connection)
+        announcements = list(domain.announcements(differences, agencies, programmes, version, now))
+        await self._store.announce(connection, announcements, now)
+        messages = [
+            _message(OVERLAPS, str(a.overlap_id), a.type, a.revision, now, a.data, a.trace)
+            for a in announcements if a.type is not None
+        ]  # fmt: skip
+        for row in resized:
+            revision = row["revision"] + 1
+            kind, data = domain.group_finding(row["g"], row["person"], row["large"], revision, version)
+            messages.append(_message(FINDINGS, data["finding_id"], kind, revision, now, data, None))
+        await put(connection, messages)
+
+
+def _message(
+    topic: str, key: str, kind: str, revision: int, now: datetime, data: dict[str, Any], trace: str | None
+) -> Message:
+    event = envelope.event(
+        service=SERVICE, type=kind, id=f"{key}-{revision}", time=now, subject=key, data=data, traceparent=trace
+    )
+    return Message(topic, key, envelope.write(event))

@@ -1,0 +1,216 @@
+"""What distribution decides: which rules a policy makes, and what is announced of a pair that changed.
+
+No I/O, and no clock of its own. The definition these functions serve is that of "Which payouts overlap":
+the pairs themselves are found by ``sql/detect.sql``; what is said of them is decided here.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, NamedTuple
+from uuid import UUID, uuid5
+
+from tepat_contracts.policy import BUILT_IN_RULE, Policy
+
+OVERLAP_NAMESPACE = UUID("6f0a1f0e-6a4b-5b0e-9d59-2f6f6c1f7a10")
+FINDING_NAMESPACE = UUID("0b6f6f4c-3f0e-5a53-8f8e-5c7d1c6f2a44")
+
+STATES = ("planned", "disbursed", "cancelled", "returned")
+"""By rank: of two events of one revision the later in this list holds."""
+VERDICTS = ("exclusive", "review", "complementary")
+"""By strength, the strongest first."""
+GROUP_LIMIT = 1_000
+"""Live payouts a person or household may have; more is an error of data, not a family."""
+
+
+class Rule(NamedTuple):
+    """A rule over an ordered pair of programmes; ``starts`` and ``ends`` are inclusive."""
+
+    a: str
+    b: str
+    id: str
+    person: bool
+    strength: int
+    starts: date
+    ends: date
+
+
+def rules(policy: Policy, programmes: Iterable[str]) -> list[Rule]:
+    """The rules a policy makes, each pair in both directions, and the one built in.
+
+    Args:
+        programmes: every programme ever seen: the rule built in holds for one that left the policy too.
+    """
+    made = set()
+    for rule in policy.overlap_rules:
+        first, second = rule.programmes
+        effective = rule.effective
+        for a, b in ((first, second), (second, first)):
+            made.add(
+                Rule(
+                    a, b, rule.id, rule.scope == "person", VERDICTS.index(rule.verdict),
+                    effective.from_ or date.min, effective.to or date.max,
+                )
+            )  # fmt: skip
+    repeatable = {programme.code for programme in policy.programmes if programme.repeatable}
+    for code in {*programmes, *(programme.code for programme in policy.programmes)} - repeatable:
+        made.add(Rule(code, code, BUILT_IN_RULE, True, 0, date.min, date.max))
+    return sorted(made)
+
+
+def overlap_id(agency_a: str, payout_a: str, agency_b: str, payout_b: str) -> UUID:
+    """The identity of a pair: UUIDv5 over both, sorted as (agency, payout id) by code point."""
+    (agency_a, payout_a), (agency_b, payout_b) = sorted([(agency_a, payout_a), (agency_b, payout_b)])
+    return uuid5(OVERLAP_NAMESPACE, f"{agency_a}/{payout_a}|{agency_b}/{payout_b}")
+
+
+def finding_id(rule: str, group: UUID) -> UUID:
+    """The identity of a finding about a person or household."""
+    return uuid5(FINDING_NAMESPACE, f"{rule}/{group}")
+
+
+def digest(value: bytes) -> int:
+    """64 bits of an event's bytes, to tell an exact repeat from another event under the same id."""
+    return int.from_bytes(hashlib.blake2b(value, digest_size=8).digest(), "big", signed=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """What is said of a pair now, and what is kept of it."""
+
+    overlap_id: UUID
+    revision: int
+    type: str | None
+    """None where nothing that is announced changed, only what is kept."""
+    data: dict[str, Any]
+    row: tuple[Any, ...] | None
+    """For table ``announced``; none of a pair that is cleared."""
+    trace: str | None
+
+
+ANNOUNCED = (
+    "rule", "by_person", "strength", "starts", "ends", "household", "region", "amount_at_risk", "amount_a", "amount_b",
+    "programme_a", "programme_b", "revision_a", "revision_b", "rank_a", "rank_b", "person",
+)  # fmt: skip
+
+
+def announcements(
+    differences: Iterable[Mapping[str, Any]],
+    agencies: Mapping[int, str],
+    programmes: Mapping[int, str],
+    policy_version: str,
+    now: datetime,
+) -> Iterator[Announcement]:
+    """What to say of each pair that differs from what was last announced.
+
+    Args:
+        differences: rows of ``differences`` in ``sql/detect.sql``.
+        agencies, programmes: codes by their numbers in the ledger.
+    """
+    for row in differences:
+        if row["wanted"]:
+            yield _detected(row, agencies, programmes, policy_version, now)
+        else:
+            yield _cleared(row, agencies)
+
+
+def _detected(
+    row: Mapping[str, Any],
+    agencies: Mapping[int, str],
+    programmes: Mapping[int, str],
+    policy_version: str,
+    now: datetime,
+) -> Announcement:
+    had = row["had"]
+    agency_a, agency_b = agencies[row["agency_a"]], agencies[row["agency_b"]]
+    payout_a, payout_b = row["payout_a"], row["payout_b"]
+    identity = had["overlap_id"] if had is not None else overlap_id(agency_a, payout_a, agency_b, payout_b)
+    silent = had is not None and had["live"] and all(had[name] == row[name] for name in ANNOUNCED)
+    revision = (had["revision"] if had is not None else 0) + (not silent)
+    data = {
+        "overlap_id": str(identity),
+        "revision": revision,
+        "rule": row["rule"],
+        "verdict": VERDICTS[row["strength"]],
+        "scope": "person" if row["by_person"] else "household",
+        **({"person": str(row["person"])} if row["by_person"] else {}),
+        "household": str(row["household"]),
+        "payouts": [
+            _side(agency_a, payout_a, row, "a", programmes),
+            _side(agency_b, payout_b, row, "b", programmes),
+        ],
+        "during": {"from": row["starts"].isoformat(), "to": row["ends"].isoformat()},
+        "amount_at_risk": row["amount_at_risk"],
+        "region": row["region"],
+        "policy_version": policy_version,
+    }
+    kept = (
+        row["agency_a"], payout_a, row["agency_b"], payout_b, identity, revision, True, row["rule"], row["by_person"],
+        row["strength"], row["starts"], row["ends"], row["household"], row["region"], row["amount_at_risk"],
+        row["amount_a"], row["amount_b"], row["programme_a"], row["programme_b"], row["revision_a"], row["revision_b"],
+        row["rank_a"], row["rank_b"], row["person"], row["shared_person"], row["shared_household"], policy_version, now,
+    )  # fmt: skip
+    return Announcement(identity, revision, None if silent else "tepat.overlap.detected.v1", data, kept, row["trace"])
+
+
+def _side(agency: str, payout: str, row: Mapping[str, Any], side: str, programmes: Mapping[int, str]) -> dict[str, Any]:
+    return {
+        "agency": agency,
+        "payout_id": payout,
+        "revision": row[f"revision_{side}"],
+        "state": STATES[row[f"rank_{side}"]],
+        "programme": programmes[row[f"programme_{side}"]],
+        "amount": row[f"amount_{side}"],
+    }
+
+
+def _cleared(row: Mapping[str, Any], agencies: Mapping[int, str]) -> Announcement:
+    had = row["had"]
+    revision = had["revision"] + 1
+    data = {
+        "overlap_id": str(had["overlap_id"]),
+        "revision": revision,
+        "payouts": [
+            {"agency": agencies[row["agency_a"]], "payout_id": row["payout_a"]},
+            {"agency": agencies[row["agency_b"]], "payout_id": row["payout_b"]},
+        ],
+        "reason": why_cleared(had, row["now_a"], row["now_b"]),
+    }
+    return Announcement(had["overlap_id"], revision, "tepat.overlap.cleared.v1", data, None, None)
+
+
+def why_cleared(had: Mapping[str, Any], a: Mapping[str, Any] | None, b: Mapping[str, Any] | None) -> str:
+    """Why a pair no longer overlaps, as far as the two payouts as they are now tell.
+
+    Args:
+        had: what was announced of the pair; ``a`` and ``b``: its payouts now, none where not in the ledger.
+    """
+    if a is None or b is None or not (a["live"] and b["live"]):
+        return "payout_ended"
+    if (a["programme"], b["programme"]) != (had["programme_a"], had["programme_b"]):
+        return "payout_changed"
+    if a["starts"] > b["ends"] or b["starts"] > a["ends"]:
+        return "payout_changed"
+    group = "person" if had["by_person"] else "household"
+    if a[group] != b[group]:
+        return "household_changed"
+    return "policy_changed"
+
+
+def group_finding(
+    group: UUID, person: bool, large: bool, revision: int, policy_version: str
+) -> tuple[str, dict[str, Any]]:
+    """The finding that a group has more live payouts than any family, raised or cleared: (type, data)."""
+    identity = finding_id("group_too_large", group)
+    data: dict[str, Any] = {
+        "finding_id": str(identity),
+        "revision": revision,
+        "rule": "group_too_large",
+        "person" if person else "household": str(group),
+        "policy_version": policy_version,
+    }
+    if large:
+        data["evidence"] = {"live_payouts_over": GROUP_LIMIT}
+        return "tepat.finding.raised.v1", data
+    return "tepat.finding.cleared.v1", data

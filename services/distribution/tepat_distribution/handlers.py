@@ -1,0 +1,149 @@
+"""What distribution takes from its topics: payouts from agencies, who is who from the registry, the policy.
+
+Invariants
+- A payout's row is packed at the door into PostgreSQL's binary form: nothing touches it again in Python.
+- Of several events about one payout in a batch only the one that holds is staged. Events are never dropped
+  for an id seen before; those that misuse one id are told apart by their canonical data.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime, timedelta
+from struct import Struct
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+import structlog
+from tepat_chassis.database import Connection
+from tepat_chassis.pseudonyms import Pseudonyms
+from tepat_chassis.quarantine import Told
+from tepat_chassis.span import Span
+from tepat_chassis.standing import InForce
+from tepat_contracts.door import Door, canonical
+from tepat_contracts.topics import Kind
+
+from tepat_distribution.domain import digest
+from tepat_distribution.policed import Policed
+from tepat_distribution.store import Staged, Store
+
+log = structlog.get_logger()
+
+RANK: Final = {
+    "tepat.payout.planned.v1": 0,
+    "tepat.payout.disbursed.v1": 1,
+    "tepat.payout.cancelled.v1": 2,
+    "tepat.payout.returned.v1": 3,
+}
+EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
+EPOCH_DAY: Final = date(2000, 1, 1).toordinal()
+MICROSECOND: Final = timedelta(microseconds=1)
+
+# agency, revision, rank, event_time, then nik, told, told_kk, programme, starts, ends, amount, then place and digest.
+LIVE: Final = Struct(">hihiqihiqi16si16si?ihiiiiiqiiiqiq").pack
+ENDED: Final = Struct(">hihiqihiqiii?iiiiiiiqiq").pack
+LENGTH: Final = Struct(">i").pack
+ABSENT: Final = LENGTH(-1)
+COLUMNS: Final = 18
+
+
+class Payouts:
+    """Admits payouts and writes them."""
+
+    def __init__(self, store: Store, pseudonyms: Callable[[str], Pseudonyms]) -> None:
+        self._store = store
+        self._pseudonyms = pseudonyms
+        self._door = Door(Kind.PAYOUTS)
+
+    def admit(self, record: Told, agency: str, policy: Policed) -> Staged | None:
+        """A payout ready to be staged; none for a sign of life. Raises ``Refused``."""
+        event: Any = self._door.admit(record.value, record.headers, agency, policy.index)
+        rank = RANK.get(event["type"])
+        if rank is None:
+            return None
+        data = event["data"]
+        revision, payout_id, event_id = data["revision"], data["payout_id"], event["id"]
+        time = (event["time"] - EPOCH) // MICROSECOND
+        number = policy.agencies[agency]
+        value = record.value or b""
+        trace = event.get("traceparent")
+        if rank < 2:
+            recipient, covers = data["recipient"], data["covers"]
+            nik, kk = recipient["nik"], recipient.get("kk")
+            pseudonyms = self._pseudonyms(policy.secret_id)
+            fixed = LIVE(
+                COLUMNS, 2, number, 8, revision, 2, rank, 8, time,
+                16, pseudonyms.nik(nik), 16, pseudonyms.alone(nik) if kk is None else pseudonyms.kk(kk),
+                1, kk is not None, 2, policy.programmes[data["programme"]],
+                4, covers["from"].toordinal() - EPOCH_DAY, 4, covers["to"].toordinal() - EPOCH_DAY,
+                8, data["benefit"]["amount"], 4, record.partition, 8, record.offset, 8, digest(value),
+            )  # fmt: skip
+            region = data["region"].encode()
+            last = LENGTH(len(region)) + region
+        else:
+            fixed = ENDED(
+                COLUMNS, 2, number, 8, revision, 2, rank, 8, time, -1, -1, 1, False, -1, -1, -1, -1,
+                4, record.partition, 8, record.offset, 8, digest(value),
+            )  # fmt: skip
+            last = ABSENT
+        key, named = payout_id.encode(), event_id.encode()
+        packed = b"".join((
+            fixed, LENGTH(len(key)), key, LENGTH(len(named)), named, last,
+            ABSENT if trace is None else LENGTH(len(trace)) + trace.encode(),
+        ))  # fmt: skip
+        return Staged((number, payout_id), (revision, rank, time, event_id), packed, record, policy.codes[number])
+
+    async def write(self, connection: Connection, rows: list[Staged | None]) -> None:
+        """Stage and take the payouts that hold."""
+        holding: dict[tuple[int, str], Staged] = {}
+        for row in rows:
+            if row is None:
+                continue
+            other = holding.get(row.payout)
+            if other is None or row.order > other.order or (row.order == other.order and _greater(row, other)):
+                holding[row.payout] = row
+        if holding:
+            await self._store.take_payouts(connection, list(holding.values()))
+
+
+def _greater(row: Staged, other: Staged) -> bool:
+    """Of two events that misuse one id, whether the first holds."""
+    if row.record.value == other.record.value:
+        return False
+    return data_of(row.record) > data_of(other.record)
+
+
+def data_of(record: Told) -> str:
+    """The canonical data of a record that was admitted."""
+    return canonical(record.value or b"", record.headers)
+
+
+class Persons:
+    """Takes what the registry says of persons and of renewed cards."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def decode(self, spans: Sequence[Span], in_force: InForce[Any] | None) -> dict[str, list[Any]]:  # noqa: ARG002
+        """The latest of each person and household in the batch."""
+        latest: dict[tuple[str, str], Any] = {}
+        for span in spans:
+            for record in span.records:
+                if record.value is None:
+                    continue
+                event = orjson.loads(record.value)
+                data = event["data"]
+                key = (event["type"], data.get("person") or data.get("household"))
+                if key not in latest or data["revision"] >= latest[key]["revision"]:
+                    latest[key] = data
+        told: dict[str, list[Any]] = {"tepat.person.resolved.v1": [], "tepat.household.resolved.v1": []}
+        for (kind, _), data in latest.items():
+            told.setdefault(kind, []).append(data)
+        return told
+
+    async def write(self, connection: Connection, work: dict[str, list[Any]]) -> None:
+        """Take them, and resolve the payouts they concern anew."""
+        persons, households = work["tepat.person.resolved.v1"], work["tepat.household.resolved.v1"]
+        moved_persons = await self._store.take_persons(connection, persons) if persons else set[UUID]()
+        moved_households = await self._store.take_renewals(connection, households) if households else set[UUID]()
+        if moved_persons or moved_households:
+            await self._store.resolve_again(connection, moved_persons, moved_households)

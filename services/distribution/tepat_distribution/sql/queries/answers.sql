@@ -1,0 +1,51 @@
+-- What is answered over HTTP.
+
+-- name: overlaps
+-- Overlaps in the order of their ids, filtered; `regions` none or empty: everywhere.
+select o.overlap_id, o.revision, o.live, o.rule, o.strength, o.by_person, o.person, o.household, o.region,
+       o.starts, o.ends, o.amount_at_risk, o.policy_version, o.announced_at,
+       aa.code as agency_a, o.payout_a, o.revision_a, o.rank_a, pa.code as code_a, o.amount_a,
+       ab.code as agency_b, o.payout_b, o.revision_b, o.rank_b, pb.code as code_b, o.amount_b
+from overlap o
+join agency aa on aa.id = o.agency_a
+join agency ab on ab.id = o.agency_b
+join programme pa on pa.id = o.programme_a
+join programme pb on pb.id = o.programme_b
+where (:after::uuid is null or o.overlap_id > :after)
+  and (:live::boolean is null or o.live = :live)
+  and (:strength::smallint is null or o.strength = :strength)
+  and (:programme::text is null or pa.code = :programme or pb.code = :programme)
+  and (:agency::text is null or aa.code = :agency or ab.code = :agency)
+  and (:region::text is null or o.region = :region or starts_with(o.region, :region || '.'))
+  and (cardinality(:regions::text[]) = 0
+       or exists (select from unnest(:regions::text[]) r where o.region = r or starts_with(o.region, r || '.')))
+  and (:overlap_id::uuid is null or o.overlap_id = :overlap_id)
+order by o.overlap_id limit :at_most;
+
+-- name: payouts_named
+-- The payouts an id may mean: a payout id (of one agency or any), an event id, an overlap id, a household or person.
+select a.code as agency, p.payout_id, p.revision, p.rank, p.event_time, p.event_id, p.partition, p."offset",
+       pr.code as programme, p.starts, p.ends, p.amount, p.household, p.person, p.region, p.trace, p.live
+from payout p
+join agency a on a.id = p.agency
+left join programme pr on pr.id = p.programme
+where (:payout_id::text is not null and p.payout_id = :payout_id and (:agency::text is null or a.code = :agency))
+   or (:g::uuid is not null and p.live and (p.household = :g or p.person = :g))
+   or (:g::uuid is not null and (p.agency, p.payout_id) in (
+        select o.agency_a, o.payout_a from overlap o where o.overlap_id = :g
+        union all select o.agency_b, o.payout_b from overlap o where o.overlap_id = :g))
+order by a.code, p.payout_id limit 200;
+
+-- name: overlaps_of
+-- What was announced of payouts.
+select o.overlap_id, o.revision, o.live, o.rule, o.strength, o.announced_at, o.amount_at_risk,
+       aa.code as agency_a, o.payout_a, ab.code as agency_b, o.payout_b
+from unnest(:agencies::text[], :payout_ids::text[]) w (code, payout_id)
+join agency w_agency on w_agency.code = w.code
+join overlap o on (o.agency_a, o.payout_a) = (w_agency.id, w.payout_id)
+               or (o.agency_b, o.payout_b) = (w_agency.id, w.payout_id)
+join agency aa on aa.id = o.agency_a
+join agency ab on ab.id = o.agency_b;
+
+-- name: left_to_judge$
+select (select count(*) from mark) + (select count(*) from rejudging);

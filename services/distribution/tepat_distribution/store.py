@@ -1,0 +1,226 @@
+"""Distribution's database: the ledger, who is who, and what was announced. SQL stands in ``sql/``.
+
+Invariants
+- Payouts are taken under the shared lock; whoever changes who is who, or the policy, holds the exclusive one.
+  So a payout is resolved against what everyone agrees on, or resolved anew by whoever changes it.
+- Every statement that changes a payout, a membership or a rule leaves a mark in its transaction. Overlaps are
+  judged from marks alone, in one session at a time, against a snapshot that holds all marked facts.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from datetime import date, datetime
+from importlib.resources import files
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import aiosql
+import structlog
+from tepat_chassis.database import Connection, copy_binary
+from tepat_chassis.quarantine import Told
+from tepat_contracts.policy import Policy
+
+from tepat_distribution import domain
+
+log = structlog.get_logger()
+
+queries: Any = aiosql.from_path(
+    str(files("tepat_distribution") / "sql" / "queries"), "asyncpg", mandatory_parameters=False
+)
+
+
+async def every(rows: AsyncIterator[Any]) -> list[Any]:
+    """The rows of a query, all at once."""
+    return [row async for row in rows]
+
+
+MARKS_AT_ONCE = 4
+GROUPS_AT_ONCE = 5_000
+STAGE = (
+    "agency", "revision", "rank", "event_time", "nik", "told", "told_kk", "programme", "starts", "ends", "amount",
+    "partition", "offset", "digest", "payout_id", "event_id", "region", "trace",
+)  # fmt: skip
+
+
+class Staged(NamedTuple):
+    """A payout event ready to be staged: its key, the order in which it holds, its packed row."""
+
+    payout: tuple[int, str]
+    order: tuple[int, int, int, str]
+    packed: bytes
+    record: Told
+    agency: str
+
+
+#: Finds the records held at (agency, partition, offset), by their places; those no longer kept are left out.
+Recall = Callable[[Sequence[tuple[str, int, int]]], Awaitable[Mapping[tuple[str, int, int], str]]]
+
+
+class Store:
+    """Reads and writes distribution's tables, a batch at a time."""
+
+    def __init__(self, data_of: Callable[[Told], str], recall: Recall) -> None:
+        self._data_of = data_of
+        self._recall = recall
+
+    # -- facts -------------------------------------------------------------------------------------
+
+    async def take_payouts(self, connection: Connection, staged: Sequence[Staged]) -> None:
+        """Upsert payouts by the order in which their events hold, and mark what they touch."""
+        await copy_binary(connection, "stage", STAGE, [row.packed for row in staged])
+        taken = await queries.take_staged(connection)
+        if taken < len(staged):
+            await self._settle_misused(connection, staged)
+        await connection.execute("notify mark")
+
+    async def _settle_misused(self, connection: Connection, staged: Sequence[Staged]) -> None:
+        """Events that tie with the one held: the greater canonical data holds (overlap.md, "Ledger")."""
+        ties = await every(queries.misused(connection))
+        if not ties:
+            return
+        rows = {row.payout: row for row in staged}
+        places = {}
+        for tie in ties:
+            row = rows[tie["agency"], tie["payout_id"]]
+            places[row.payout] = (row.agency, tie["held_partition"], tie["held_offset"])
+        held = await self._recall(list(set(places.values())))
+        greater = [
+            payout
+            for payout, place in places.items()
+            if place in held and self._data_of(rows[payout].record) > held[place]
+        ]
+        log.warning(
+            "event ids used for more than one event", events=len(ties), replaced=len(greater),
+            expired=len(places) - sum(place in held for place in places.values()),
+        )  # fmt: skip
+        if greater:
+            agencies, payout_ids = map(list, zip(*greater, strict=True))
+            await queries.keep_staged(connection, agencies=agencies, payout_ids=payout_ids)
+            await queries.yield_to_misused(connection, agencies=agencies, payout_ids=payout_ids)
+            await queries.take_staged(connection)
+
+    async def take_persons(self, connection: Connection, persons: Sequence[Mapping[str, Any]]) -> set[UUID]:
+        """Take what is newer; the persons whose payouts may stand elsewhere now."""
+        taken = await every(queries.take_persons(
+            connection,
+            niks=[p["person"] for p in persons], stand_for=[p["stands_for"] for p in persons],
+            alone=[p["alone"] for p in persons], revisions=[p["revision"] for p in persons],
+        ))  # fmt: skip
+        newer = {row["nik"] for row in taken}
+        agencies = await self._numbered(connection, {m["agency"] for p in persons for m in p["memberships"]})
+        facts = [
+            (UUID(p["person"]), agencies[m["agency"]], date.fromisoformat(m["since"]),
+             date.fromisoformat(m["until"]) if m.get("until") else date.max, m["household"])
+            for p in persons if UUID(p["person"]) in newer for m in p["memberships"]
+        ]  # fmt: skip
+        if newer:
+            await queries.forget_memberships(connection, niks=list(newer))
+        if facts:
+            niks, numbers, since, until, households = map(list, zip(*facts, strict=True))
+            await queries.take_memberships(
+                connection, niks=niks, agencies=numbers, since=since, until=until, households=households
+            )
+        return newer | {row["stood_for"] for row in taken}
+
+    async def take_renewals(self, connection: Connection, households: Sequence[Mapping[str, Any]]) -> set[UUID]:
+        """Take what is newer; the households whose payouts may stand elsewhere now."""
+        taken = await every(queries.take_renewals(
+            connection,
+            households=[h["household"] for h in households], stand_for=[h["stands_for"] for h in households],
+            revisions=[h["revision"] for h in households],
+        ))  # fmt: skip
+        return {row["stood_for"] for row in taken} | {row["household"] for row in taken}
+
+    async def resolve_again(self, connection: Connection, persons: set[UUID], households: set[UUID]) -> None:
+        """Resolve the live payouts of persons and households anew, and mark what moved."""
+        await queries.resolve_again(connection, persons=list(persons), households=list(households))
+        await connection.execute("notify mark")
+
+    async def _numbered(self, connection: Connection, codes: set[str]) -> dict[str, int]:
+        if codes:
+            await queries.learn_agencies(connection, codes=sorted(codes))
+        return {row["code"]: row["id"] for row in await every(queries.agencies(connection))}
+
+    # -- policy ------------------------------------------------------------------------------------
+
+    async def follow(self, connection: Connection, policy: Policy) -> tuple[dict[str, int], dict[str, int]]:
+        """Follow a policy: ranks of trust, programmes, rules; the ledger's numbers of agencies and programmes."""
+        agencies = await self._numbered(connection, {agency.id for agency in policy.agencies})
+        reranked = await every(queries.rank_agencies(
+            connection,
+            codes=[agency.id for agency in policy.agencies], ranks=[agency.trust_rank for agency in policy.agencies],
+        ))  # fmt: skip
+        if reranked:
+            disputed = {row["nik"] for row in await every(queries.disputed_persons(connection))}
+            await self.resolve_again(connection, disputed, set())
+        await queries.learn_programmes(connection, codes=[programme.code for programme in policy.programmes])
+        await queries.set_repeatable(connection, codes=[p.code for p in policy.programmes if p.repeatable])
+        programmes = {row["code"]: row["id"] for row in await every(queries.programmes(connection))}
+        wanted = {
+            (programmes[rule.a], programmes[rule.b], *rule[2:])
+            for rule in domain.rules(policy, programmes)
+            if rule.a in programmes and rule.b in programmes
+        }
+        if wanted != {tuple(row) for row in await every(queries.rules(connection))}:
+            await queries.forget_rules(connection)
+            a, b, ids, persons, strengths, starts, ends = map(list, zip(*wanted, strict=True))
+            await queries.set_rules(
+                connection, a=a, b=b, ids=ids, persons=persons, strengths=strengths, starts=starts, ends=ends
+            )
+            await queries.rejudge_all(connection)
+        await connection.execute("notify mark")
+        return agencies, programmes
+
+    # -- judging -----------------------------------------------------------------------------------
+
+    async def touch(self, connection: Connection) -> int:
+        """Take the oldest marks, or else the next step of a rejudging; 0 where there is nothing to judge."""
+        marks: int = await queries.take_marks(connection, marks=MARKS_AT_ONCE)
+        if marks == 0 and not await every(queries.rejudge_step(connection, groups=GROUPS_AT_ONCE)):
+            return 0
+        await connection.execute("analyze touched")
+        return 1
+
+    async def differences(self, connection: Connection) -> tuple[list[Any], list[Any]]:
+        """The touched pairs that differ from what was announced, and the groups that changed size."""
+        await self._gather(connection)
+        resized = await every(queries.resized(connection, at_most=domain.GROUP_LIMIT))
+        if resized:
+            await self._resize(connection, resized)
+        return await every(queries.differences(connection)), resized
+
+    async def _gather(self, connection: Connection) -> None:
+        await queries.gather_members(connection, at_most=domain.GROUP_LIMIT)
+        await connection.execute("analyze member")
+
+    async def _resize(self, connection: Connection, resized: Sequence[Any]) -> None:
+        """A group became too large, or is no longer: judge the groups that cross it too."""
+        await queries.resize(
+            connection, groups=[row["g"] for row in resized], persons=[row["person"] for row in resized],
+            revisions=[row["revision"] + 1 for row in resized], large=[row["large"] for row in resized],
+        )  # fmt: skip
+        await queries.touch_across(
+            connection, groups=[row["g"] for row in resized], persons=[row["person"] for row in resized]
+        )
+        await connection.execute("truncate member; analyze touched")
+        await self._gather(connection)
+
+    async def announce(
+        self, connection: Connection, announcements: Sequence[domain.Announcement], now: datetime
+    ) -> None:
+        """Keep what is announced now."""
+        kept = [a.row for a in announcements if a.row is not None]
+        cleared = [a for a in announcements if a.row is None]
+        if kept:
+            await connection.copy_records_to_table("announced", records=kept)
+            await queries.announce(connection)
+        if cleared:
+            await queries.clear(
+                connection, ids=[a.overlap_id for a in cleared], revisions=[a.revision for a in cleared], at=now
+            )
+
+    async def codes(self, connection: Connection) -> tuple[dict[int, str], dict[int, str]]:
+        """Agencies and programmes by the ledger's numbers."""
+        return (
+            {row["id"]: row["code"] for row in await every(queries.agencies(connection))},
+            {row["id"]: row["code"] for row in await every(queries.programmes(connection))},
+        )
