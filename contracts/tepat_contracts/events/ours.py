@@ -15,7 +15,7 @@ from typing_extensions import TypedDict
 
 from tepat_contracts import receipts
 
-from .fields import MAX_INTEGER, Covers, Date, Free, Number, PayoutId, Region, Revision, Rupiah, Text, Time, Uuid
+from .fields import MAX_INTEGER, Covers, Date, Free, PayoutId, Region, Revision, Rupiah, Text, Time, Uuid
 
 OVERLAP_DETECTED = "tepat.overlap.detected.v1"
 OVERLAP_CLEARED = "tepat.overlap.cleared.v1"
@@ -147,27 +147,32 @@ class ReportRouted(TypedDict):
 
 
 class Criterion(TypedDict):
-    """One criterion's outcome; `missing` names the data that were lacking where it is unknown."""
+    """One criterion's outcome; `missing` names the data that were lacking where it is unknown.
+
+    Beside the criteria of the policy, in its own words, are some of one word: `alive` (asked where the policy does
+    not itself speak of `deceased`), `verification` (confirmed in the field), and, where a decision is withdrawn, what
+    no longer holds: `effective` (the programme decides today), `members` (the household has living members),
+    `stands_for` (the NIK stands for a person).
+    """
 
     criterion: Text
-    outcome: Literal["met", "unmet", "unknown"]
+    outcome: bool | Literal["unknown"]
     missing: NotRequired[list[Text]]
 
 
 class DecisionMade(TypedDict):
-    """Whether a person or household, by the programme's unit, meets its criteria on a day, and why."""
+    """Whether a person or household, by the programme's unit, meets its criteria on the day `as_of`, and why."""
 
     programme: Text
     unit: Scope
     person: NotRequired[Uuid]
     household: NotRequired[Uuid]
     revision: Announced
-    outcome: Literal["eligible", "ineligible", "unknown"]
-    criteria: list[Criterion]
-    rank: NotRequired[Number]
+    decision: Literal["eligible", "ineligible", "needs_verification", "unknown"]
+    reasons: list[Criterion]
     region: NotRequired[Region]
-    today: Date
     policy_version: Text
+    as_of: Date
 
 
 class FindingRaised(TypedDict):
