@@ -83,6 +83,8 @@ class Service(Generic[P]):
         self.lock = Lock.EXCLUSIVE
         self.intakes: dict[str, AgencyIntake[Any]] = {}
         self.pending: Callable[[Connection], Awaitable[int]] = _nothing
+        #: Runs once the topics and the schema are there, before anything is taken or sent.
+        self.prepare: Callable[[], Awaitable[None]] = _unprepared
         self._migrations = (files("tepat_chassis") / "sql" / "migrations", sql / "migrations")
         self._inboxes: list[Inbox[Any]] = []
         self._duties: list[tuple[Duty, Callable[[Any], AsyncIterator[bool]]]] = []
@@ -160,6 +162,7 @@ class Service(Generic[P]):
         await kafka.declare_until_done(self.settings.kafka, topics.own(self.settings.partitions))
         await self.database.open(*self._migrations)
         try:
+            await self.prepare()
             async with background:
                 await self.standing.refresh()
                 background.start("relay", self.relay.run())
@@ -239,3 +242,7 @@ class Service(Generic[P]):
 
 async def _nothing(connection: Connection) -> int:  # noqa: ARG001 – a service without marks
     return 0
+
+
+async def _unprepared() -> None:
+    """A service with nothing to prepare."""

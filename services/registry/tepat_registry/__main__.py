@@ -1,0 +1,3 @@
+from tepat_registry.app import main
+
+main()

@@ -1,0 +1,51 @@
+"""The registry service, put together: every subscription, duty and answer of it stands here."""
+
+from datetime import UTC, datetime
+from functools import cache, partial
+from importlib.resources import files
+
+from fastapi import FastAPI
+from tepat_chassis.database import Lock
+from tepat_chassis.http import serve
+from tepat_chassis.pseudonyms import Pseudonyms, read_secret
+from tepat_chassis.quarantine import AgencyIntake
+from tepat_chassis.service import Service
+from tepat_chassis.standing import StandingIntake
+from tepat_contracts.policy import from_document
+from tepat_contracts.topics import Kind
+
+from tepat_registry import api
+from tepat_registry.handlers import RECHECK, Intake, InUse, Policies, Recheck
+from tepat_registry.recall import recall
+from tepat_registry.settings import RegistrySettings
+from tepat_registry.store import SERVICE, queries
+
+
+def build(settings: RegistrySettings) -> FastAPI:
+    """The service, ready to be served."""
+    policies = Policies(cache(lambda secret_id: Pseudonyms(read_secret(settings.secrets, secret_id))))
+    service: Service[InUse] = Service(settings, parse=policies.parse, sql=files("tepat_registry") / "sql")
+
+    service.policy(StandingIntake(from_document, policies.follow))
+    for kind in (Kind.BENEFICIARIES, Kind.REPORTS):
+        intake = Intake(kind, service.standing, clock)
+        service.agencies(
+            kind,
+            AgencyIntake(SERVICE, intake.admit, intake.write, sealer=service.sealer, metrics=service.metrics),
+            lock=Lock.EXCLUSIVE,
+        )
+    service.duty(RECHECK, Recheck(service.standing, clock).work)
+    service.prepare = partial(recall, settings.kafka, service.database)
+    service.pending = queries.rechecks
+    return service.api(api.router(service, clock))
+
+
+def clock() -> datetime:
+    """Now."""
+    return datetime.now(UTC)
+
+
+def main() -> None:
+    """Run the service until it is told to stop."""
+    settings = RegistrySettings.load()
+    serve(build(settings), settings)

@@ -1,0 +1,209 @@
+"""Who is one person with whom, and what is known of each NIK (overlap.md, "Person and household").
+
+Invariants
+- Everything here depends on the set of facts, never on their order or number.
+- Chains and circles are followed in time linear in their length, without recursion.
+- Time stands still here: nothing reads a clock, a database or a topic.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date, datetime
+from enum import IntEnum
+from typing import Any, Final, NamedTuple, TypeVar
+from uuid import UUID
+
+from tepat_contracts.events.beneficiaries import Attributes
+
+R = TypeVar("R")
+
+#: A NIK or a KK number as a whole number: 16 digits of which the first is never 0, so that both orders agree.
+Number = int
+
+#: The most facts and aliases announced of one NIK: more is an error of data, and no record may outgrow its topic.
+MOST_MEMBERSHIPS: Final = 4_000
+MOST_ALIASES: Final = 16_000
+
+_ATTRIBUTES: Final = tuple(Attributes.__annotations__)
+_OF_PERSON: Final = ("sex", "birth_date", "region")
+_OF_MEMBERSHIP: Final = ("since", "until", "relation", "region")
+
+
+class Kind(IntEnum):
+    """What a number counts: persons or families."""
+
+    NIK = 0
+    KK = 1
+
+
+class Fact(NamedTuple):
+    """What an agency says of a NIK from ``since`` on; ``data`` is canonical JSON, ``household`` the KK's pseudonym.
+
+    ``warnings`` are those of ``identity.warnings``, with spaces between.
+    """
+
+    nik: Number
+    agency: str
+    since: date
+    until: date | None
+    household: UUID
+    revision: int
+    time: datetime
+    event_id: str
+    data: str
+    warnings: str | None
+    partition: int
+    offset: int
+    trace: str
+
+
+class Link(NamedTuple):
+    """A merge of NIKs or a renewal of a card; without ``into_number`` it is taken back."""
+
+    kind: Kind
+    from_number: Number
+    into_number: Number | None
+    revision: int
+    time: datetime
+    event_id: str
+    agency: str
+    data: str
+    partition: int
+    offset: int
+    trace: str
+
+
+class Statement(NamedTuple):
+    """Anything else an agency says, known by type and ``about``: an institution, a report, its answer, completeness."""
+
+    agency: str
+    type: str
+    about: str
+    revision: int
+    time: datetime
+    event_id: str
+    data: str
+    topic: str
+    partition: int
+    offset: int
+    trace: str
+
+
+def key_of_fact(fact: Fact) -> tuple[Number, str, date]:
+    """What makes two facts be about the same."""
+    return fact.nik, fact.agency, fact.since
+
+
+def order_of_fact(fact: Fact) -> tuple[int, datetime, str, str]:
+    """Of facts about the same the greatest holds."""
+    return fact.revision, fact.time, fact.event_id, fact.data
+
+
+def key_of_link(link: Link) -> tuple[Kind, Number]:
+    """What makes two links be about the same, from whichever agency."""
+    return link.kind, link.from_number
+
+
+def order_of_link(link: Link) -> tuple[int, datetime, str, str, str, Number]:
+    """Of links about the same the greatest holds; the last part tells apart a merge and an unmerge of equal data."""
+    return link.revision, link.time, link.event_id, link.agency, link.data, link.into_number or 0
+
+
+def key_of_statement(statement: Statement) -> tuple[str, str, str]:
+    """What makes two statements be about the same."""
+    return statement.agency, statement.type, statement.about
+
+
+def order_of_statement(statement: Statement) -> tuple[int, datetime, str, str]:
+    """Of statements about the same the greatest holds."""
+    return statement.revision, statement.time, statement.event_id, statement.data
+
+
+def greatest(rows: Iterable[R], key: Callable[[R], Any], order: Callable[[R], Any]) -> list[R]:
+    """Of the rows with one key the one with the greatest order, for each key."""
+    holding: dict[Any, R] = {}
+    for row in rows:
+        other = holding.setdefault(key(row), row)
+        if other is not row and order(row) > order(other):
+            holding[key(row)] = row
+    return list(holding.values())
+
+
+def stands_for(links: Mapping[Number, Number], numbers: Iterable[Number]) -> dict[Number, Number]:
+    """The number at the end of each one's chain; for those in or leading into a circle the circle's least."""
+    ends: dict[Number, Number] = {}
+    for number in numbers:
+        path: dict[Number, None] = {}
+        at = number
+        while at not in ends and at not in path and at in links:
+            path[at] = None
+            at = links[at]
+        end = min(walk(links, at)) if at in path else ends.setdefault(at, at)
+        ends.update(dict.fromkeys(path, end))
+    return ends
+
+
+def circles(links: Mapping[Number, Number], ends: Mapping[Number, Number]) -> dict[Number, list[Number]]:
+    """The circles among the ends that ``stands_for`` gave, by their least number: only there a link goes on."""
+    return {end: walk(links, end) for end in set(ends.values()) if end in links}
+
+
+def walk(links: Mapping[Number, Number], start: Number) -> list[Number]:
+    """The numbers of the circle that ``start`` is in, from it on."""
+    circle = [start]
+    while (following := links[circle[-1]]) != start:
+        circle.append(following)
+    return circle
+
+
+class Who(NamedTuple):
+    """A NIK and whom it stands for, as pseudonyms; ``alone`` is the household of that person alone."""
+
+    person: str
+    stands_for: str
+    alone: str
+    aliases: Sequence[str]
+
+
+class Held(NamedTuple):
+    """A fact that holds: who told it, the household as a pseudonym, and its data."""
+
+    agency: str
+    household: str
+    data: Mapping[str, Any]
+
+
+def person(who: Who, facts: Sequence[Held]) -> dict[str, Any]:
+    """What is announced of a NIK. ``facts`` are those that hold: the most trusted first, of one agency's the latest."""
+    told: dict[str, Any] = {
+        "person": who.person,
+        "stands_for": who.stands_for,
+        "alone": who.alone,
+        "aliases": sorted(who.aliases)[:MOST_ALIASES],
+        "memberships": [
+            {"agency": fact.agency, "household": fact.household, **_present(fact.data, _OF_MEMBERSHIP)}
+            for fact in sorted(facts[:MOST_MEMBERSHIPS], key=lambda fact: (fact.agency, fact.data["since"]))
+        ],
+    }
+    for fact in facts:
+        if fact.data.get("deceased_on") is not None:
+            told["deceased_on"] = fact.data["deceased_on"]
+            break
+    if facts:
+        told |= _present(facts[0].data, _OF_PERSON)
+    told["attributes"] = _present(facts[0].data["attributes"], _ATTRIBUTES) if facts else {}
+    return told
+
+
+def _present(data: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Those of the fields that are there: null means absent."""
+    return {name: value for name in names if (value := data.get(name)) is not None}
+
+
+def report(agency: str, filed: Mapping[str, Any], *, answered: bool) -> dict[str, Any]:
+    """What is announced of a report: where it stands; no name, no text."""
+    return {
+        "report_id": filed["report_id"],
+        "agency": agency,
+        "step": "answered" if answered else "filed",
+        **_present(filed, ("kind", "region", "households")),
+    }

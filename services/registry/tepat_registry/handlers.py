@@ -1,0 +1,160 @@
+"""What the registry takes: beneficiaries and reports from agencies, the policy.
+
+Invariants
+- A record becomes a row at the door and nowhere else: numbers as whole numbers, households as pseudonyms, its
+  data as canonical JSON, its place in the topic, and a trace, made up of its place where it carries none.
+- Pseudonyms stay those of the secret the first policy named: a later policy that names another one is followed
+  in all else, for everything announced so far stands under the first.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import asyncpg
+import structlog
+from asyncpg.pgproto.pgproto import UUID as FastUUID  # noqa: N811
+from tepat_chassis.database import Connection, Lock, lock_key
+from tepat_chassis.pseudonyms import Pseudonyms
+from tepat_chassis.quarantine import Told
+from tepat_chassis.standing import Standing
+from tepat_contracts import identity
+from tepat_contracts.door import Door, canonical
+from tepat_contracts.envelope import traceparent_of
+from tepat_contracts.events import beneficiaries, reports
+from tepat_contracts.events.inbound import SOURCE_COMPLETE
+from tepat_contracts.policy import Policy, PolicyIndex, from_document
+from tepat_contracts.topics import Kind as TopicKind
+
+from tepat_registry.domain import Fact, Kind, Link, Statement
+from tepat_registry.store import Store, queries
+
+log = structlog.get_logger()
+
+RECHECK: Final = "recheck"
+AT_ONCE: Final = 2_000
+
+Row = Fact | Link | Statement
+
+#: Of the other events: what each is about, and the number of which the greater replaces the lesser.
+ABOUT: Final[Mapping[str, Callable[[Any], tuple[str, int]]]] = {
+    beneficiaries.INSTITUTION_RECORDED: lambda data: (data["institution_id"], data["revision"]),
+    reports.REPORT_FILED: lambda data: (data["report_id"], data["revision"]),
+    reports.REPORT_ANSWERED: lambda data: (data["report_id"], data["revision"]),
+    SOURCE_COMPLETE: lambda data: (
+        f"{data['kind']} {data.get('programme') or ''}".rstrip(), data["through"].toordinal(),
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class InUse:
+    """The policy as the registry uses it: the door's index, and the pseudonyms it is told under."""
+
+    index: PolicyIndex
+    pseudonyms: Pseudonyms
+
+
+class Intake:
+    """Admits what agencies tell, and writes it.
+
+    Args:
+        standing: the policy in force, under which a batch is written as it was decoded.
+    """
+
+    def __init__(self, kind: TopicKind, standing: Standing[InUse], clock: Callable[[], datetime]) -> None:
+        self._door: Door[Any] = Door(kind)
+        self._standing = standing
+        self._clock = clock
+
+    def admit(self, record: Told, agency: str, policy: InUse) -> Row:
+        """The record as a row. Raises ``Refused``."""
+        event = self._door.admit(record.value, record.headers, agency, policy.index)
+        data = event["data"]
+        canon = canonical(record.value or b"", record.headers)
+        trace = event.get("traceparent") or traceparent_of(record.topic, record.partition, record.offset)
+        match event["type"]:
+            case beneficiaries.PERSON_RECORDED:
+                warnings = identity.warnings(data["nik"], data["birth_date"], policy.index.regions)
+                return Fact(
+                    int(data["nik"]), agency, data["since"], data.get("until"),
+                    FastUUID(policy.pseudonyms.kk(data["kk"])), data["revision"], event["time"], event["id"], canon,
+                    " ".join(warnings) or None, record.partition, record.offset, trace,
+                )  # fmt: skip
+            case beneficiaries.PERSONS_MERGED:
+                kind, start, end = Kind.NIK, data["from_nik"], data["into_nik"]
+            case beneficiaries.PERSONS_UNMERGED:
+                kind, start, end = Kind.NIK, data["from_nik"], None
+            case beneficiaries.HOUSEHOLD_RENEWED:
+                kind, start, end = Kind.KK, data["from_kk"], data.get("into_kk")
+            case other:
+                about, revision = ABOUT[other](data)
+                return Statement(
+                    agency, other, about, revision, event["time"], event["id"], canon, record.topic,
+                    record.partition, record.offset, trace,
+                )  # fmt: skip
+        return Link(
+            kind, int(start), None if end is None else int(end), data["revision"], event["time"], event["id"], agency,
+            canon, record.partition, record.offset, trace,
+        )  # fmt: skip
+
+    async def write(self, connection: Connection, rows: list[Row]) -> None:
+        """Take the rows, and announce what they change."""
+        in_force = await self._standing.first()
+        await Store(connection, in_force.document.pseudonyms, self._clock()).take(rows)
+
+
+class Policies:
+    """Follows the policy.
+
+    Args:
+        pseudonyms: those of a secret, by its id. Raises ``SecretMissing``.
+    """
+
+    def __init__(self, pseudonyms: Callable[[str], Pseudonyms]) -> None:
+        self._pseudonyms = pseudonyms
+
+    def parse(self, stored: Any) -> InUse:
+        """The policy out of what ``follow`` gave."""
+        return InUse(PolicyIndex(from_document(stored["policy"])), self._pseudonyms(stored["secret_id"]))
+
+    async def follow(self, connection: Connection, policy: Policy, document: Mapping[str, object]) -> dict[str, Any]:  # noqa: ARG002
+        """Follow a policy; what is kept of it. Waits, as any batch that fails does, for a secret that is missing."""
+        secret_id = await queries.first_secret(connection) or policy.secret_id
+        if secret_id != policy.secret_id:
+            log.error("the policy names another secret; pseudonyms stay those of the first", secret_id=secret_id)
+        self._pseudonyms(secret_id)
+        ranks = {agency.id: agency.trust_rank for agency in policy.agencies if agency.trust_rank is not None}
+        if ranks != {row["agency"]: row["rank"] for row in await queries.trust(connection)}:
+            await queries.forget_trust(connection)
+            await queries.set_trust(connection, agencies=list(ranks), ranks=list(ranks.values()))
+            await queries.recheck_all(connection)
+            await connection.execute(f"notify {RECHECK}")
+        return {"policy": policy.document(), "secret_id": secret_id}
+
+
+class Recheck:
+    """Announces anew, in chunks, the persons whom a change of trust makes look otherwise."""
+
+    def __init__(self, standing: Standing[InUse], clock: Callable[[], datetime]) -> None:
+        self._standing = standing
+        self._clock = clock
+
+    async def work(self, connection: "asyncpg.Connection[asyncpg.Record]") -> AsyncIterator[bool]:
+        """The duty's steps, each a transaction under the exclusive lock."""
+        while True:
+            in_force = await self._standing.first()
+            async with connection.transaction():
+                await connection.execute(f"select {Lock.EXCLUSIVE.value}({lock_key('facts')})")
+                after = await queries.recheck_after(connection)
+                if after is not None:
+                    niks = [row["nik"] for row in await queries.disputed(connection, after=after, most=AT_ONCE)]
+                    await Store(connection, in_force.document.pseudonyms, self._clock()).announce_persons(
+                        dict.fromkeys(niks)
+                    )
+                    if niks:
+                        await queries.recheck_on(connection, after=niks[-1])
+                    else:
+                        await queries.recheck_done(connection)
+            yield after is not None

@@ -1,0 +1,68 @@
+"""What our own topics hold, read once by a new database, so that revisions go on above it.
+
+Invariants
+- Nothing is announced before this is done: it runs ahead of the subscriptions, and what is read is kept with the
+  greatest revision of each key, however often it is read and by however many instances.
+- Content is kept as a digest, so that what is announced already, unchanged, is not announced again.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRecord
+from tepat_chassis.database import Database
+
+from tepat_registry.store import HOUSEHOLDS, PERSONS, REPORTS, SUSPECTS, digest, identity, queries
+
+log = structlog.get_logger()
+
+TOPICS = (PERSONS, HOUSEHOLDS, SUSPECTS, REPORTS)
+AT_ONCE = 10_000
+WAIT_MS = 500
+
+
+async def recall(kafka: str, database: Database) -> None:
+    """Read our own topics to their end, unless this database did before.
+
+    Raises:
+        aiokafka.errors.KafkaError: the broker cannot be read.
+    """
+    known = {row["topic"] for row in await queries.recalled(database.pool)}
+    topics = [topic for topic in TOPICS if topic not in known]
+    if not topics:
+        return
+    consumer = AIOKafkaConsumer(
+        *topics, bootstrap_servers=kafka, group_id=None, enable_auto_commit=False, auto_offset_reset="earliest",
+        isolation_level="read_committed", max_partition_fetch_bytes=4 * 1024 * 1024,
+    )  # fmt: skip
+    await consumer.start()
+    try:
+        ends = await consumer.end_offsets(consumer.assignment())
+        records = 0
+        while any([await consumer.position(partition) < end for partition, end in ends.items()]):
+            for batch in (await consumer.getmany(timeout_ms=WAIT_MS, max_records=AT_ONCE)).values():
+                await _keep(database, batch)
+                records += len(batch)
+    finally:
+        await consumer.stop()
+    await queries.set_recalled(database.pool, topics=topics)
+    log.info("own topics read", topics=topics, records=records)
+
+
+async def _keep(database: Database, batch: Sequence[ConsumerRecord]) -> None:
+    """Keep the latest record of each key."""
+    latest: dict[str, Any] = {}
+    for record in batch:
+        if record.value is not None:
+            event = orjson.loads(record.value)
+            data = event["data"]
+            revision = data.pop("revision")
+            key = str(identity(record.topic, record.key.decode()))
+            if key not in latest or revision >= latest[key][0]:
+                latest[key] = revision, digest(event["type"], data), datetime.fromtimestamp(record.timestamp / 1e3, UTC)
+    if latest:
+        revisions, digests, times = map(list, zip(*latest.values(), strict=True))
+        await queries.recall(database.pool, keys=list(latest), revisions=revisions, digests=digests, at=times)
