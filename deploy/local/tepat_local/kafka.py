@@ -11,7 +11,6 @@ Invariants:
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 import os
@@ -32,6 +31,7 @@ from jgo.constants import MAVEN_CENTRAL_URL
 from jgo.maven import Artifact, Dependency, MavenContext
 
 from tepat_local import files
+from tepat_local.ports import listens
 
 BROKER = "org.apache.kafka:kafka_2.13:4.1.0"
 LOG_BINDING = "org.apache.logging.log4j:log4j-slf4j-impl:2.24.3"
@@ -189,7 +189,8 @@ class Kafka:
 
 async def answers(bootstrap: str) -> bool:
     """Whether a broker at `bootstrap` (`host:port`) takes requests now."""
-    if not await _listens(bootstrap.split(",", maxsplit=1)[0]):  # asked first: the client logs each refusal
+    host, _, port = bootstrap.split(",", maxsplit=1)[0].rpartition(":")
+    if not await listens(host, int(port)):  # asked first, since the client logs each refusal
         return False
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=2_000)
     try:
@@ -199,16 +200,6 @@ async def answers(bootstrap: str) -> bool:
         return False
     finally:
         await admin.close()
-    return True
-
-
-async def _listens(address: str) -> bool:
-    host, _, port = address.rpartition(":")
-    try:
-        _, writer = await asyncio.open_connection(host, int(port))
-    except (OSError, ValueError):
-        return False
-    writer.close()
     return True
 
 

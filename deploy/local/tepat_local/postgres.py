@@ -21,12 +21,13 @@ import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import asyncpg
 import psutil
 
 from tepat_local import files
+from tepat_local.ports import listens
 
 ACCOUNT = "tepat-postgres"
 """The system account that PostgreSQL runs as where the stack is started by root."""
@@ -180,6 +181,9 @@ class Postgres:
 
 async def answers(url: str) -> bool:
     """Whether the database at `url` takes connections now."""
+    at = urlsplit(url)
+    if at.hostname and not await listens(at.hostname, at.port or 5432):
+        return False  # asked first, since an attempt that fails halfway leaves a complaint in the log
     try:
         connection = await asyncpg.connect(url, timeout=2)
     except (OSError, TimeoutError, asyncpg.PostgresError):

@@ -283,30 +283,25 @@ class Stack:
 
     async def _until_ready(self, group: str, supervisor: Supervisor) -> None:
         """Wait for everything of `group`. Raises NotReady after `READY_SECONDS`, or when it can't come any more."""
-        wanting: dict[str, str] = {}
+        deadline = time.monotonic() + READY_SECONDS
 
-        async def one(name: str, check: Check) -> None:
-            while reason := await check():
-                wanting[name] = reason
-                if self._stopping.is_set() or supervisor.ended.is_set():
-                    raise NotReady("the stack is being stopped" if self._stopping.is_set() else "supervisord ended")
+        def over() -> bool:
+            return self._stopping.is_set() or supervisor.ended.is_set() or time.monotonic() > deadline
+
+        async def lacking(name: str, check: Check) -> str | None:
+            while (reason := await check()) and not over():  # noqa: ASYNC110 - other processes
                 await asyncio.sleep(0.1)
-            wanting.pop(name, None)
+            return reason and f"{name}: {reason}"
 
-        try:
-            async with asyncio.timeout(READY_SECONDS), asyncio.TaskGroup() as tasks:
-                for name, check in self._checks[group].items():
-                    tasks.create_task(one(name, check))
-        except TimeoutError:
-            reasons = "; ".join(f"{name}: {reason}" for name, reason in wanting.items())
-            logs = self.data / "logs"
-            raise NotReady(f"not ready after {READY_SECONDS} s: {reasons}; see {logs}") from None
-        except ExceptionGroup as several:
-            raise several.exceptions[0] from None
+        reasons = await asyncio.gather(*(lacking(*each) for each in self._checks[group].items()))
+        if lack := "; ".join(reason for reason in reasons if reason):
+            late = f" after {READY_SECONDS} s" if time.monotonic() > deadline else ""
+            raise NotReady(f"not ready{late}: {lack}; see {self.data / 'logs'}")
 
     def _watch(self) -> None:
         """Start everything again whenever supervisord itself ends, until the stack is stopped."""
-        while self._supervisor:
+        while not self._stopping.is_set():
+            assert self._supervisor is not None
             self._supervisor.ended.wait()
             if self._stopping.is_set():
                 return
@@ -315,13 +310,13 @@ class Stack:
             try:
                 self._clear()
                 self._launch()
-            except _TROUBLE as wrong:
-                if not self._stopping.is_set():
-                    self.say(f"{_told(wrong)}; trying again")
-                    self._supervisor.shutdown(STOP_SECONDS)
-                    self._stopping.wait(2)
-            else:
                 self.say("everything runs again")
+            except _TROUBLE as wrong:
+                if self._stopping.is_set():
+                    return
+                self.say(f"{_told(wrong)}; trying again")
+                self._supervisor.shutdown(STOP_SECONDS)
+                self._stopping.wait(2)
 
     def _clear(self) -> None:
         """Stop what an earlier start left running on this directory, and what it announced."""
@@ -404,7 +399,7 @@ async def _silent(answers: Callable[[], Awaitable[bool]]) -> str | None:
 
 def _unready(port: int) -> str | None:
     """Why the service on `port` of 127.0.0.1 is not ready, None when it is, or when only a policy is missing."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
     try:
         connection.request("GET", "/health/ready")
         answer = connection.getresponse()

@@ -1,0 +1,173 @@
+"""`tepat up` with its own servers: it starts, goes on where it stopped, and leaves nothing, however it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import urllib.request
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import jwt
+import psutil
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from tepat_contracts.topics import SERVICES
+from tepat_local import processes, tokens
+from tepat_local.stack import Endpoints
+from tepat_local.testing import run
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+
+Starter = Callable[[Path], AbstractContextManager[Any]]
+Finder = Callable[[Path, str], psutil.Process]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One data directory for all of this module: each start goes on where the last one ended."""
+    return tmp_path_factory.mktemp("stack")
+
+
+async def leave_a_trace(at: Endpoints) -> None:
+    """A row and a record, committed."""
+    connection = await asyncpg.connect(at.databases["registry"])
+    await connection.execute("create table if not exists trace (at timestamptz)")
+    await connection.execute("insert into trace values (now())")
+    await connection.close()
+    producer = AIOKafkaProducer(bootstrap_servers=at.kafka)
+    await producer.start()
+    await producer.send_and_wait("policy.v1", b"{}", key=b"test")
+    await producer.stop()
+
+
+async def traces(at: Endpoints) -> tuple[int, int]:
+    """How many rows and records there are."""
+    connection = await asyncpg.connect(at.databases["registry"])
+    rows = await connection.fetchval("select count(*) from trace")
+    await connection.close()
+    consumer = AIOKafkaConsumer(bootstrap_servers=at.kafka)
+    await consumer.start()
+    partition = TopicPartition("policy.v1", 0)
+    records = (await consumer.end_offsets([partition]))[partition]
+    await consumer.stop()
+    return rows, records
+
+
+def health(url: str) -> dict[str, str]:
+    with urllib.request.urlopen(f"{url}/health/ready") as answer:
+        env: dict[str, str] = json.load(answer)["env"]
+    return env
+
+
+def test_everything_answers_and_ctrl_c_leaves_nothing(up: Starter, data: Path) -> None:
+    with up(data) as running:
+        running.says("^ready")
+        at = Endpoints.read(data)
+        assert set(at.databases) == set(at.http) == set(SERVICES)
+        assert (data / "endpoints.json").stat().st_mode & 0o077 == 0
+        for service, url in at.http.items():
+            env = health(url)
+            assert env["TEPAT_KAFKA"] == at.kafka
+            assert env[f"TEPAT_{service.upper()}_URL"] == at.databases[service]
+            assert env["TEPAT_PARTITIONS"] == "6"
+            assert (Path(env["TEPAT_SECRETS"]) / "main").stat().st_size == 32
+            keys = jwt.PyJWKSet.from_json(Path(env["TEPAT_JWKS"]).read_text())
+            for role, rights in tokens.ROLES.items():
+                file = data / "tokens" / role
+                assert file.stat().st_mode & 0o077 == 0
+                claims = jwt.decode(
+                    file.read_text(),
+                    keys[tokens.KEY_ID],
+                    algorithms=["EdDSA"],
+                    audience="tepat",
+                    issuer=env["TEPAT_ISSUER"],
+                )
+                assert claims["rights"] == list(rights)
+        assert len({url.rpartition("/")[2] for url in at.databases.values()}) == len(SERVICES)
+        run(leave_a_trace(at))
+        assert running.interrupt() < 10
+        assert not processes.of(data)
+        assert not (data / "endpoints.json").exists()
+
+
+def test_a_second_start_on_the_same_directory_is_refused(up: Starter, data: Path) -> None:
+    with up(data) as running:
+        running.says("^ready")
+        at = Endpoints.read(data)
+        with up(data) as second:
+            second.says("already runs")
+            assert second.ends(10) == 2
+            assert Endpoints.read(data) == at, "the first goes on"
+            assert run(traces(at)) == (1, 1), "and has what was there before"
+        # Leaving the block has swept the directory as a crash would; the stack brings all of it back.
+        running.says("everything runs again")
+        assert Endpoints.read(data) == at, "on the same ports"
+        assert running.interrupt(signal.SIGTERM) < 10
+        assert not processes.of(data)
+
+
+@pytest.mark.parametrize("killed", ["up", "up and supervisord", "all"])
+def test_goes_on_after_a_kill(up: Starter, find: Finder, data: Path, killed: str) -> None:
+    with up(data) as running:
+        running.says("^ready")
+        at = Endpoints.read(data)
+        run(leave_a_trace(at))
+        before = run(traces(at))
+        running.process.kill()
+        running.ends(5)
+        if killed == "up and supervisord":
+            find(data, "supervisor.supervisord").kill()
+        elif killed == "all":
+            for process in processes.of(data):
+                process.kill()
+        left = {process.pid for process in processes.of(data)}
+        assert bool(left) == (killed != "all")
+        with up(data) as again:
+            if left:
+                again.says("stopped what was left running: .*tepat_|postgres|java")
+            again.says("^ready")
+            assert run(traces(Endpoints.read(data))) == before
+            assert Endpoints.read(data) == at
+            assert not any(psutil.pid_exists(pid) and psutil.Process(pid) in processes.of(data) for pid in left)
+            assert again.interrupt() < 10
+            assert not processes.of(data)
+
+
+def test_a_server_that_was_killed_is_started_again(up: Starter, find: Finder, data: Path) -> None:
+    with up(data) as running:
+        running.says("^ready")
+        at = Endpoints.read(data)
+        before = run(traces(at))
+        for name, word in (("kafka", "kafka.Kafka"), ("postgres", "/bin/postgres")):
+            find(data, word).kill()
+            running.says(f"^{name} ended .*SIGKILL")
+            running.says(f"^{name} runs again")
+        assert run(_until_traces(at)) == before
+        assert running.interrupt() < 10
+        assert not processes.of(data)
+
+
+async def _until_traces(at: Endpoints) -> tuple[int, int]:
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                return await traces(at)
+            except Exception:  # what a client sees while its server comes back is many things
+                await asyncio.sleep(0.2)
+
+
+def test_ctrl_c_in_the_midst_of_a_start_leaves_nothing(up: Starter, data: Path) -> None:
+    with up(data) as running:
+        log = data / "logs" / "supervisord.log"
+        size = log.stat().st_size
+        while log.stat().st_size == size:
+            os.sched_yield()
+        assert running.interrupt() < 10
+        assert not processes.of(data)
+        assert not (data / "endpoints.json").exists()
