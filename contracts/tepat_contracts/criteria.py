@@ -105,7 +105,7 @@ def _tried(program: cel.Program, wanted: Wanted) -> Iterator[str]:
 
 
 @cache
-def _invented() -> list[dict[str, Any]]:
+def _invented() -> list[cel.Context]:
     rng = random.Random(0)
 
     def value(kind: str) -> Any:
@@ -126,10 +126,12 @@ def _invented() -> list[dict[str, Any]]:
         return {name: value(kind) for name, kind in fields.items()}
 
     return [
-        {
-            "person": thing(PERSON),
-            "household": thing(HOUSEHOLD),
-            "today": datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=rng.randrange(365)),
-        }
+        cel.Context(
+            {
+                "person": thing(PERSON),
+                "household": thing(HOUSEHOLD),
+                "today": datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=rng.randrange(365)),
+            }
+        )
         for _ in range(100)
     ]

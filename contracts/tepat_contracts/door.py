@@ -458,7 +458,7 @@ def _refuse_nul(event: Mapping[str, Any], event_id: str | None) -> None:
 
 def _nuls(part: object, location: tuple[str | int, ...]) -> Iterator[tuple[str | int, ...]]:
     if isinstance(part, str):
-        if "\0" in part and location != ("traceparent",):
+        if "\0" in part and location[0] != "traceparent":
             yield location
     elif isinstance(part, dict):
         for name, value in part.items():

@@ -202,10 +202,10 @@ OUTBOUND_DATA: Final[Mapping[str, dict[str, Any]]] = {
         "unit": "household",
         "household": _HOUSEHOLD,
         "revision": 1,
-        "outcome": "eligible",
-        "criteria": [{"criterion": "household.decile <= 4", "outcome": "met"}],
+        "decision": "eligible",
+        "reasons": [{"criterion": "household.decile <= 4", "outcome": True}],
         "region": REGION,
-        "today": "2026-01-05",
+        "as_of": "2026-01-05",
         "policy_version": "2026-01",
     },
     "tepat.finding.raised.v1": {

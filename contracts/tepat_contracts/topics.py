@@ -8,7 +8,7 @@ Invariants:
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, Literal, Protocol
@@ -144,6 +144,8 @@ CLEARANCES: Final = Topic(
     purpose="Whether a planned payout is clear, held or not known.",
 )
 
+OVERLAPS: Final = "distribution.overlaps.v1"
+
 _OWN: Final[tuple[Topic, ...]] = (
     POLICY,
     Topic(
@@ -187,7 +189,7 @@ _OWN: Final[tuple[Topic, ...]] = (
         purpose="Who meets a programme's criteria, and each criterion's outcome.",
     ),
     Topic(
-        "distribution.overlaps.v1",
+        OVERLAPS,
         key="overlap id",
         cleanup="compact",
         writers=("distribution",),
@@ -245,6 +247,8 @@ _OWN: Final[tuple[Topic, ...]] = (
 class _Agency(Protocol):
     @property
     def id(self) -> str: ...
+    @property
+    def rights(self) -> Sequence[str]: ...
 
 
 class _HasAgencies(Protocol):
@@ -263,8 +267,16 @@ def of_agency(agency: str, partitions: int = PARTITIONS) -> list[Topic]:
 
 
 def for_policy(policy: _HasAgencies, partitions: int = PARTITIONS) -> list[Topic]:
-    """Every topic a policy asks for: ours and those of its agencies."""
-    return own(partitions) + [t for agency in policy.agencies for t in of_agency(agency.id, partitions)]
+    """Every topic a policy asks for: ours and those of its agencies.
+
+    An agency with the right `read` may read the overlaps.
+    """
+    reading = tuple(_AGENCY.format(agency=agency.id) for agency in policy.agencies if "read" in agency.rights)
+    ours = [
+        replace(topic, readers=(*topic.readers, *reading)) if topic.name == OVERLAPS else topic
+        for topic in own(partitions)
+    ]
+    return ours + [t for agency in policy.agencies for t in of_agency(agency.id, partitions)]
 
 
 def acls(topics: Iterable[Topic]) -> Iterator[Acl]:
