@@ -123,6 +123,17 @@ class Service(Generic[P]):
         )  # fmt: skip
         self._inbox(inbox, name, title=name, description=f"From {name.split('.', maxsplit=1)[0]}", own=True)
 
+    def receipts(self, intake: Intake[Any], *, lock: Lock) -> None:
+        """Subscribe to what every agency is told of its records."""
+        inbox: Inbox[Any] = Inbox(
+            "receipts", self.database, intake, lock=lock, metrics=self.metrics, health=self.health,
+            standing=self.standing,
+        )  # fmt: skip
+        pattern = r"^agency\.[a-z0-9-]+\.receipts\.v1$"
+        self._inbox(
+            inbox, pattern=pattern, title="receipts", description="What agencies are told", own=True, agency=True
+        )
+
     def _inbox(
         self, inbox: Inbox[Any], *names: str, title: str, description: str, pattern: str | None = None,
         own: bool = False, agency: bool = False,

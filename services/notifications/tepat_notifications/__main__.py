@@ -1,0 +1,3 @@
+from tepat_notifications.app import main
+
+main()

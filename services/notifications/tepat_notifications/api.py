@@ -1,0 +1,125 @@
+"""Notifications over HTTP: the notices, how they went, what was told of an overlap, and digests ahead of their hour."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, ConfigDict, Field
+from tepat_chassis.acts import record
+from tepat_chassis.auth import Person, Right, needs
+from tepat_chassis.database import Database, Lock
+from tepat_chassis.http import Page, paging
+
+from tepat_notifications.domain import VERDICT, Kind, State
+from tepat_notifications.sending import DUTY
+from tepat_notifications.store import queries
+
+Reader = Annotated[Person, Depends(needs(Right.read))]
+Operator = Annotated[Person, Depends(needs(Right.operate))]
+
+
+class Run(BaseModel):
+    """Which notices to send: those that are due, or all that wait."""
+
+    model_config = ConfigDict(extra="forbid")
+    now: bool = Field(False, description="all that wait, whatever their hour")
+
+
+def router(database: Database, clock: Callable[[], datetime]) -> APIRouter:
+    """The routes below /v1."""
+    routes = APIRouter(tags=["notices"])
+
+    @routes.get("/notices")
+    async def notices(
+        person: Reader,  # noqa: ARG001 – the right is what counts
+        page: Annotated[Page, Depends(paging(datetime, UUID))],
+        agency: str | None = None,
+        state: State | None = None,
+        kind: Kind | None = None,
+    ) -> dict[str, Any]:
+        """Notices, the newest first, without their text."""
+        before, before_id = page.after or (None, None)
+        rows = await queries.notices(
+            database.pool, before=before, before_id=before_id, agency=agency, state=state, kind=kind,
+            at_most=page.limit + 1,
+        )  # fmt: skip
+        return page.of([_notice(row) for row in rows], lambda item: (item["queued_at"], item["delivery_id"]))
+
+    @routes.get("/notices/summary")
+    async def summary(person: Reader) -> dict[str, Any]:  # noqa: ARG001
+        """How many notices there are, by state and by kind."""
+        by_state = {row["state"]: row["notices"] for row in await queries.by_state(database.pool)}
+        by_kind = {row["kind"]: row["notices"] for row in await queries.by_kind(database.pool)}
+        return {"by_state": by_state, "by_kind": by_kind, "sent": by_state.get(State.SENT, 0)}
+
+    @routes.get("/trace/{name:path}")
+    async def trace(name: str, person: Reader) -> dict[str, Any]:
+        """What agencies were told of an overlap, or of those of a payout (``agency/payout_id`` or payout id), of a
+        household, or of the code of a case."""
+        agency, _, rest = name.partition("/")
+        rows = await queries.overlaps_named(
+            database.pool, g=_uuid(name), code=name.upper(), payout_id=rest or name, agency=agency if rest else None
+        )
+        overlaps = {row["overlap_id"]: row for row in rows if person.covers(row["region"])}
+        ids = list(overlaps)
+        steps = [_taken(row) for row in overlaps.values()]
+        for row in await queries.tellings_of(database.pool, ids=ids):
+            steps += _told(row)
+        steps += [_waiting(row, overlaps) for row in await queries.attention_of(database.pool, ids=ids)]
+        return {"steps": sorted(steps, key=lambda step: step["at"])}
+
+    @routes.post("/digests/run")
+    async def run(asked: Run, person: Operator) -> dict[str, Any]:
+        """Send the notices that are due or, with ``now``, all that wait; how many. Their sending is not waited for."""
+        async with database.transaction(Lock.EXCLUSIVE) as connection:
+            now = clock()
+            if asked.now:
+                await queries.hasten(connection, now=now)
+            due = await queries.due_now(connection, now=now)
+            await record(connection, person, "digests.run", "notifications", {"now": asked.now, "due": due})
+            await connection.execute(f"notify {DUTY}")
+        return {"due": due}
+
+    return routes
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def _notice(row: Any) -> dict[str, Any]:
+    return dict(row) | {"verdict": VERDICT.get(row["kind"])}
+
+
+def _step(at: datetime, what: str, **detail: Any) -> dict[str, Any]:
+    return {"at": at, "service": "notifications", "what": what, "detail": detail}
+
+
+def _taken(row: Any) -> dict[str, Any]:
+    return _step(
+        row["taken_at"], "overlap taken", overlap_id=row["overlap_id"], code=row["code"], revision=row["revision"],
+        live=row["live"], verdict=row["verdict"],
+    )  # fmt: skip
+
+
+def _told(row: Any) -> list[dict[str, Any]]:
+    detail = {
+        "overlap_id": row["overlap_id"], "overlap_revision": row["overlap_revision"], "told_as": row["what"],
+        "delivery_id": row["delivery_id"], "agency": row["agency"], "channel": row["channel"], "kind": row["kind"],
+    }  # fmt: skip
+    steps = [_step(row["sending_at"], "notice sending", **detail)] if row["sending_at"] else []
+    if row["ended_at"]:
+        steps.append(_step(row["ended_at"], f"notice {row['state']}", **detail, reason=row["reason"]))
+    return steps
+
+
+def _waiting(row: Any, overlaps: dict[UUID, Any]) -> dict[str, Any]:
+    return _step(
+        overlaps[row["overlap_id"]]["taken_at"], "notice waiting", overlap_id=row["overlap_id"], agency=row["agency"],
+        channel=row["channel"], moment=row["moment"], due_at=row["due_at"],
+    )  # fmt: skip

@@ -1,0 +1,107 @@
+"""What notifications decides: who hears what in which words' language, when, and how often it is tried.
+
+No I/O, and no clock of its own.
+
+Invariants
+- A notice is tried again only where it is certain that it was not sent.
+- The short name of a case is made of its overlap id alone: it names no person.
+"""
+
+from base64 import b32encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from enum import StrEnum
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from tepat_contracts.policy import Named, Policy, PolicyIndex
+
+Kind: TypeAlias = Literal["overlaps", "digest", "rejections"]
+Language: TypeAlias = Literal["id", "en"]
+
+VERDICT: Final[Mapping[str, str]] = {"overlaps": "exclusive", "digest": "review"}
+"""Of what verdict a kind of notice tells news."""
+ORDER: Final = ("exclusive", "review", "again", "changed", "cleared")
+"""What a notice may say of an overlap, in the order in which it lists them."""
+LANGUAGES: Final[tuple[Language, ...]] = ("id", "en")
+DIGEST_AT: Final = time(7)
+RETRY_AFTER: Final = tuple(timedelta(seconds=s) for s in (10, 60, 300, 1_800, 7_200))
+"""Between the tries of a notice that was refused; then it is given up."""
+CODE_LETTERS: Final = 8
+
+
+class State(StrEnum):
+    """Where a notice stands."""
+
+    QUEUED = "queued"
+    SENDING = "sending"
+    SENT = "sent"
+    FAILED = "failed"
+    DOUBTFUL = "doubtful"
+    SKIPPED = "skipped"
+
+
+class Outcome(NamedTuple):
+    """How one try of a notice went: sent; failed, which is certain; or doubtful, where nobody can know."""
+
+    state: Literal[State.SENT, State.FAILED, State.DOUBTFUL]
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Province:
+    """What the policy says of those who are told: names, contacts, and the hour of the digests."""
+
+    agencies: Mapping[str, str]
+    contacts: Mapping[str, Mapping[str, str]]
+    programmes: Mapping[str, Named]
+    regions: Mapping[str, str]
+    zone: ZoneInfo
+    digest_at: time
+
+    def languages(self, agency: str) -> tuple[Language, ...]:
+        """The languages an agency is written in: the one its contact names, else Indonesian and then English."""
+        wanted = self.contacts.get(agency, {}).get("language")
+        return tuple(each for each in LANGUAGES if each == wanted) or LANGUAGES
+
+    def next_digest(self, now: datetime) -> datetime:
+        """When the next digests are due, always after ``now``."""
+        local = now.astimezone(self.zone)
+        due = local.replace(hour=self.digest_at.hour, minute=self.digest_at.minute, second=0, microsecond=0)
+        return due if due > local else due + timedelta(days=1)
+
+
+def province(policy: Policy) -> Province:
+    """What a policy says of those who are told.
+
+    ``routes.digest_at``, "HH:MM" in the policy's time zone, is the hour of the digests; 07:00 where it says
+    nothing that can be read as one.
+    """
+    return Province(
+        agencies={agency.id: agency.name for agency in policy.agencies},
+        contacts={agency.id: agency.contact for agency in policy.agencies},
+        programmes={programme.code: programme.name for programme in policy.programmes},
+        regions=PolicyIndex(policy).regions,
+        zone=ZoneInfo(policy.time_zone),
+        digest_at=_hour(policy.routes),
+    )
+
+
+def _hour(routes: Any) -> time:
+    told = routes.get("digest_at") if isinstance(routes, dict) else None
+    try:
+        return time.fromisoformat(told).replace(tzinfo=None) if isinstance(told, str) else DIGEST_AT
+    except ValueError:
+        return DIGEST_AT
+
+
+def case_code(overlap_id: UUID) -> str:
+    """The short name of a case, for people to say over the telephone: eight letters and digits (40 bits)."""
+    return b32encode(overlap_id.bytes)[:CODE_LETTERS].decode()
+
+
+def retry_at(attempts: int, now: datetime) -> datetime | None:
+    """When a notice refused after ``attempts`` tries (from 1) is tried again; none: it is given up."""
+    return now + RETRY_AFTER[attempts - 1] if attempts <= len(RETRY_AFTER) else None

@@ -1,0 +1,42 @@
+"""The notifications service's settings."""
+
+from typing import Annotated
+from urllib.parse import quote
+
+from pydantic import AfterValidator, Field, SecretStr
+from tepat_chassis.settings import DatabaseUrl, ServiceSettings
+
+
+def _server(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    if not host or not port.isdecimal():
+        raise ValueError("write it as host:port")
+    return value
+
+
+class NotificationsSettings(ServiceSettings):
+    """Settings of every service, the database of this one (TEPAT_NOTIFICATIONS_URL), and how it sends."""
+
+    service = "notifications"
+
+    notifications_url: DatabaseUrl = Field(description="database of the notifications service")
+    notifications_smtp: Annotated[str, AfterValidator(_server)] = Field(
+        "localhost:25", description="mail server, host:port, without a login"
+    )
+    notifications_from: str = Field("Tepat <tepat@localhost.localdomain>", description="sender of the mail")
+    notifications_channels: dict[str, SecretStr] = Field(
+        default_factory=dict,
+        description="channels by name, each an Apprise URL with {fields} of the agencies' contacts; "
+        "one named email takes the place of the mail server above",
+    )
+    notifications_gather_seconds: float = Field(
+        2.0, ge=0, le=60, description="how long a notice at once waits for what comes with it"
+    )
+
+    @property
+    def channels(self) -> dict[str, str]:
+        """Apprise URLs by the channel's name, with their secrets: not for logs."""
+        sender = quote(self.notifications_from, safe="")
+        mail = f"mailto://{self.notifications_smtp}/?mode=insecure&from={sender}&to={{email}}"
+        given = {name: url.get_secret_value() for name, url in self.notifications_channels.items()}
+        return {"email": mail} | given

@@ -1,0 +1,50 @@
+-- What is asked over HTTP, and by the service about itself.
+
+-- name: due_soon$
+-- Notices under way, or due within some seconds.
+select count(*) from delivery where state = 'sending' or due_at <= :by;
+
+-- name: hasten
+-- Make every waiting notice due.
+update delivery set due_at = :now where due_at > :now;
+
+-- name: due_now$
+select count(*) from delivery where due_at <= :now;
+
+-- name: notices
+-- Notices, the newest first.
+select delivery_id, agency, channel, kind, state, reason, causes, attempts, revision, recipient, subject, due_at,
+       queued_at, sending_at, ended_at
+from delivery
+where (:before::timestamptz is null or (queued_at, delivery_id) < (:before, :before_id::uuid))
+  and (:agency::text is null or agency = :agency) and (:state::text is null or state = :state)
+  and (:kind::text is null or kind = :kind)
+order by queued_at desc, delivery_id desc limit :at_most;
+
+-- name: by_state
+select state, count(*) as notices from delivery group by state order by state;
+
+-- name: by_kind
+select kind, count(*) as notices from delivery group by kind order by kind;
+
+-- name: overlaps_named
+-- The overlaps an id may mean: an overlap, a household, the short code of a case, or a payout, of one agency or any.
+select * from overlap
+where overlap_id = :g or household = :g or code = :code
+   or (payout_a = :payout_id and (:agency::text is null or agency_a = :agency))
+   or (payout_b = :payout_id and (:agency::text is null or agency_b = :agency))
+order by overlap_id limit 200;
+
+-- name: tellings_of
+-- What agencies were told of overlaps.
+select t.overlap_id, t.what, t.revision as overlap_revision, d.*
+from telling t join delivery d using (delivery_id)
+where t.overlap_id = any(:ids::uuid[]) order by d.queued_at, d.delivery_id;
+
+-- name: attention_of
+-- What agencies are still to hear of overlaps, and when.
+select a.*, d.due_at
+from attention a
+left join delivery d on d.open and (d.agency, d.channel) = (a.agency, a.channel)
+                    and d.kind = case a.moment when 'now' then 'overlaps' else 'digest' end
+where a.overlap_id = any(:ids::uuid[]);

@@ -1,0 +1,125 @@
+-- The notices' way from queued to their end. Every statement here runs in the session that holds the duty, under the
+-- service's exclusive lock.
+
+-- name: due
+-- Notices whose time has come.
+select delivery_id, agency, channel, kind, attempts from delivery
+where due_at <= :now order by due_at, delivery_id limit :at_most;
+
+-- name: next_due$
+select min(due_at) from delivery where due_at is not null;
+
+-- name: gather!
+-- Write into notices what their agencies are to hear, as it stands now, and take it off what they are still to hear.
+with gathered as (
+    delete from attention a using delivery d
+    where d.delivery_id = any(:ids::uuid[]) and (a.agency, a.channel) = (d.agency, d.channel)
+      and case d.kind when 'overlaps' then a.moment = 'now'
+                      when 'digest' then a.moment in ('digest', 'parked') else false end
+    returning d.delivery_id, a.overlap_id, a.agency, a.channel
+)
+insert into telling
+select g.delivery_id, g.overlap_id, g.agency, g.channel, w.what, o.revision, true,
+       o.live, o.verdict, o.amount_a, o.amount_b, o.starts, o.ends
+from gathered g
+join overlap o using (overlap_id)
+left join lateral (
+    select * from telling e
+    where (e.overlap_id, e.agency, e.channel) = (g.overlap_id, g.agency, g.channel) and e.heard
+    order by e.revision desc limit 1) h on true
+cross join lateral (select case
+    when o.live and o.verdict = 'exclusive' and not exists (
+        select from telling e
+        where (e.overlap_id, e.agency, e.channel) = (g.overlap_id, g.agency, g.channel)
+          and e.heard and e.what = 'exclusive') then 'exclusive'
+    when o.live and h.live is null then 'review'
+    when o.live and not h.live then 'again'
+    when o.live then 'changed'
+    when h.live then 'cleared' end) w (what)
+where w.what is not null
+on conflict (delivery_id, overlap_id) do update set
+    what = excluded.what, revision = excluded.revision, heard = true, live = excluded.live,
+    verdict = excluded.verdict, amount_a = excluded.amount_a, amount_b = excluded.amount_b,
+    starts = excluded.starts, ends = excluded.ends;
+
+-- name: tallies
+-- What each notice tells, by what it says of it and by pair of programmes.
+select t.delivery_id, t.what, least(o.programme_a, o.programme_b) as programme_a,
+       greatest(o.programme_a, o.programme_b) as programme_b, count(*) as cases,
+       coalesce(sum(o.amount_at_risk), 0)::bigint as at_risk
+from telling t join overlap o using (overlap_id)
+where t.delivery_id = any(:ids::uuid[]) and t.heard
+group by 1, 2, 3, 4 order by 1, 2, cases desc, 3, 4;
+
+-- name: cases
+-- The cases a notice lists: what asks most for an act first, then the largest amounts.
+select * from (
+    select t.delivery_id, t.what, o.*, row_number() over (
+        partition by t.delivery_id
+        order by array_position(:order::text[], t.what), o.amount_at_risk desc nulls last, o.overlap_id) as place
+    from telling t join overlap o using (overlap_id)
+    where t.delivery_id = any(:ids::uuid[]) and t.heard) ranked
+where place <= :at_most order by delivery_id, place;
+
+-- name: mark_rejections!
+-- The rejections a notice tells: those beyond what its agency heard last.
+update delivery d set
+    told_from = coalesce((
+        select max(e.told_to) from delivery e
+        where (e.agency, e.channel) = (d.agency, d.channel) and e.state in ('sending', 'sent', 'doubtful')), 0),
+    told_to = coalesce((select max(r.id) from rejection r where r.agency = d.agency), 0)
+where d.delivery_id = any(:ids::uuid[]) and d.kind = 'rejections';
+
+-- name: refusals
+-- What a notice tells of rejected records: how many, by reason and topic, the field most often named, and since when.
+select d.delivery_id, r.reason, r.topic, count(*) as records, mode() within group (order by r.pointer) as pointer,
+       min(r.rejected_at) as since, max(r.rejected_at) as until
+from delivery d
+join rejection r on r.agency = d.agency and r.id > d.told_from and r.id <= d.told_to and not r.resolved
+where d.delivery_id = any(:ids::uuid[]) and d.kind = 'rejections'
+group by 1, 2, 3 order by 1, records desc, 2, 3;
+
+-- name: sending!
+-- From here on a notice may have gone out, whatever becomes of this process.
+update delivery d set
+    state = 'sending', due_at = null, attempts = attempts + 1, sending_at = :now, recipient = s.recipient,
+    subject = s.subject, body = s.body, causes = s.causes, reason = null
+from unnest(:ids::uuid[], :recipients::text[], :subjects::text[], :bodies::text[], :causes::int[])
+    s (delivery_id, recipient, subject, body, causes)
+where d.delivery_id = s.delivery_id;
+
+-- name: settle
+-- How notices went; what is published of each.
+with settled as (
+    update delivery d set
+        state = s.state, reason = s.reason, due_at = s.due_at, ended_at = :now, revision = revision + 1,
+        causes = coalesce(s.causes, d.causes)
+    from unnest(:ids::uuid[], :states::text[], :reasons::text[], :dues::timestamptz[], :causes::int[])
+        s (delivery_id, state, reason, due_at, causes)
+    where d.delivery_id = s.delivery_id
+    returning d.*
+)
+select s.*, coalesce(c.ids, '{}') as overlap_ids, c.trace
+from settled s
+left join lateral (
+    select array_agg(overlap_id) as ids, min(trace) filter (where s.causes = 1) as trace
+    from (select t.overlap_id, o.trace from telling t join overlap o using (overlap_id)
+          where t.delivery_id = s.delivery_id order by t.overlap_id limit :at_most) t) c on true;
+
+-- name: unheard!
+-- Notices that were certainly not sent told nothing: touch what they would have told, to be judged again.
+with unheard as (
+    update telling set heard = false where delivery_id = any(:ids::uuid[]) and heard
+    returning overlap_id, agency, channel)
+insert into touched select * from unheard;
+
+-- name: park!
+-- What a notice given up would have told waits for the next digest; no notice is opened for it alone.
+update attention a set moment = 'parked'
+from telling t
+where t.delivery_id = any(:ids::uuid[])
+  and (a.overlap_id, a.agency, a.channel) = (t.overlap_id, t.agency, t.channel);
+
+-- name: unfinished
+-- Notices a dead instance left between the send and its record.
+select delivery_id from delivery where state = 'sending';

@@ -1,0 +1,182 @@
+"""Notifications' database: what agencies are to hear and have heard, and every notice's way. SQL stands in ``sql/``.
+
+Invariants
+- Whoever writes here holds the service's exclusive lock: topics' batches, the sender and people's acts follow one
+  another, so what an agency is still to hear always agrees with what it heard last.
+- What is to be told is found by what changed, never by going through all overlaps.
+- Every end of a notice is published in the transaction that records it.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import UUID
+
+import aiosql
+from tepat_chassis import outbox
+from tepat_chassis.database import Connection
+from tepat_chassis.outbox import Message
+from tepat_contracts import envelope
+
+from tepat_notifications.domain import ORDER, VERDICT, State
+from tepat_notifications.texts import LISTED
+
+if TYPE_CHECKING:
+    from tepat_notifications.handlers import Overlap, Rejection
+
+queries: Any = aiosql.from_path(str(files("tepat_notifications") / "sql"), "asyncpg", kwargs_only=True)
+
+SERVICE = "notifications"
+TOPIC = "notifications.deliveries.v1"
+LONGEST_GATHER_SECONDS = 60.0
+CAUSES_NAMED = 100
+"""Overlap ids that the record of a delivery names; it gives the number of all."""
+
+
+class Ended(NamedTuple):
+    """How a notice's try ended. ``due_at``: when it is tried again; ``causes``: set anew where given."""
+
+    delivery_id: UUID
+    state: State
+    reason: str | None = None
+    due_at: datetime | None = None
+    causes: int | None = None
+
+
+class Sending(NamedTuple):
+    """A notice as it is about to be sent."""
+
+    delivery_id: UUID
+    recipient: str
+    subject: str
+    body: str
+    causes: int
+
+
+class Store:
+    """Reads and writes notifications' tables, a batch at a time.
+
+    Args:
+        channels: the names of the channels notices take.
+        gather: seconds a notice at once waits for what comes with it.
+    """
+
+    def __init__(self, channels: Sequence[str], gather: float) -> None:
+        self._channels = list(channels)
+        self.gather = gather
+
+    # -- what is taken -----------------------------------------------------------------------------
+
+    async def take_overlaps(
+        self, connection: Connection, overlaps: Sequence["Overlap"], now: datetime, digest_at: datetime
+    ) -> None:
+        """Keep what is newer, and queue what it means for the agencies."""
+        await connection.copy_records_to_table("taken", records=overlaps)
+        if await queries.take_overlaps(connection, channels=self._channels):
+            await queries.judge(connection)
+            agencies = {o.agency_a for o in overlaps} | {o.agency_b for o in overlaps}
+            await self.queue(connection, agencies, now, digest_at)
+
+    async def take_rejections(
+        self,
+        connection: Connection,
+        rejections: Sequence["Rejection"],
+        resolved: Sequence[tuple[str, int, int]],
+        now: datetime,
+        digest_at: datetime,
+    ) -> None:
+        """Keep records refused and leave out those taken since; queue the agencies' digests."""
+        if rejections:
+            agencies, topics, partitions, offsets, reasons, pointers, times = map(list, zip(*rejections, strict=True))
+            await queries.take_rejections(
+                connection, agencies=agencies, topics=topics, partitions=partitions, offsets=offsets,
+                reasons=reasons, pointers=pointers, times=times,
+            )  # fmt: skip
+        if resolved:
+            topics, partitions, offsets = map(list, zip(*resolved, strict=True))
+            await queries.resolve(connection, topics=topics, partitions=partitions, offsets=offsets)
+        await self.queue(connection, {r.agency for r in rejections}, now, digest_at)
+
+    async def queue(self, connection: Connection, agencies: Iterable[str], now: datetime, digest_at: datetime) -> None:
+        """Open notices for what agencies are to hear, where none is open."""
+        await queries.queue(
+            connection, agencies=sorted(agencies), channels=self._channels, now=now, digest_at=digest_at,
+            gather=self.gather, longest=LONGEST_GATHER_SECONDS,
+        )  # fmt: skip
+
+    async def retime(self, connection: Connection, now: datetime, digest_at: datetime) -> None:
+        """Let the digests that wait be due at another hour."""
+        await queries.retime(connection, now=now, digest_at=digest_at)
+
+    # -- what is told ------------------------------------------------------------------------------
+
+    async def gather_notices(self, connection: Connection, ids: Sequence[UUID]) -> dict[UUID, dict[str, list[Any]]]:
+        """Write into notices what there is to tell, and read it: ``tallies``, ``cases`` and ``refusals`` of each."""
+        await queries.gather(connection, ids=ids)
+        await queries.mark_rejections(connection, ids=ids)
+        found: dict[UUID, dict[str, list[Any]]] = {i: {"tallies": [], "cases": [], "refusals": []} for i in ids}
+        for name, rows in (
+            ("tallies", await queries.tallies(connection, ids=ids)),
+            ("cases", await queries.cases(connection, ids=ids, order=list(ORDER), at_most=LISTED)),
+            ("refusals", await queries.refusals(connection, ids=ids)),
+        ):
+            for row in rows:
+                found[row["delivery_id"]][name].append(row)
+        return found
+
+    async def sending(self, connection: Connection, notices: Sequence[Sending], now: datetime) -> None:
+        """From here on these may have gone out."""
+        if notices:
+            ids, recipients, subjects, bodies, causes = map(list, zip(*notices, strict=True))
+            await queries.sending(
+                connection, ids=ids, recipients=recipients, subjects=subjects, bodies=bodies, causes=causes, now=now
+            )
+
+    async def settle(
+        self, connection: Connection, ended: Sequence[Ended], now: datetime, digest_at: datetime
+    ) -> list[tuple[str, str]]:
+        """Record and publish how notices went; the kind and state of each.
+
+        What a notice did not tell its next try will, or once it is given up the next digest.
+        """
+        if not ended:
+            return []
+        ids, states, reasons, dues, causes = map(list, zip(*ended, strict=True))
+        rows = await queries.settle(
+            connection, ids=ids, states=states, reasons=reasons, dues=dues, causes=causes, now=now,
+            at_most=CAUSES_NAMED,
+        )  # fmt: skip
+        await outbox.put(connection, [_recorded(row, now) for row in rows])
+        untold = [each for each in ended if each.state in (State.FAILED, State.SKIPPED)]
+        if untold:
+            await queries.unheard(connection, ids=[each.delivery_id for each in untold])
+            await queries.judge(connection)
+            await queries.park(connection, ids=[each.delivery_id for each in untold if each.due_at is None])
+        await self.queue(connection, {row["agency"] for row in rows}, now, digest_at)
+        return [(row["kind"], row["state"]) for row in rows]
+
+
+def _recorded(row: Any, now: datetime) -> Message:
+    """What is published of a notice."""
+    delivery_id = str(row["delivery_id"])
+    data = {
+        "delivery_id": delivery_id,
+        "revision": row["revision"],
+        "agency": row["agency"],
+        "channel": row["channel"],
+        "kind": row["kind"],
+        "verdict": VERDICT.get(row["kind"]),
+        "state": row["state"],
+        "causes": [str(each) for each in row["overlap_ids"]],
+        "count": row["causes"],
+        "attempts": row["attempts"],
+        "at": now,
+        "reason": row["reason"],
+    }
+    event = envelope.event(
+        service=SERVICE, type="tepat.delivery.recorded.v1", id=f"{delivery_id}-{row['revision']}", time=now,
+        data={name: value for name, value in data.items() if value is not None}, subject=delivery_id,
+        traceparent=row["trace"],
+    )  # fmt: skip
+    return Message(TOPIC, delivery_id, envelope.write(event))
