@@ -18,7 +18,7 @@ from tepat_chassis import kafka as declaring
 from tepat_contracts import envelope, topics
 
 from bench import per_record, workload
-from bench.stack import Servers, service, servers
+from bench.stack import Servers, servers, service
 
 PARTITIONS = 6
 
@@ -46,7 +46,7 @@ async def tepat(at: Servers, count: int, instances: int) -> dict[str, float]:
         cpu = at.cpu_seconds()
         connection = await asyncpg.connect(url)
         try:
-            while not await connection.fetchval(DONE, workload.TOPIC, count):  # noqa: ASYNC110 – another process
+            while not await connection.fetchval(DONE, workload.TOPIC, count):
                 await asyncio.sleep(0.05)
                 alive(running)
             seconds = time.perf_counter() - started

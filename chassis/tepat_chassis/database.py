@@ -31,6 +31,7 @@ MINIMUM_VERSION = 18
 
 SESSION = {
     "jit": "off",
+    "default_statistics_target": "20",
     "timezone": "UTC",
     "idle_in_transaction_session_timeout": f"{IDLE_SECONDS}s",
 }

@@ -24,7 +24,7 @@ def router(database: Database) -> APIRouter:
         person: Reader,
         page: Annotated[Page, Depends(paging(UUID))],
         live: Annotated[bool | None, Query(description="those that stand; false: those cleared")] = True,
-        every: Annotated[bool, Query(alias="all", description="both")] = False,
+        both: Annotated[bool, Query(alias="all", description="both")] = False,
         verdict: Literal["exclusive", "review"] | None = None,
         programme: str | None = None,
         agency: str | None = None,
@@ -34,7 +34,7 @@ def router(database: Database) -> APIRouter:
         """Overlaps as last announced, in the person's regions."""
         rows = await every(queries.overlaps(
             database.pool,
-            after=page.after[0] if page.after else None, live=None if every else live,
+            after=page.after[0] if page.after else None, live=None if both else live,
             strength=VERDICTS.index(verdict) if verdict else None, programme=programme, agency=agency, region=region,
             regions=list(person.regions), overlap_id=overlap_id, at_most=page.limit + 1,
         ))  # fmt: skip

@@ -177,32 +177,38 @@ class Store:
         marks: int = await queries.take_marks(connection, marks=MARKS_AT_ONCE)
         if marks == 0 and not await every(queries.rejudge_step(connection, groups=GROUPS_AT_ONCE)):
             return 0
-        await connection.execute("analyze touched")
+        await connection.execute("analyze touched (g)")
         return 1
 
     async def differences(self, connection: Connection) -> tuple[list[Any], list[Any]]:
         """The touched pairs that differ from what was announced, and the groups that changed size."""
-        await self._gather(connection)
-        resized = await every(queries.resized(connection, at_most=domain.GROUP_LIMIT))
+        await queries.gather_households(connection, at_most=domain.GROUP_LIMIT)
+        await connection.execute("analyze member (g, person)")
+        resized = await self._resize(connection, person=False)
+        await queries.gather_persons(connection, at_most=domain.GROUP_LIMIT)
+        resized += await self._resize(connection, person=True)
         if resized:
-            await self._resize(connection, resized)
+            await connection.execute("analyze member (g, person)")
         return await every(queries.differences(connection)), resized
 
-    async def _gather(self, connection: Connection) -> None:
-        await queries.gather_members(connection, at_most=domain.GROUP_LIMIT)
-        await connection.execute("analyze member")
-
-    async def _resize(self, connection: Connection, resized: Sequence[Any]) -> None:
-        """A group became too large, or is no longer: judge the groups that cross it too."""
-        await queries.resize(
-            connection, groups=[row["g"] for row in resized], persons=[row["person"] for row in resized],
-            revisions=[row["revision"] + 1 for row in resized], large=[row["large"] for row in resized],
-        )  # fmt: skip
-        await queries.touch_across(
-            connection, groups=[row["g"] for row in resized], persons=[row["person"] for row in resized]
-        )
-        await connection.execute("truncate member; analyze touched")
-        await self._gather(connection)
+    async def _resize(self, connection: Connection, *, person: bool) -> list[Any]:
+        """Note the groups of a kind that became too large, or are no longer, and touch what crosses the former."""
+        resized = await every(queries.resized(connection, person=person, at_most=domain.GROUP_LIMIT))
+        if resized:
+            groups, persons = [row["g"] for row in resized], [person] * len(resized)
+            await queries.resize(
+                connection,
+                groups=groups,
+                persons=persons,
+                revisions=[row["revision"] + 1 for row in resized],
+                large=[row["large"] for row in resized],
+            )
+            await queries.touch_across(connection, groups=groups, persons=persons)
+            if person:  # the households they touched were not gathered yet
+                await connection.execute("delete from member")
+                await queries.gather_households(connection, at_most=domain.GROUP_LIMIT)
+                await queries.gather_persons(connection, at_most=domain.GROUP_LIMIT)
+        return resized
 
     async def announce(
         self, connection: Connection, announcements: Sequence[domain.Announcement], now: datetime

@@ -33,31 +33,46 @@ with at as (
     delete from rejudging r using at where r.person = at.person and not exists (select from next))
 select at.person, (select count(*) from next) as groups from at;
 
--- name: gather_members!
--- The live payouts of each touched group, at most one more than a group may have.
+-- name: gather_households!
+-- The live payouts of each touched household, at most one more than a group may have.
 insert into member
 select t.g, t.person, p.person, p.household, p.amount, p.revision, p.starts, p.ends, p.agency, p.programme, p.rank,
-       agency.code, p.payout_id, p.region, p.trace
+       p.payout_id, p.region, p.trace
 from touched t cross join lateral (
     select * from payout where live and household = t.g limit :at_most + 1) p
-join agency on agency.id = p.agency
-where not t.person
-union all
+where not t.person;
+
+-- name: gather_persons!
+-- The live payouts of each touched person, less those whom a gathered household holds whole: all pairs of a
+-- person whose payouts lie in one touched household, of a size that rules apply to, are found there.
+insert into member
 select t.g, t.person, p.person, p.household, p.amount, p.revision, p.starts, p.ends, p.agency, p.programme, p.rank,
-       agency.code, p.payout_id, p.region, p.trace
-from touched t cross join lateral (
+       p.payout_id, p.region, p.trace
+from touched t
+left join (
+    select distinct on (m.person) m.person, m.household
+    from member m
+    where not m.by_person and not exists (select from too_large l where l.g = m.household and l.live)
+    order by m.person) within on within.person = t.g
+cross join lateral (
     select * from payout where live and payout.person = t.g limit :at_most + 1) p
-join agency on agency.id = p.agency
-where t.person;
+where t.person
+  and (within.person is null
+       or exists (select from payout o where o.live and o.person = t.g and o.household < within.household)
+       or exists (select from payout o where o.live and o.person = t.g and o.household > within.household));
 
 -- name: resized
--- Touched groups that have become too large, or are no longer.
-with sized as (
-    select g, by_person as person, count(*) > :at_most as large from member group by g, by_person
+-- Touched groups of one kind that have become too large, or are no longer.
+with large as (
+    select g from member where by_person = :person group by g having count(*) > :at_most
 )
-select t.g, t.person, coalesce(s.large, false) as large, coalesce(l.revision, 0) as revision
-from touched t left join sized s using (g, person) left join too_large l using (g)
-where coalesce(s.large, false) <> coalesce(l.live, false);
+select l.g, :person as person, true as large, coalesce(was.revision, 0) as revision
+from large l left join too_large was using (g)
+where not coalesce(was.live, false)
+union all
+select t.g, :person, false, was.revision
+from touched t join too_large was using (g)
+where was.live and t.person = :person and t.g not in (select g from large);
 
 -- name: resize!
 insert into too_large (g, person, revision, live)
@@ -81,7 +96,8 @@ where p.live and ((x.person and p.person = x.g) or (not x.person and p.household
 -- a payout that changed has marked the groups it left, so a pair announced under them is found by them.
 -- In groups too large no rule of their scope applies; pairs in them are judged by the other group they share.
 with fit as materialized (
-    select m.* from member m
+    select m.*, agency.code
+    from member m join agency on agency.id = m.agency
     where not exists (select from too_large l where l.g = m.g and l.live)
 ), applying as materialized (
     select distinct on (a.code, a.payout_id, b.code, b.payout_id)
