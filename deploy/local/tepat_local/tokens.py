@@ -43,11 +43,11 @@ ROLES: dict[str, tuple[str, ...]] = {
 
 
 def make_secrets(folder: Path) -> None:
-    """Make what is missing of `main`, the pseudonym secret, and `seal`, the quarantine's key: 32 bytes each."""
+    """Make what is missing of `main`, the pseudonym secret, and `seal`, the quarantine's key: 64 hexadecimal digits each."""
     with files.lock(folder / ".lock"):
         for name in ("main", "seal"):
             if not (folder / name).exists():
-                files.write(folder / name, secrets.token_bytes(32), secret=True)
+                files.write(folder / name, secrets.token_hex(32), secret=True)
 
 
 def issue(data: Path, now: datetime | None = None) -> Path:
