@@ -9,35 +9,54 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
+from typing import Final
 
 import typer
 
-from tepat_cli import logs, overlaps, policy, publish, quarantine, topics, trace
 from tepat_cli.exits import DONE, UNREACHABLE, Ended
 from tepat_cli.terminal import say
 
-app = typer.Typer(
-    name="tepat",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    help="Social aid on target: payouts that overlap, found before the money leaves.",
-)
-app.command()(publish.publish)
-app.command()(overlaps.overlaps)
-app.command()(trace.trace)
-app.add_typer(quarantine.commands, name="quarantine")
-app.add_typer(policy.commands, name="policy")
-app.add_typer(topics.commands, name="topics")
-app.command()(logs.logs)
+COMMANDS: Final = {
+    "up": "stack:up",
+    "publish": "publish:publish",
+    "overlaps": "overlaps:overlaps",
+    "trace": "trace:trace",
+    "quarantine": "quarantine:commands",
+    "policy": "policy:commands",
+    "topics": "topics:commands",
+    "logs": "logs:logs",
+}
+"""Each command and where it is. Only the one that is called is imported: all of them take seconds."""
+
+
+def application(called: str | None = None) -> typer.Typer:
+    """The command line with the command that is called, or with all of them."""
+    app = typer.Typer(
+        name="tepat",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        help="Social aid on target: payouts that overlap, found before the money leaves.",
+    )
+    app.callback()(lambda: None)
+    for name in [called] if called in COMMANDS else COMMANDS:
+        module, _, member = COMMANDS[name].partition(":")
+        command = getattr(import_module(f"tepat_cli.{module}"), member)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(name)(command)
+    return app
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command and ends the process with its exit status."""
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what goes wrong there is told in words of ours
+    arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        app(args=arguments, prog_name="tepat")
+        application(next(iter(arguments), None))(args=arguments, prog_name="tepat")
     except Ended as ended:
         say(f"tepat: {ended}", "red")
         sys.exit(ended.status)

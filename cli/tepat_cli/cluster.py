@@ -1,23 +1,20 @@
 """The brokers, as the command speaks with them.
 
-Kept here: a broker that does not answer becomes `Unreachable`; a topic that exists is left as it is; a declared
-topic is reported only once its partitions have leaders.
+Kept here: a broker that does not answer becomes `Unreachable`; a topic that exists is left as it is.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
+from tepat_chassis import kafka
 from tepat_contracts.topics import Topic
 
 from tepat_cli.exits import Unreachable, WrongUse
 
-LEADERS_SECONDS: Final = 30
-REPLICAS: Final = 3
 REQUEST_MS: Final = 15_000
 
 
@@ -109,38 +106,11 @@ def missing(topic: str) -> WrongUse:
     )
 
 
-async def declare(client: AIOKafkaAdminClient, topics: Iterable[Topic], replicas: int | None = None) -> list[str]:
-    """Declares the topics that are not there; returns their names once each partition has a leader.
-
-    `replicas` is 3, or as many as there are brokers, unless given. Raises WrongUse where the cluster refuses one.
-    """
-    there = set(await client.list_topics())
-    wanted = [topic for topic in topics if topic.name not in there]
-    if not wanted:
-        return []
-    brokers = len((await client.describe_cluster())["brokers"])
-    new = [
-        NewTopic(topic.name, topic.partitions, replicas or min(REPLICAS, brokers), topic_configs=topic.config())
-        for topic in wanted
-    ]
-    answer = await client.create_topics(new, timeout_ms=REQUEST_MS)
-    for name, code, *told in answer.topic_errors:
-        error = for_code(code)
-        if code and error is not TopicAlreadyExistsError:
-            raise WrongUse(f"the cluster refuses the topic {name}: {(told or [None])[0] or error.__name__}")
-    names = [topic.name for topic in wanted]
-    try:
-        async with asyncio.timeout(LEADERS_SECONDS):
-            while not await _led(client, names):  # noqa: ASYNC110 (brokers have no event for it)
-                await asyncio.sleep(0.1)
-    except TimeoutError:
-        raise Unreachable("the declared topics have no leaders yet: is every broker up?") from None
-    return names
-
-
-async def _led(client: AIOKafkaAdminClient, names: list[str]) -> bool:
-    described = await client.describe_topics(names)
-    return all(
-        not topic["error_code"] and topic["partitions"] and all(each["leader"] >= 0 for each in topic["partitions"])
-        for topic in described
-    )
+async def declare(brokers: str, topics: Sequence[Topic]) -> list[str]:
+    """Declares the topics that are not there; their names. Raises Unreachable."""
+    async with admin(brokers) as client:
+        there = set(await client.list_topics())
+        missing_ones = [topic for topic in topics if topic.name not in there]
+        if missing_ones:
+            await kafka.declare(brokers, missing_ones)
+    return [topic.name for topic in missing_ones]

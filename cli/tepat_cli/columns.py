@@ -671,7 +671,7 @@ def _dated(kind: Kind, row: Data) -> str:
         if isinstance(found := _at(row, path), str):
             return midnight(found)
     if kind is REPORTS:
-        raise Unreadable("a report needs its day: fill Waktu or Tanggal Kejadian")
+        raise Unreadable("A report needs its day: fill Waktu or Tanggal Kejadian. / Isi Waktu atau Tanggal Kejadian.")
     return BEFORE_ALL
 
 

@@ -3,8 +3,8 @@
 Kept here: one row always gives the same record, byte for byte, on whatever day and machine, so that a file sent
 again changes nothing. The event's id is the UUIDv5, in a namespace of ours, of agency, type, time and canonical
 data; its trace is that id without dashes; its time is the row's own (`columns`). Nothing leaves that the services
-would refuse for its form: every record passes the contracts' door first, as if its policy allowed everything; what
-depends on the policy in force is for the services to judge. A complete CloudEvent of a JSON Lines file is sent as
+would refuse for its form: every record passes the contracts' door first, save for what depends on the policy in
+force, which is for the services to judge. A complete CloudEvent of a JSON Lines file is sent as
 it stands.
 """
 
@@ -12,14 +12,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, Final, cast
+from typing import Any, Final
 from uuid import UUID, uuid5
 
 import orjson
 from tepat_contracts import envelope
-from tepat_contracts.door import Door, Refused
-from tepat_contracts.policy import PolicyIndex
+from tepat_contracts.door import Door, Reason, Refused
+from tepat_contracts.policy import Agency, Policy, PolicyIndex
 from tepat_contracts.topics import Kind as TopicKind
 
 from tepat_cli.columns import KINDS, Kind, Layout, Told, bare, guess, guess_bare, key
@@ -29,6 +28,10 @@ from tepat_cli.values import Cell, Unreadable
 
 NAMESPACE: Final = UUID("0d0c7c26-6c52-5a0a-8c7d-5c6f0f3f6a51")
 _LOOKED_AT_FIRST: Final = 500
+_NO_OBJECT: Final = (
+    "The line is not one JSON object of at most 1 MiB: repair it. / Baris ini bukan satu objek JSON sebesar paling "
+    "banyak 1 MiB: perbaiki."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,22 +56,6 @@ class Bad:
     advice: str
 
 
-class _Everything:
-    """Holds whatever one asks for."""
-
-    def __contains__(self, _: object) -> bool:
-        return True
-
-
-def _permissive(agency: str) -> PolicyIndex:
-    """A policy that allows this agency everything, for what can be judged without one."""
-    entry = SimpleNamespace(programmes=_Everything(), rights=_Everything(), trust_rank=None, silent_after=None)
-    return cast(
-        PolicyIndex,
-        SimpleNamespace(agencies={agency: entry}, programmes=_Everything(), regions=_Everything()),
-    )
-
-
 def record(agency: str, told: Told) -> tuple[str, bytes]:
     """The event's id and its bytes. Raises TypeError for a number that JSON can't hold."""
     data = orjson.dumps(told.data, option=orjson.OPT_SORT_KEYS)
@@ -86,21 +73,29 @@ def record(agency: str, told: Told) -> tuple[str, bytes]:
     return event["id"], orjson.dumps(event)  # type: ignore[return-value]
 
 
-@dataclass
+_LEFT_TO_THE_SERVICES: Final = frozenset(
+    {Reason.PROGRAMME_UNKNOWN, Reason.REGION_UNKNOWN, Reason.AGENCY_UNKNOWN, Reason.NOT_PERMITTED}
+)
+"""What depends on the policy in force; the door judges it last."""
+
+
 class _Gate:
     """The contracts' door for one agency, as far as it needs no policy."""
 
-    agency: str
-    kind: Kind
-    revision: int = 0
-
-    def __post_init__(self) -> None:
-        self._door: Door[Any] = Door(TopicKind(self.kind.name))
-        self._policy = _permissive(self.agency)
+    def __init__(self, agency: str, kind: Kind, revision: int) -> None:
+        self.agency = agency
+        self.revision = revision
+        self._door: Door[Any] = Door(TopicKind(kind.name))
+        sender = Agency(id=agency, name=agency, programmes=[], rights=["merge"])
+        self._policy = PolicyIndex(Policy(version="-", agencies=[sender], programmes=[], overlap_rules=[]))
 
     def admit(self, value: bytes) -> None:
         """Raises Refused."""
-        self._door.admit(value, envelope.STRUCTURED_HEADERS, self.agency, self._policy)
+        try:
+            self._door.admit(value, envelope.STRUCTURED_HEADERS, self.agency, self._policy)
+        except Refused as refused:
+            if refused.rejection.reason not in _LEFT_TO_THE_SERVICES:
+                raise
 
 
 class Rows:
@@ -151,9 +146,15 @@ class Rows:
                 yield Bad(row.line, row.cells, wrong.reason, wrong.heading, str(wrong))
             except Refused as refused:
                 told_ = refused.rejection
-                yield Bad(row.line, row.cells, told_.reason, layout.heading(told_.pointer), told_.message)
+                yield Bad(row.line, row.cells, str(told_.reason), layout.heading(told_.pointer), told_.message)
             except TypeError:
-                yield Bad(row.line, row.cells, "schema", "", "a number in this row is too large")
+                yield Bad(
+                    row.line,
+                    row.cells,
+                    "schema",
+                    "",
+                    "A number in this row is too large. / Ada bilangan yang terlalu besar.",
+                )
             else:
                 yield Ready(row.line, row.cells, identity, told.key.encode(), value)
 
@@ -194,9 +195,7 @@ class Lines:
             shown = (line.value.decode(errors="replace"),)
             found = _object(line.value)
             if found is None:
-                yield Bad(
-                    line.line, shown, "malformed", "", "the line is not one JSON object of at most 1 MiB: repair it"
-                )
+                yield Bad(line.line, shown, "malformed", "", _NO_OBJECT)
                 continue
             try:
                 if "specversion" in found:
@@ -212,7 +211,7 @@ class Lines:
                 yield Bad(line.line, shown, wrong.reason, wrong.heading, str(wrong))
             except Refused as refused:
                 rejection = refused.rejection
-                yield Bad(line.line, shown, rejection.reason, rejection.pointer or "", rejection.message)
+                yield Bad(line.line, shown, str(rejection.reason), rejection.pointer or "", rejection.message)
             else:
                 yield Ready(line.line, shown, identity, name.encode(), value)
 

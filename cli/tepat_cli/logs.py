@@ -36,6 +36,9 @@ LEVELS: Final = ("debug", "info", "warning", "error", "critical")
 _STYLES: Final = {"debug": "dim", "info": "green", "warning": "yellow", "error": "bold red", "critical": "bold red"}
 _SERVICES: Final = {"registry": "cyan", "eligibility": "magenta", "distribution": "green", "notifications": "blue"}
 _ROTATED: Final = re.compile(r"(?P<service>.+)\.log(?:\.(?P<age>\d+))?")
+_SERVERS: Final = frozenset({"kafka", "postgres", "mail", "supervisord"})
+"""What else logs into the directory; shown where `--service` names it."""
+_STAMP: Final = re.compile(r"\[?(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)[.,](\d{3,6})(?P<utc> UTC|Z)?")
 _SHOWN_APART: Final = ("timestamp", "level", "event", "service", "instance", "logger", "exception")
 
 
@@ -119,9 +122,26 @@ class Log:
                 fields = orjson.loads(raw)
             except ValueError:
                 fields = None
-        if fields is not None and isinstance(stamp := fields.get("timestamp"), str):
+        if fields is None:
+            self._at = _stamp(raw) or self._at
+        elif isinstance(stamp := fields.get("timestamp"), str):
             self._at = stamp
         return Entry(self._at, self.service, raw, fields)
+
+
+def _stamp(raw: bytes) -> str:
+    """The time that a server's line begins with, as services write it; nothing where it has none."""
+    found = _STAMP.match(raw[:40].decode(errors="replace"))
+    if found is None:
+        return ""
+    try:
+        return _utc(datetime.fromisoformat(f"{found[1]}T{found[2]}.{found[3]:0<6}{'+00:00' if found['utc'] else ''}"))
+    except ValueError:
+        return ""
+
+
+def _utc(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _identity(file: Path | BufferedReader) -> tuple[int, int] | None:
@@ -173,7 +193,7 @@ def since(text: str, now: datetime) -> str:
             moment = datetime.fromisoformat(text)
         except ValueError:
             raise WrongUse(f"‘{text}’ is no moment: write 10m, 2h, 3d or 2026-01-31T08:00") from None
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return _utc(moment)
 
 
 def wanted_trace(text: str) -> str:
@@ -185,7 +205,9 @@ def wanted_trace(text: str) -> str:
 def logs(
     *,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="go on with what is written from now on")] = False,
-    service: Annotated[str | None, typer.Option("--service", help="of this service alone")] = None,
+    service: Annotated[
+        str | None, typer.Option("--service", help="of this one alone; kafka, postgres, mail too")
+    ] = None,
     level: Annotated[str | None, typer.Option("--level", help="debug, info, warning or error, and above")] = None,
     trace: Annotated[str | None, typer.Option("--trace", help="lines of this trace")] = None,
     from_: Annotated[str | None, typer.Option("--since", help="not older: 10m, 2h, 3d or a time")] = None,
@@ -209,7 +231,7 @@ def logs(
     try:
         while True:
             for name in sorted(services(place.logs) - read.keys()):
-                if service in (None, name):
+                if _asked_for(name, service):
                     read[name] = Log(place.logs, name)
             if not read and not follow:
                 raise WrongUse(f"{place.logs} has no log{f' of {service}' if service else ''}")
@@ -225,6 +247,13 @@ def logs(
     finally:
         for log in read.values():
             log.close()
+
+
+def _asked_for(name: str, service: str | None) -> bool:
+    """Whether a log is shown: one that is named, an instance of it (`registry-2`), or any service's."""
+    if service is None:
+        return name not in _SERVERS
+    return re.fullmatch(rf"{re.escape(service)}(-\d+)?", name) is not None
 
 
 def _raw(entry: Entry) -> None:

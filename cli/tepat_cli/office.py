@@ -10,7 +10,9 @@ import codecs
 import csv
 import io
 import warnings
+import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import time
 from itertools import islice
@@ -34,8 +36,9 @@ _HEADING_ROWS: Final = 30
 _DELIMITERS: Final = ";,\t|"
 
 _TOO_WIDE: Final = (
-    "the row has more cells than there are headings: put quotation marks around cells that hold the delimiter, or give "
-    "every column a heading"
+    "The row has more cells than there are headings: put quotation marks around cells that hold the delimiter, or give "
+    "every column a heading. / Baris ini memiliki lebih banyak sel daripada judul kolom: beri tanda kutip pada sel "
+    "yang memuat pemisah, atau beri judul pada setiap kolom."
 )
 
 Score = Callable[[Sequence[str]], int]
@@ -49,6 +52,13 @@ class Row:
     line: int
     cells: Sequence[Cell]
     broken: str = ""
+
+
+def _unclosed(line: int, last: int) -> str:
+    return (
+        f"A quotation mark is not closed: lines {line} to {last} can't be told apart. / Tanda kutip tidak ditutup: "
+        f"baris {line} sampai {last} tidak dapat dipisahkan."
+    )
 
 
 class Table(Protocol):
@@ -177,7 +187,7 @@ class Csv(_Body):
                     return
                 except csv.Error:
                     last = self._skip + reader.line_num
-                    yield Row(line, (), f"a quotation mark is not closed: lines {line} to {last} can't be told apart")
+                    yield Row(line, (), _unclosed(line, last))
                     continue
                 finally:
                     before = self._skip + reader.line_num
@@ -230,8 +240,8 @@ class Sheet(_Body):
 
     def __init__(self, path: Path, score: Score) -> None:
         self._path = path
-        book = self._open()
-        try:
+        self._at = 0
+        with self._book() as book:
             for self._name in book.sheetnames:
                 top = [[_heading(cell) for cell in row] for row in islice(_values(book, self._name), _HEADING_ROWS)]
                 points, place = _best(top, score)
@@ -240,35 +250,34 @@ class Sheet(_Body):
             else:
                 raise _no_headings(path)
             self._size = max(book[self._name].max_row or 0, 1)
-        finally:
-            book.close()
         self._above = -place
-        self._at = 0
         self._head(top[-place])
 
     def rows(self) -> Iterator[Row]:
         self.skipped = 0
-        book = self._open()
-        try:
+        with self._book() as book:
             for line, cells in enumerate(_values(book, self._name), start=1):
                 self._at = line
                 if line > self._above + 1 and (row := self._row(line, cells)):
                     yield row
-        except (KeyError, ValueError, SyntaxError) as wrong:
-            raise WrongUse(f"{self._path} is damaged below row {self._at}: open and save it again") from wrong
-        finally:
-            book.close()
 
     def done(self) -> float:
         return min(self._at / self._size, 1.0)
 
-    def _open(self) -> openpyxl.Workbook:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of styles and lists, which are not read
-                return openpyxl.load_workbook(self._path, read_only=True, data_only=True)
-        except (BadZipFile, KeyError, ValueError, SyntaxError, OSError) as wrong:
-            raise WrongUse(f"{self._path} is not a sound .xlsx workbook: open and save it again") from wrong
+    @contextmanager
+    def _book(self) -> Iterator[openpyxl.Workbook]:
+        """The workbook; WrongUse where it is damaged, also while it is read."""
+        with self._path.open("rb") as file:
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # of styles and lists, which are not read
+                    book = openpyxl.load_workbook(file, read_only=True, data_only=True)
+                try:
+                    yield book
+                finally:
+                    book.close()
+            except (BadZipFile, KeyError, ValueError, SyntaxError, zlib.error) as wrong:
+                raise WrongUse(f"{self._path} is not a sound .xlsx workbook: open and save it again") from wrong
 
 
 def _values(book: openpyxl.Workbook, name: str) -> Iterator[Sequence[Cell]]:

@@ -59,6 +59,6 @@ def overlaps(
             verdict=verdict,
             region=region,
             agency=agency,
-            live=str(live).lower(),
+            all=None if live else "true",
         )
         listing(found, COLUMNS, as_json=as_json, limit=limit, none="no overlap")

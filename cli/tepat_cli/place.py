@@ -32,9 +32,6 @@ AsOption = Annotated[
 PartitionsOption = Annotated[
     int | None, typer.Option("--partitions", min=1, help="of a topic that is new [12; 6 in the embedded stack]")
 ]
-ReplicasOption = Annotated[
-    int | None, typer.Option("--replicas", min=1, help="of a topic that is new [3, or all brokers]")
-]
 JsonOption = Annotated[bool, typer.Option("--json", help="one JSON object a line")]
 
 EMBEDDED_PARTITIONS: Final = 6
@@ -56,6 +53,20 @@ class Settings(BaseSettings):
     api: str | None = None
     token: SecretStr | None = None
     partitions: int | None = None
+
+    @property
+    def directory(self) -> Path:
+        """The data directory: the one named, or the user's own."""
+        return (self.data or default_data()).expanduser().absolute()
+
+    @classmethod
+    def read(cls, **flags: Any) -> "Settings":
+        """The settings, flags that are None left out. Raises WrongUse for one of a wrong form."""
+        try:
+            return cls(**{name: value for name, value in flags.items() if value is not None})
+        except ValidationError as wrong:
+            told = "; ".join(f"{error['loc'][0]}: {error['msg']}" for error in wrong.errors(include_input=False))
+            raise WrongUse(f"a setting is wrong: {told}") from None
 
     @classmethod
     def settings_customise_sources(
@@ -96,15 +107,10 @@ class Place:
         cls, data: Path | None = None, kafka: str | None = None, api: str | None = None, role: str | None = None
     ) -> "Place":
         """The place that flags, variables and file name together. Raises WrongUse for settings of a wrong form."""
-        flags: dict[str, Any] = {"data": data, "kafka": kafka, "api": api}
-        try:
-            settings = Settings(**{name: value for name, value in flags.items() if value is not None})
-        except ValidationError as wrong:
-            told = "; ".join(f"{error['loc'][0]}: {error['msg']}" for error in wrong.errors(include_input=False))
-            raise WrongUse(f"a setting is wrong: {told}") from None
+        settings = Settings.read(data=data, kafka=kafka, api=api)
         if data is not None:
             settings.kafka, settings.api = kafka, api
-        return cls((settings.data or default_data()).expanduser().absolute(), settings, role)
+        return cls(settings.directory, settings, role)
 
     @property
     def embedded(self) -> bool:

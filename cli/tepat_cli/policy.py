@@ -20,7 +20,7 @@ from tepat_contracts import envelope
 from tepat_contracts.policy import Policy, check, from_document, load
 from tepat_contracts.topics import OWNER, POLICY, SERVICES, for_policy, inbound_name
 
-from tepat_cli.cluster import admin, declare, everything, producer
+from tepat_cli.cluster import declare, everything, producer
 from tepat_cli.exits import REJECTED, Ended, Unreachable, WrongUse
 from tepat_cli.place import (
     ApiOption,
@@ -30,7 +30,6 @@ from tepat_cli.place import (
     KafkaOption,
     PartitionsOption,
     Place,
-    ReplicasOption,
 )
 from tepat_cli.services import Services
 from tepat_cli.terminal import json_line, printable, say
@@ -86,7 +85,6 @@ def apply(
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="until every service has taken it")] = True,
     timeout: Annotated[float, typer.Option(min=0, help="seconds to wait for the services")] = 60,
     partitions: PartitionsOption = None,
-    replicas: ReplicasOption = None,
     data: DataOption = None,
     kafka: KafkaOption = None,
     api: ApiOption = None,
@@ -100,7 +98,7 @@ def apply(
     place = Place.of(data, kafka, api, role)
     if wait:
         place.service(SERVICES[0])  # told before anything is changed
-    declared, published = asyncio.run(_publish(place, policy, partitions or place.partitions, replicas))
+    declared, published = asyncio.run(_publish(place, policy, partitions or place.partitions))
     for name in declared:
         say(f"declared {name}", "dim")
     say(f"policy {policy.version} is in force" if published else f"policy {policy.version} was in force already")
@@ -108,17 +106,17 @@ def apply(
         _taken(place, policy, timeout)
 
 
-async def _publish(place: Place, policy: Policy, partitions: int, replicas: int | None) -> tuple[list[str], bool]:
-    async with admin(place.kafka) as client:
-        declared = await declare(client, [POLICY], replicas)
-        versions = await published_versions(place.kafka)
-        known = versions.get(policy.version)
-        if known is not None and from_document(known) != policy:
-            raise WrongUse(
-                f"version ‘{policy.version}’ was published with another content, and decisions name it: give this one "
-                "a new version"
-            )
-        declared += await declare(client, for_policy(policy, partitions), replicas)
+async def _publish(place: Place, policy: Policy, partitions: int) -> tuple[list[str], bool]:
+    """Declares topics and publishes; the topics that are new, and whether the policy was not in force already."""
+    declared = await declare(place.kafka, [POLICY])
+    versions = await published_versions(place.kafka)
+    known = versions.get(policy.version)
+    if known is not None and from_document(known) != policy:
+        raise WrongUse(
+            f"version ‘{policy.version}’ was published with another content, and decisions name it: give this one "
+            "another version"
+        )
+    declared += await declare(place.kafka, for_policy(policy, partitions))
     if known is not None and list(versions)[-1] == policy.version:
         return declared, False
     event = envelope.event(

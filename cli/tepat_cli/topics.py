@@ -6,8 +6,8 @@ import typer
 from tepat_contracts.policy import from_document
 from tepat_contracts.topics import for_policy, own
 
-from tepat_cli.cluster import admin, declare
-from tepat_cli.place import DataOption, JsonOption, KafkaOption, PartitionsOption, Place, ReplicasOption
+from tepat_cli.cluster import declare
+from tepat_cli.place import DataOption, JsonOption, KafkaOption, PartitionsOption, Place
 from tepat_cli.policy import in_force
 from tepat_cli.terminal import Shown, listing
 
@@ -23,7 +23,6 @@ def _group() -> None:
 def apply(
     *,
     partitions: PartitionsOption = None,
-    replicas: ReplicasOption = None,
     as_json: JsonOption = False,
     data: DataOption = None,
     kafka: KafkaOption = None,
@@ -33,11 +32,10 @@ def apply(
 
     async def run() -> list[dict[str, str]]:
         count = partitions or place.partitions
-        async with admin(place.kafka) as client:
-            declared = await declare(client, own(count), replicas)
-            document = await in_force(place.kafka)
-            if document is not None:
-                declared += await declare(client, for_policy(from_document(document), count), replicas)
+        declared = await declare(place.kafka, own(count))
+        document = await in_force(place.kafka)
+        if document is not None:
+            declared += await declare(place.kafka, for_policy(from_document(document), count))
         return [{"topic": name} for name in declared]
 
     listing(

@@ -1,5 +1,6 @@
 """`tepat trace ID`: one thing's path through every service, out of their databases."""
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -15,6 +16,15 @@ SERVICE_STYLE = {"registry": "cyan", "eligibility": "magenta", "distribution": "
 def _detail(item: Item) -> str:
     detail = item.get("detail") or {}
     return "  ".join(f"{field}={printable(value)}" for field, value in detail.items() if value is not None)
+
+
+def _at(step: Item) -> datetime:
+    """When a step was; first where that can't be told."""
+    try:
+        moment = datetime.fromisoformat(step["at"])
+    except (KeyError, TypeError, ValueError):
+        return datetime.min.replace(tzinfo=UTC)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 COLUMNS = (
@@ -54,7 +64,7 @@ def trace(
         if silent:
             raise Unreachable("nothing is known of it by the services that answer")
         raise WrongUse(f"no service knows ‘{printable(thing)}’: is it an event, AGENCY/PAYOUT, overlap or household?")
-    steps.sort(key=lambda step: step.get("at") or "")
+    steps.sort(key=_at)
     listing(steps, COLUMNS, as_json=as_json, limit=0, none="")
     if silent:
         raise Unreachable("the path may have gaps: not every service answered")

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, timezone
 from functools import lru_cache
+from math import isfinite
 from typing import Final
 
 from openpyxl.utils.datetime import from_excel
@@ -19,13 +20,18 @@ WIB: Final = timezone(timedelta(hours=7))
 """Western Indonesian Time, in which a bare date or clock time of a file is read."""
 
 TEXT_COLUMN: Final = (
-    "the spreadsheet turned this number into an amount and its last digits are lost: format the whole column as "
-    "Text, then enter the number again from the original (a ' before it also keeps it as text)"
+    "The spreadsheet took this number for an amount and lost its last digits: format the whole column as Text, then "
+    "enter the number again from the card (a ' before it also keeps it as text). / Lembar kerja menganggap nomor ini "
+    "bilangan sehingga angka terakhirnya hilang: ubah format seluruh kolom menjadi Teks, lalu isi ulang dari kartu "
+    "(tanda ' di depannya juga menjaganya sebagai teks)."
 )
 
 
 class Unreadable(ValueError):
-    """A cell without one clear meaning. `reason` is one of contracts.md; the message says what to do."""
+    """A cell without one clear meaning.
+
+    `reason` is one of contracts.md; the message says what to do, in English and Indonesian, for agencies read it.
+    """
 
     def __init__(self, message: str, reason: str = "schema", heading: str = "") -> None:
         super().__init__(message)
@@ -40,7 +46,7 @@ def text(cell: Cell) -> str:
     """The cell as text; a whole number of a spreadsheet without its `.0`."""
     if isinstance(cell, str):
         if cell in _BROKEN_FORMULAS:
-            raise Unreadable(f"the spreadsheet shows {cell} here: repair its formula")
+            raise Unreadable(f"The cell shows {cell}: repair its formula. / Sel memuat {cell}: perbaiki rumusnya.")
         return cell.replace("\xa0", " ").strip()
     if isinstance(cell, float) and cell.is_integer():
         return str(int(cell))
@@ -90,7 +96,7 @@ def rupiah(cell: Cell) -> int:
     """Whole rupiah, as `Rp 750.000`, `750.000,00`, `750,000`, `Rp750.000,-` or `750000`; never a fraction."""
     if isinstance(cell, int | float) and not isinstance(cell, bool):
         if isinstance(cell, float) and not cell.is_integer():
-            raise Unreadable(f"{cell} is not a whole amount of rupiah: round it at the source")
+            raise Unreadable(_no_amount(str(cell)))
         return int(cell)
     return _rupiah(text(cell))
 
@@ -102,27 +108,38 @@ def _rupiah(written: str) -> int:
     for pattern in _AMOUNTS:
         if found := pattern.fullmatch(bare.strip()):
             return int(re.sub(r"\D", "", found[1]))
-    raise Unreadable(f"‘{written}’ is not an amount: write whole rupiah, such as 750000 or Rp 750.000")
+    raise Unreadable(_no_amount(written))
+
+
+def _no_amount(written: str) -> str:
+    return (
+        f"‘{written}’ is no amount of whole rupiah: write 750000 or Rp 750.000. / ‘{written}’ bukan jumlah rupiah "
+        "penuh: tulis 750000 atau Rp 750.000."
+    )
 
 
 def number(cell: Cell) -> int | float:
     """A count or a score: `10`, `2,5` or `2.5`; three digits after the sign could be thousands and are refused."""
-    if isinstance(cell, int | float) and not isinstance(cell, bool):
-        return int(cell) if float(cell).is_integer() else cell
+    if isinstance(cell, int) and not isinstance(cell, bool):
+        return cell
+    if isinstance(cell, float) and isfinite(cell):
+        return int(cell) if cell.is_integer() else cell
     written = text(cell)
     if re.fullmatch(r"[+-]?\d+", written):
         return int(written)
     if re.fullmatch(r"[+-]?\d+[.,](\d{1,2}|\d{4,})", written):
         value = float(written.replace(",", "."))
         return int(value) if value.is_integer() else value
-    raise Unreadable(f"‘{written}’ is not a clear number: write it as 10 or 2,5")
+    raise Unreadable(
+        f"‘{written}’ is no clear number: write 10 or 2,5. / ‘{written}’ bukan bilangan: tulis 10 atau 2,5."
+    )
 
 
 def whole(cell: Cell) -> int:
     """A whole number, such as a revision."""
     value = number(cell)
     if isinstance(value, float):
-        raise Unreadable(f"‘{text(cell)}’ is not a whole number")
+        raise Unreadable(f"‘{text(cell)}’ is no whole number. / ‘{text(cell)}’ bukan bilangan bulat.")
     return value
 
 
@@ -160,7 +177,7 @@ def day(cell: Cell) -> str:
     if isinstance(cell, date):
         return cell.isoformat()
     if isinstance(cell, bool | timedelta):
-        raise Unreadable(_dates(text(cell)))
+        raise Unreadable(_no_date(text(cell)))
     if isinstance(cell, int | float):
         return _serial(cell)
     return _day(text(cell))
@@ -168,7 +185,7 @@ def day(cell: Cell) -> str:
 
 def _serial(cell: int | float) -> str:
     if not 1 <= cell <= 2958465:  # 1900-01-01 to 9999-12-31, counted as spreadsheets count days
-        raise Unreadable(_dates(text(cell)))
+        raise Unreadable(_no_date(text(cell)))
     found = from_excel(cell)
     return found.date().isoformat() if isinstance(found, datetime) else _day(str(found))
 
@@ -184,17 +201,22 @@ def _day(written: str) -> str:
     elif re.fullmatch(r"\d{5}", written):
         return _serial(int(written))
     elif _WITHOUT_CENTURY.fullmatch(written):
-        raise Unreadable(f"‘{written}’ does not say which century: write the year with four digits")
+        raise Unreadable(
+            f"‘{written}’ names no century: write the year with four digits. / Tulis tahun dengan empat angka."
+        )
     else:
-        raise Unreadable(_dates(written))
+        raise Unreadable(_no_date(written))
     try:
         return date(year, month, number_of_day).isoformat()
     except ValueError:
-        raise Unreadable(f"‘{written}’ is not a day of the calendar (day first: dd/mm/yyyy)") from None
+        raise Unreadable(_no_date(written)) from None
 
 
-def _dates(written: str) -> str:
-    return f"‘{written}’ is not a date: write 31/01/2026 or 2026-01-31"
+def _no_date(written: str) -> str:
+    return (
+        f"‘{written}’ is no date: write 31/01/2026 (day first) or 2026-01-31. / ‘{written}’ bukan tanggal: tulis "
+        "31/01/2026 atau 2026-01-31."
+    )
 
 
 _CLOCK: Final = re.compile(r"(.+?)[T ]+(\d{1,2})[:.](\d{2})(?:[:.](\d{2}))?")
@@ -212,7 +234,7 @@ def instant(cell: Cell) -> str:
             if clock:
                 hour, minute, second = (int(part or 0) for part in clock.groups()[1:])
                 if hour > 23 or minute > 59 or second > 59:
-                    raise Unreadable(f"‘{written}’ is not a time of day") from None
+                    raise Unreadable(_no_date(written)) from None
                 moment = moment.replace(hour=hour, minute=minute, second=second)
     elif isinstance(cell, datetime):
         moment = cell
@@ -262,7 +284,7 @@ def words(meanings: dict[str, str]) -> Callable[[Cell], str]:
         try:
             return known[plain(written)]
         except KeyError:
-            raise Unreadable(f"‘{written}’ is not one of {choices}") from None
+            raise Unreadable(f"‘{written}’ is not one of {choices}. / Pilih salah satu: {choices}.") from None
 
     return read
 

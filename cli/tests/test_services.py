@@ -1,0 +1,234 @@
+"""Listings and acts through the services' interfaces, the services played by a transport."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+from tepat_cli import services
+
+from .conftest import Tepat
+
+OVERLAP: dict[str, Any] = {
+    "overlap_id": "0f0e",
+    "revision": 2,
+    "verdict": "exclusive",
+    "rule": "pkh-bpnt",
+    "payouts": [
+        {"agency": "dinsos", "payout_id": "A\x1b[31m", "programme": "PKH", "state": "planned", "amount": 1},
+        {"agency": "himbara", "payout_id": "B", "programme": "BPNT", "state": "disbursed", "amount": 2},
+    ],
+    "during": {"from": "2026-01-01", "to": "2026-03-31"},
+    "amount_at_risk": 750000,
+    "region": "33.74.01.1001",
+}
+HELD = {
+    "topic": "agency.dinsos.payouts.v1",
+    "partition": 3,
+    "offset": 42,
+    "reason": "nik_invalid",
+    "pointer": "/data/recipient/nik",
+    "message": "This is no valid NIK",
+    "event_id": "e1",
+}
+
+WRONG = {"detail": "wrong", "errors": [{"pointer": "query/verdict", "message": "no"}]}
+
+Answer = Callable[[httpx.Request], httpx.Response]
+
+
+class Api:
+    """Four services: answers by method, service and path, and what was asked."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Any] = {}
+        self.asked: list[httpx.Request] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(request)
+        answer = self.answers.get(f"{request.method} {request.url.raw_path.decode().split('?')[0]}")
+        if isinstance(answer, Exception):
+            raise answer
+        if callable(answer):
+            answer = answer(request)
+        if answer is None:
+            return httpx.Response(404, json={"detail": "there is no such thing"})
+        return answer if isinstance(answer, httpx.Response) else httpx.Response(200, json=answer)
+
+
+@pytest.fixture
+def api(tepat: Tepat, monkeypatch: pytest.MonkeyPatch) -> Api:
+    played = Api()
+
+    def client(headers: dict[str, str]) -> httpx.Client:
+        return httpx.Client(headers=headers, transport=httpx.MockTransport(played))
+
+    monkeypatch.setattr(services, "client", client)
+    monkeypatch.setenv("TEPAT_API", "http://tepat.example")
+    monkeypatch.setenv("TEPAT_TOKEN", "secret-token")
+    return played
+
+
+def objects(text: str) -> list[dict[str, Any]]:
+    return [orjson.loads(line) for line in text.splitlines()]
+
+
+def test_overlaps_are_read_page_by_page(api: Api, tepat: Tepat) -> None:
+    def page(request: httpx.Request) -> Any:
+        at = int(request.url.params.get("cursor", 0))
+        return {"items": [{**OVERLAP, "overlap_id": str(at)}], "next": str(at + 1) if at < 2 else None}
+
+    api.answers["GET /distribution/v1/overlaps"] = page
+    ran = tepat(
+        "overlaps", "--json", "--verdict", "exclusive", "--region", "33.74", "--agency", "dinsos", "--programme", "PKH"
+    )
+    assert ran.status == 0
+    assert [each["overlap_id"] for each in objects(ran.out)] == ["0", "1", "2"]
+    asked = api.asked[0]
+    assert asked.headers["authorization"] == "Bearer secret-token"
+    assert {**asked.url.params} == {
+        "limit": "500", "verdict": "exclusive", "region": "33.74", "agency": "dinsos", "programme": "PKH",
+    }  # fmt: skip
+
+
+def test_cleared_overlaps_are_asked_for_and_a_limit_ends_the_reading(api: Api, tepat: Tepat) -> None:
+    api.answers["GET /distribution/v1/overlaps"] = {"items": [OVERLAP] * 3, "next": "more"}
+    ran = tepat("overlaps", "--all", "--json", "--limit", 2)
+    assert len(objects(ran.out)) == 2
+    assert len(api.asked) == 1
+    assert api.asked[0].url.params["all"] == "true"
+
+
+def test_a_pipe_gets_plain_lines_that_steer_no_terminal(api: Api, tepat: Tepat) -> None:
+    api.answers["GET /distribution/v1/overlaps"] = {"items": [OVERLAP], "next": None}
+    headings, line = tepat("overlaps").out.splitlines()
+    row = dict(zip(headings.split("\t"), line.split("\t"), strict=True))
+    assert row["at risk"] == "Rp 750.000"
+    assert row["payouts"] == "dinsos/A·[31m + himbara/B"
+    assert row["during"] == "2026-01-01 – 2026-03-31"
+
+
+def test_nothing_found_is_said_beside_the_listing(api: Api, tepat: Tepat) -> None:
+    api.answers["GET /distribution/v1/overlaps"] = {"items": [], "next": None}
+    ran = tepat("overlaps")
+    assert (ran.status, ran.out, ran.err) == (0, "", "no overlap\n")
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "words"),
+    [
+        (httpx.Response(401, json={"detail": "the token is refused: it has expired"}), 2, "--as ROLE"),
+        (httpx.Response(403, json={"detail": "the right read is missing"}), 2, "the right read is missing"),
+        (httpx.Response(422, json=WRONG), 2, "query/verdict: no"),
+        (httpx.Response(500, json={"detail": "failed"}), 3, "tepat logs --service distribution"),
+        (httpx.Response(200, text="<html>"), 3, "--api"),
+        (httpx.ConnectError("refused"), 3, "does not answer"),
+        (httpx.ReadTimeout("late"), 3, "does not answer"),
+    ],
+)
+def test_answers_that_are_none_say_what_to_do(
+    api: Api, tepat: Tepat, answer: httpx.Response | Exception, status: int, words: str
+) -> None:
+    api.answers["GET /distribution/v1/overlaps"] = answer
+    ran = tepat("overlaps")
+    assert ran.status == status
+    assert words in ran.words
+    assert "secret-token" not in ran.words
+
+
+def test_quarantine_lists_every_service_that_keeps_one(api: Api, tepat: Tepat) -> None:
+    for service in ("registry", "eligibility", "distribution"):
+        api.answers[f"GET /{service}/v1/quarantine"] = {
+            "items": [HELD] if service == "distribution" else [],
+            "next": None,
+        }
+    (item,) = objects(tepat("quarantine", "list", "--json", "--reason", "nik_invalid").out)
+    assert item == {"service": "distribution", **HELD}
+    assert {request.url.params["reason"] for request in api.asked} == {"nik_invalid"}
+    assert tepat("quarantine", "list", "--service", "notifications").status == 2
+
+
+@pytest.mark.parametrize("named", ["agency.dinsos.payouts.v1-3-42", "agency.dinsos.payouts.v1/3/42"])
+def test_one_quarantined_record_is_shown(api: Api, tepat: Tepat, named: str) -> None:
+    api.answers["GET /distribution/v1/quarantine/agency.dinsos.payouts.v1/3/42"] = HELD
+    assert "nik_invalid" in tepat("quarantine", "show", named).out
+    (shown,) = objects(tepat("quarantine", "show", named, "--json").out)
+    assert shown == HELD
+    ran = tepat("quarantine", "show", "agency.dinsos.payouts.v1-3-43")
+    assert (ran.status, "not in quarantine" in ran.words) == (2, True)
+
+
+def test_replaying_names_each_record_to_its_owner(api: Api, tepat: Tepat) -> None:
+    api.answers["POST /distribution/v1/quarantine/replay"] = {"replayed": 1, "accepted": 1, "rejected": 0}
+    api.answers["POST /registry/v1/quarantine/replay"] = {"replayed": 1, "accepted": 0, "rejected": 1}
+    ran = tepat("quarantine", "replay", "agency.dinsos.payouts.v1-3-42", "agency.a-b.beneficiaries.v1-0-7")
+    assert ran.status == 1
+    assert {request.url.path: orjson.loads(request.content) for request in api.asked} == {
+        "/distribution/v1/quarantine/replay": {
+            "entries": [{"topic": "agency.dinsos.payouts.v1", "partition": 3, "offset": 42}]
+        },
+        "/registry/v1/quarantine/replay": {
+            "entries": [{"topic": "agency.a-b.beneficiaries.v1", "partition": 0, "offset": 7}]
+        },
+    }
+
+
+def test_replaying_by_reason_asks_every_service(api: Api, tepat: Tepat) -> None:
+    for service in ("registry", "eligibility", "distribution"):
+        api.answers[f"POST /{service}/v1/quarantine/replay"] = {"replayed": 0, "accepted": 0, "rejected": 0}
+    assert tepat("quarantine", "replay", "--reason", "region_unknown").status == 0
+    assert [orjson.loads(request.content) for request in api.asked] == [{"reason": "region_unknown"}] * 3
+    assert tepat("quarantine", "replay", "--all", "--reason", "schema").status == 2
+
+
+def step(at: str, service: str, what: str) -> dict[str, Any]:
+    return {"at": at, "service": service, "what": what, "detail": {"n": 1, "none": None}}
+
+
+def test_a_trace_is_one_timeline_of_all_services(api: Api, tepat: Tepat) -> None:
+    api.answers["GET /distribution/v1/trace/dinsos%2FPKH%2F1"] = {
+        "steps": [
+            step("2026-01-01T00:00:03Z", "distribution", "overlap announced"),
+            step("2026-01-01T08:00:01+08:00", "distribution", "payout planned"),
+        ]
+    }
+    api.answers["GET /notifications/v1/trace/dinsos%2FPKH%2F1"] = {
+        "steps": [step("2026-01-01T00:00:04Z", "notifications", "notice sent")]
+    }
+    ran = tepat("trace", "dinsos/PKH/1", "--json")
+    assert [each["what"] for each in objects(ran.out)] == ["payout planned", "overlap announced", "notice sent"]
+    assert "n=1" in tepat("trace", "dinsos/PKH/1").out
+
+
+def test_a_trace_with_a_silent_service_shows_the_rest_and_says_so(api: Api, tepat: Tepat) -> None:
+    api.answers["GET /distribution/v1/trace/x"] = {"steps": [step("2026-01-01T00:00:00Z", "distribution", "taken")]}
+    api.answers["GET /registry/v1/trace/x"] = httpx.ConnectError("refused")
+    ran = tepat("trace", "x")
+    assert ran.status == 3
+    assert "taken" in ran.out
+    assert "registry does not answer" in ran.words
+    assert tepat("trace", "y").status == 2
+
+
+POLICY = Path(__file__).parents[2] / "demo" / "tepat_demo" / "policy.yaml"
+
+
+def test_a_sound_policy_is_said_to_be(tepat: Tepat) -> None:
+    assert tepat("policy", "check", POLICY).status == 0
+
+
+def test_every_mistake_of_a_policy_is_told_with_its_line(tepat: Tepat, tmp_path: Path) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_text(
+        "version: 2026\nagencies:\n  - {id: X, name: x, programmes: [NONE]}\nprogrammes: []\noverlap_rules: []\n"
+    )
+    ran = tepat("policy", "check", path)
+    assert ran.status == 1
+    told = ran.out.splitlines()
+    assert any(line.startswith(f"{path}:1:") for line in told)
+    assert any(line.startswith(f"{path}:3:") for line in told)
+    (first, *_) = objects(tepat("policy", "check", path, "--json").out)
+    assert (first["line"], first["path"]) == (1, "version")
+    assert tepat("policy", "apply", path, "--kafka", "127.0.0.1:1").status == 1
