@@ -29,6 +29,7 @@ from faststream.kafka import KafkaBroker
 from faststream.kafka.message import KafkaMessage
 
 from tepat_chassis.database import Connection, Database, Lock
+from tepat_chassis.failpoints import reach
 from tepat_chassis.health import Health
 from tepat_chassis.metrics import Metrics
 from tepat_chassis.span import Span
@@ -394,6 +395,8 @@ class Inbox(ConsumerRebalanceListener, Generic[W]):  # type: ignore[misc]  # aio
             if moved != len(batch.spans):
                 raise Fenced
             await self._intake.write(connection, batch.work)
+            reach(f"{self.name}.before_commit")
+        reach(f"{self.name}.after_commit")
 
     async def _committed(self, batch: _Batch[W], seconds: float) -> None:
         self._after()

@@ -24,6 +24,7 @@ from aiokafka import AIOKafkaProducer
 
 from tepat_chassis.database import Connection, Database
 from tepat_chassis.duty import Duty
+from tepat_chassis.failpoints import reach
 from tepat_chassis.health import Health
 from tepat_chassis.metrics import Metrics
 
@@ -119,6 +120,7 @@ class Relay:
                 if rows:
                     await self._send(producer, rows)
                     await connection.execute(DELETE, [row["id"] for row in rows])
+                    reach("relay.after_delete")
                     self._metrics.relayed(len(rows))
                 self._health.relayed()
                 yield bool(rows)
@@ -131,9 +133,12 @@ class Relay:
         if unknown := topics - self._declared:
             await self._declare(unknown)
             self._declared |= unknown
+        reach("relay.before_send")
         async with producer.transaction():
             sent = [await producer.send(row["topic"], row["value"], key=row["key"].encode()) for row in rows]
             await asyncio.gather(*sent)
+            reach("relay.before_commit")
+        reach("relay.after_commit")
 
 
 async def depth(connection: Connection) -> tuple[int, float]:

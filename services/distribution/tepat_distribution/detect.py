@@ -15,6 +15,7 @@ from typing import Any
 import asyncpg
 import structlog
 from tepat_chassis.database import Connection
+from tepat_chassis.failpoints import reach
 from tepat_chassis.outbox import Message, put
 from tepat_contracts import envelope
 
@@ -41,6 +42,8 @@ class Detector:
         while True:
             async with connection.transaction():
                 more = await self.step(connection)
+                reach("detect.before_commit")
+            reach("detect.after_commit")
             yield more
 
     async def step(self, connection: Connection) -> bool:
