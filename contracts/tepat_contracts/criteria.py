@@ -16,15 +16,17 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from functools import cache
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-import cel
+if TYPE_CHECKING:
+    import cel
 
-#: Fields of a person. `age` in whole years on `today`; `sex` L or P; `school_level` SD, SMP, SMA or none;
-#: `region` the Kemendagri code of where they live.
+#: Fields of a person. `age` in whole years on `today`; `pmt_score` as an agency told it, a proxy; `sex` L or P;
+#: `school_level` SD, SMP, SMA or none; `region` the Kemendagri code of where they live.
 PERSON: Final[Mapping[str, str]] = {
     "age": "int",
     "decile": "int",
+    "pmt_score": "double",
     "sex": "string",
     "occupation": "string",
     "disability": "bool",
@@ -63,6 +65,8 @@ _FIELDS: Final = frozenset(PERSON) | frozenset(HOUSEHOLD)
 
 def mistakes(expression: str, wanted: Wanted = "bool") -> list[str]:
     """What keeps a criterion from being evaluated, as ends of sentences; none where nothing does."""
+    import cel  # noqa: PLC0415 (it brings a terminal toolkit, 0.8 s; services that check no policy need not wait)
+
     try:
         program = cel.compile(expression)
     except (ValueError, RuntimeError, RecursionError) as error:
@@ -84,7 +88,7 @@ def _nearest(name: str) -> str:
     return f"; did you mean `{near[0]}`?" if near else ""
 
 
-def _tried(program: cel.Program, wanted: Wanted) -> Iterator[str]:
+def _tried(program: "cel.Program", wanted: Wanted) -> Iterator[str]:
     for invented in _invented():
         try:
             outcome = program.execute(invented)
@@ -105,13 +109,17 @@ def _tried(program: cel.Program, wanted: Wanted) -> Iterator[str]:
 
 
 @cache
-def _invented() -> list[cel.Context]:
+def _invented() -> "list[cel.Context]":
+    import cel  # noqa: PLC0415
+
     rng = random.Random(0)
 
     def value(kind: str) -> Any:
         match kind:
             case "int":
                 return rng.choice((0, 1, 2, 4, 5, 17, 60, 75))
+            case "double":
+                return rng.choice((0.0, 12.5, 40.0, 99.9))
             case "bool":
                 return rng.random() < 0.5
             case "string":

@@ -4,6 +4,7 @@ Invariant: the persons are invented; their numbers are valid in form and belong 
 """
 
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any, Final
 
 from .envelope import SPEC_VERSION, agency_source, service_source
@@ -272,7 +273,7 @@ def inbound(type: str, **changed: Any) -> dict[str, Any]:  # noqa: A002 (CloudEv
         "source": agency_source(AGENCY),
         "type": type,
         "time": TIME,
-        "data": INBOUND_DATA[type],
+        "data": deepcopy(INBOUND_DATA[type]),
     } | changed
 
 
@@ -285,5 +286,5 @@ def outbound(type: str, service: str) -> dict[str, Any]:  # noqa: A002
         "type": type,
         "time": "2026-01-05T01:00:02.5Z",
         "datacontenttype": "application/json",
-        "data": OUTBOUND_DATA[type],
+        "data": deepcopy(OUTBOUND_DATA[type]),
     }

@@ -54,7 +54,9 @@ def _to_date(value: object) -> object:
     return value
 
 
-_DURATION: Final = re.compile(r"P(?=[0-9T])(?:[0-9]+W)?(?:[0-9]+D)?(?:T(?=[0-9])(?:[0-9]+H)?(?:[0-9]+M)?(?:[0-9]+S)?)?")
+_DURATION: Final = re.compile(
+    r"P(?=[0-9T])(?:[0-9]+W)?(?:[0-9]+D)?(?:T(?=[0-9])(?:[0-9]+H)?(?:[0-9]+M)?(?:[0-9]+(?:\.[0-9]+)?S)?)?"
+)
 _duration: Final = TypeAdapter(timedelta)
 
 
@@ -109,9 +111,11 @@ def _iso(value: timedelta) -> str:
     return str(_duration.dump_python(value, mode="json"))
 
 
+# No control characters, no blank at either end: an id is compared by its code points.
+_PRINTED: Final = r"^[^\x00-\x20\x7f]([^\x00-\x1f\x7f]*[^\x00-\x20\x7f])?$"
 _NAME: Final = Field(min_length=1, pattern=r"^[^\x00]*$")
 Name = Annotated[str, _NAME]
-Code = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[!-{}~]+$")]
+Code = Annotated[str, Field(max_length=128, pattern=_PRINTED)]
 AgencyId = Annotated[str, Field(pattern=f"^{AGENCY_ID_PATTERN}$")]
 PolicyDate = Annotated[date, BeforeValidator(_to_date)]
 Duration = Annotated[
@@ -217,8 +221,8 @@ class Area(_Part):
 class Policy(_Part):
     """One version of the policy, whole."""
 
-    version: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[!-~]+$")]
-    secret_id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")] = "main"  # noqa: S105 (its name, not its value)
+    version: Code
+    secret_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")] = "main"  # noqa: S105 (its name, not its value)
     time_zone: Annotated[str, AfterValidator(_time_zone)] = "Asia/Jakarta"
     agencies: list[Agency]
     programmes: list[Programme]
@@ -390,11 +394,11 @@ def _last_name(path: Path) -> str:
 
 
 _OF_FIELD: Final = {
-    "version": "must be 1 to 128 printable ASCII characters without blanks",
-    "secret_id": "must name a secret: a–z, 0–9 and dashes",
-    "id": "must be an id: for an agency 3 to 40 of a–z, 0–9 and dashes, for a rule 1 to 64 characters without blanks",
-    "code": "must be a code: for a programme 1 to 64 characters without blanks and |, for an area as 33.74.01",
-    "programmes": "must hold codes of 1 to 64 printable ASCII characters without blanks and |",
+    "version": "must be 1 to 128 characters without line breaks or blanks at its ends",
+    "secret_id": "must name a secret: letters, digits, dots and dashes",
+    "id": "must be an id: for an agency 3 to 40 of a–z, 0–9 and dashes, for a rule 1 to 128 characters",
+    "code": "must be a code: for a programme 1 to 128 characters, for an area digits and dots as 33.74.01",
+    "programmes": "must hold codes of 1 to 128 characters",
     "prefer": "must be the code of a programme",
 }
 

@@ -23,6 +23,7 @@ from tepat_contracts.criteria import ENVIRONMENT, HOUSEHOLD, PERSON, mistakes
         "10 / person.age > 1",
         "person . age < 6 // person.agee is not looked at",
         "double(person.decile) < 2.5",
+        "person.pmt_score < 50 || person.pmt_score >= 99.5",
         "person.age < 6 ||\n person.age >= 60",
     ],
 )

@@ -95,7 +95,8 @@ def test_what_is_missing_is_told(name: str) -> None:
         ('version: "2026-01"', "version: 2026-01-01", 1, "put it in quotes"),
         ('version: "2026-01"', "version: true", 1, "put it in quotes"),
         ('version: "2026-01"', 'version: ""', 1, "version must be"),
-        ('version: "2026-01"', 'version: "a b"', 1, "version must be"),
+        ('version: "2026-01"', 'version: "a\\nb"', 1, "version must be"),
+        ('version: "2026-01"', 'version: "2026-01 "', 1, "version must be"),
         ("secret_id: main", "secret_id: ../main", 2, "secret_id must name a secret"),
         ("secret_id: main", "secret_id: seal", 2, "key of the quarantine"),
         ("secret_id: main", "secret: main", 2, "did you mean `secret_id`"),
@@ -140,7 +141,7 @@ def test_what_is_missing_is_told(name: str) -> None:
             "ends before it begins",
         ),
         ('code: "33.74.17"', "code: 33.74", 13, "must be a text: put it in quotes"),
-        ('code: "33.74.17"', 'code: "3374"', 13, "for an area as 33.74.01"),
+        ('code: "33.74.17"', 'code: "3374"', 13, "for an area digits and dots"),
         ("routes: {default", "routes: {2026-01-01", 14, "key that is not a text"),
         ("email: true}}", "email: .nan}}", 14, "JSON cannot carry"),
         ("email: true}}", "email: 2026-01-01}}", 14, "JSON cannot carry"),
@@ -158,6 +159,14 @@ def test_one_mistake_is_told_once() -> None:
     only(changed("verdict: review", "verdict: revue"), 12, "verdict")
     only(changed("prefer: PKH", "prefer: 5"), 12, "prefer")
     only(changed("id: pkh-bpnt", "id: 5"), 12, "id")
+
+
+def test_ids_are_any_text() -> None:
+    for name in ("é-ü", "a b", "a|b", "Ω", "x" * 128, "01"):
+        assert check(changed("id: pkh-bpnt", f'id: "{name}"')) == []
+        assert check(CONTRACT.replace("PKH", f'"{name}"')) == []
+    assert check(changed("P7D", "PT0.5S")) == []
+    assert check(changed("secret_id: main", "secret_id: Main_2")) == []
 
 
 def test_all_mistakes_are_told_in_order() -> None:
