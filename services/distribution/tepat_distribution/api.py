@@ -81,7 +81,8 @@ def _overlap(row: Any) -> dict[str, Any]:
         "payouts": [
             {
                 "agency": row[f"agency_{side}"], "payout_id": row[f"payout_{side}"],
-                "revision": row[f"revision_{side}"], "state": STATES[row[f"rank_{side}"]], "programme": row[f"code_{side}"], "amount": row[f"amount_{side}"],
+                "revision": row[f"revision_{side}"], "state": STATES[row[f"rank_{side}"]],
+                "programme": row[f"code_{side}"], "amount": row[f"amount_{side}"],
             }
             for side in "ab"
         ],
