@@ -10,7 +10,7 @@ Invariants:
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Any, Final, Generic, Literal, NoReturn, TypeVar, cast, overload
 
 from pydantic import TypeAdapter, ValidationError
@@ -94,6 +94,7 @@ class Door(Generic[E]):
         _refuse_nul({name: part for name, part in envelope.items() if name != "data"}, event_id)
         if envelope["data"] is None:
             _refuse(Reason.SCHEMA, "missing", "/data", event_id)
+        _judge_time(envelope)
         if envelope["type"] not in self._types:
             _refuse(Reason.UNKNOWN_TYPE, "unknown_type", "/type", event_id)
         _judge_sender(envelope, agency, policy)
@@ -175,7 +176,7 @@ def _judge(event: dict[str, Any], agency: str, policy: PolicyIndex) -> None:
     """What a schema cannot say: numbers that exist, rights, programmes, areas."""
     entry = _judge_sender(event, agency, policy)
     if event["time"].year in _LAST_YEARS:
-        _judge_time(event["time"], event["id"])
+        _judge_time(event)
     if "traceparent" in event and trace_id(event["traceparent"]) is None:
         del event["traceparent"]
     judge = _JUDGES.get(event["type"])
@@ -186,11 +187,11 @@ def _judge(event: dict[str, Any], agency: str, policy: PolicyIndex) -> None:
 _LAST_YEARS: Final = frozenset((1, 9999))
 
 
-def _judge_time(time: datetime, event_id: str) -> None:
+def _judge_time(event: Mapping[str, Any]) -> None:
     try:
-        time.astimezone(UTC)
+        event["time"].astimezone(UTC)
     except OverflowError:
-        _refuse(Reason.SCHEMA, "time_range", "/time", event_id)
+        _refuse(Reason.SCHEMA, "time_range", "/time", event["id"])
 
 
 def _nik(number: str, pointer: str, event_id: str) -> None:

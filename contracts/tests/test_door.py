@@ -469,6 +469,11 @@ def test_the_first_reason_in_order_is_the_one_told(judge: Judge, payout: Event) 
     assert told(judge(orjson.dumps(spoiled) + b"x")) == ("malformed", None)
 
 
+def test_a_time_out_of_range_is_of_the_envelope(judge: Judge, payout: Event) -> None:
+    late = put(put(payout, "/time", "9999-12-31T23:59:59-01:00"), "/data/revision", -1)
+    assert told(judge(late)) == ("schema", "/time")
+
+
 def test_an_unknown_agency_is_told_before_its_data(judge: Judge, payout: Event) -> None:
     stranger = put(put(payout, "/source", "urn:tepat:agency:stranger"), "/data/revision", -1)
     assert told(judge(stranger, agency="stranger")) == ("agency_unknown", "/source")
@@ -618,6 +623,18 @@ def test_canonical_data_is_sorted_bare_and_not_escaped(payout: Event) -> None:
     assert canonical(json.dumps(payout).encode(), []) == (
         '{"a":[1,2.5,{"y":1180591620717411303424,"z":null}],"b":"é\\u0000","é":true}'
     )
+
+
+@pytest.mark.parametrize("number", ["9" * 4300, "-" + "9" * 4300, "1e999", "-0.0", "1E5", "1" * 308 + ".5"])
+def test_canonical_data_can_be_made_of_whatever_was_taken(number: str, judge: Judge, payout: Event) -> None:
+    value = json.dumps(put(payout, "/data/extra", 424242)).replace("424242", number).encode()
+    assert judge(value) is None
+    assert json.loads(canonical(value, []))["extra"] == json.loads(number)
+
+
+def test_a_number_no_reader_holds_is_malformed(judge: Judge, payout: Event) -> None:
+    value = json.dumps(put(payout, "/data/extra", 424242)).replace("424242", "9" * 4301).encode()
+    assert told(judge(value)) == ("malformed", None)
 
 
 def test_canonical_data_is_of_the_raw_record_in_either_mode(payout: Event) -> None:
