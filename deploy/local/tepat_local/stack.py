@@ -220,6 +220,7 @@ class Stack:
             server = kafka.Kafka(self.data / "kafka", ports["kafka"], ports["controller"])
             if not server.prepared:
                 self.say("first set-up: fetching Apache Kafka and preparing it; this is done once")
+            kafka.warm_up(self.data)
             server.prepare()
             self._programs.append(Program("kafka", SERVERS, server.command()))
             bootstrap = server.bootstrap

@@ -38,56 +38,77 @@ T = TypeVar("T")
 START_SECONDS = 60
 
 
-@pytest.fixture(scope="session")
-def stack_dir() -> Iterator[Path]:
-    """A data directory for this session's servers; those of sessions that were killed are cleared."""
+@contextmanager
+def directory() -> Iterator[Path]:
+    """A fresh data directory, whose processes are stopped and which is removed afterwards.
+
+    Not below pytest's own temporary folder, which each session closes to all but its user: where tests run
+    as root, PostgreSQL runs as another. Directories of sessions that were killed are cleared as well.
+    """
     base = Path(tempfile.gettempdir())
     for old in base.glob("tepat-test-*-*"):
-        owner = old.name.split("-")[2]
-        if old.stat().st_uid == os.getuid() and not psutil.pid_exists(int(owner)):
+        if old.stat().st_uid == os.getuid() and not psutil.pid_exists(int(old.name.split("-")[2])):
             processes.sweep(old)
             shutil.rmtree(old, ignore_errors=True)
     made = Path(tempfile.mkdtemp(prefix=f"tepat-test-{os.getpid()}-"))
-    yield made
-    shutil.rmtree(made, ignore_errors=True)
+    try:
+        yield made
+    finally:
+        processes.sweep(made)
+        shutil.rmtree(made, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
-def kafka(stack_dir: Path) -> Iterator[str]:
+def _servers() -> Iterator[Path]:
+    """The data directory of this session's own servers."""
+    with directory() as data:
+        yield data
+
+
+@pytest.fixture
+def data() -> Iterator[Path]:
+    """A data directory for `tepat up --data`; nothing that was started on it outlives the test."""
+    with directory() as data:
+        yield data
+
+
+@pytest.fixture(scope="session")
+def kafka(_servers: Path) -> Iterator[str]:
     """`host:port` of a broker; topics are the test's own to name and declare."""
     if given := os.environ.get("TEPAT_TEST_KAFKA"):
         yield given
         return
     with ExitStack() as stack:
-        ports = Ports(stack_dir / "kafka.ports.json")
+        ports = Ports(_servers / "kafka.ports.json")
         if containers.available():
             bootstrap = stack.enter_context(containers.kafka(ports["kafka"]))
         else:
-            server = kafka_server.Kafka(stack_dir / "kafka", ports["kafka"], ports["controller"])
+            server = kafka_server.Kafka(_servers / "kafka", ports["kafka"], ports["controller"])
+            kafka_server.warm_up(_servers)
             server.prepare()
-            stack.enter_context(running(server.command(), stack_dir, "kafka"))
+            stack.enter_context(running(server.command(), _servers, "kafka"))
             bootstrap = server.bootstrap
-        wait(lambda: kafka_server.answers(bootstrap), "kafka", stack_dir)
+        wait(lambda: kafka_server.answers(bootstrap), "kafka", _servers)
         yield bootstrap
 
 
 @pytest.fixture(scope="session")
-def postgres(stack_dir: Path) -> Iterator[str]:
+def postgres(_servers: Path) -> Iterator[str]:
     """URL of a server's `postgres` database, with a role that may create databases."""
     if given := os.environ.get("TEPAT_TEST_POSTGRES"):
         yield given
         return
     with ExitStack() as stack:
-        port = Ports(stack_dir / "postgres.ports.json")["postgres"]
+        port = Ports(_servers / "postgres.ports.json")["postgres"]
         if containers.available():
             url = stack.enter_context(containers.postgres(port))
         else:
-            sockets = files.socket_dir(stack_dir) / "pg"
-            server = postgres_server.Postgres(stack_dir / "postgres", port, sockets, durable=False)
+            sockets = files.socket_dir(_servers) / "pg"
+            server = postgres_server.Postgres(_servers / "postgres", port, sockets, durable=False)
             server.prepare()
-            stack.enter_context(running(server.command(), stack_dir, "postgres", server.account))
+            stack.enter_context(running(server.command(), _servers, "postgres", server.account))
             url = server.url("postgres", postgres_server.ADMIN)
-        wait(lambda: postgres_server.answers(url), "postgres", stack_dir)
+        wait(lambda: postgres_server.answers(url), "postgres", _servers)
         yield url
 
 

@@ -43,7 +43,10 @@ ROLES: dict[str, tuple[str, ...]] = {
 
 
 def make_secrets(folder: Path) -> None:
-    """Make what is missing of `main`, the pseudonym secret, and `seal`, the quarantine's key: 64 hexadecimal digits each."""
+    """Make what is missing of `main`, the pseudonym secret, and `seal`, the quarantine's key.
+
+    Each is 256 random bits as 64 hexadecimal digits.
+    """
     with files.lock(folder / ".lock"):
         for name in ("main", "seal"):
             if not (folder / name).exists():

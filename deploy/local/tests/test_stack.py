@@ -61,12 +61,10 @@ def names(data: Path) -> list[str]:
     return sorted(found)
 
 
-def test_what_the_user_names_is_used_and_not_started(
-    tmp_path: Path, settings: dict[str, str], operator: Operator
-) -> None:
-    wanted = ports.Ports(tmp_path / "free.json")["registry"]
+def test_what_the_user_names_is_used_and_not_started(data: Path, settings: dict[str, str], operator: Operator) -> None:
+    wanted = ports.Ports(data / "free.json")["registry"]
     with Stack(
-        tmp_path,
+        data,
         commands=COMMANDS,
         settings=settings,
         instances={"distribution": 2},
@@ -78,17 +76,17 @@ def test_what_the_user_names_is_used_and_not_started(
         assert set(at.databases.values()) == {settings["TEPAT_REGISTRY_URL"]}
         assert at.http["registry"].endswith(f":{wanted}")
         assert len(set(at.instances["distribution"])) == 2
-        assert names(tmp_path) == sorted([*SERVICES, "distribution-2", "aiosmtpd", "supervisor.supervisord"])
+        assert names(data) == sorted([*SERVICES, "distribution-2", "aiosmtpd", "supervisor.supervisord"])
         assert json.loads((Path(at.logs) / "distribution-2.log").read_text())["instance"] == "distribution-2"
     assert operator.has_heard_nothing()
-    assert not processes.of(tmp_path)
+    assert not processes.of(data)
 
 
 def test_a_service_that_dies_is_started_again_and_said_so(
-    tmp_path: Path, settings: dict[str, str], operator: Operator
+    data: Path, settings: dict[str, str], operator: Operator
 ) -> None:
-    with Stack(tmp_path, commands=COMMANDS, settings=settings, say=operator):
-        first = next(each for each in processes.of(tmp_path) if each.environ().get("TEPAT_INSTANCE") == "registry")
+    with Stack(data, commands=COMMANDS, settings=settings, say=operator):
+        first = next(each for each in processes.of(data) if each.environ().get("TEPAT_INSTANCE") == "registry")
         first.kill()
         operator.hears(r"registry ended \(terminated by SIGKILL")
         pid = int(operator.hears("registry runs again, as process").split()[-1])
@@ -96,66 +94,66 @@ def test_a_service_that_dies_is_started_again_and_said_so(
 
 
 def test_supervisord_that_dies_is_started_again_with_everything(
-    tmp_path: Path, settings: dict[str, str], operator: Operator, find: Finder
+    data: Path, settings: dict[str, str], operator: Operator, find: Finder
 ) -> None:
-    with Stack(tmp_path, commands=COMMANDS, settings=settings, say=operator) as running:
+    with Stack(data, commands=COMMANDS, settings=settings, say=operator) as running:
         at = running.endpoints
-        old = processes.of(tmp_path)
-        find(tmp_path, "supervisor.supervisord").kill()
+        old = processes.of(data)
+        find(data, "supervisor.supervisord").kill()
         operator.hears("supervisord ended")
         for _ in range(len(old) - 1):
             operator.hears("stopped what was left running")
         operator.hears("everything runs again")
         assert running.endpoints == at
-        assert not set(old) & set(processes.of(tmp_path))
-    assert not processes.of(tmp_path)
+        assert not set(old) & set(processes.of(data))
+    assert not processes.of(data)
 
 
 def test_a_stop_while_supervisord_is_being_replaced_leaves_nothing(
-    tmp_path: Path, settings: dict[str, str], operator: Operator, find: Finder
+    data: Path, settings: dict[str, str], operator: Operator, find: Finder
 ) -> None:
-    with Stack(tmp_path, commands=COMMANDS, settings=settings, say=operator):
-        find(tmp_path, "supervisor.supervisord").kill()
+    with Stack(data, commands=COMMANDS, settings=settings, say=operator):
+        find(data, "supervisor.supervisord").kill()
         operator.hears("supervisord ended")
-    assert not processes.of(tmp_path)
-    assert not (tmp_path / "endpoints.json").exists()
+    assert not processes.of(data)
+    assert not (data / "endpoints.json").exists()
 
 
 def test_what_never_gets_ready_is_named_and_nothing_is_left(
-    tmp_path: Path, settings: dict[str, str], operator: Operator, monkeypatch: pytest.MonkeyPatch
+    data: Path, settings: dict[str, str], operator: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stack, "READY_SECONDS", 5)
     broken = {**COMMANDS, "registry": [sys.executable, "-c", "raise SystemExit(2)"]}
     waiting = ["env", 'FAKE_REASONS=["no partition is assigned", "no policy is in force"]', *COMMAND]
-    refused = Stack(tmp_path, commands={**broken, "eligibility": waiting}, settings=settings, say=operator)
+    refused = Stack(data, commands={**broken, "eligibility": waiting}, settings=settings, say=operator)
     with pytest.raises(NotReady) as told, refused:
         pass
     assert "registry: does not answer" in str(told.value)
     assert "eligibility: no partition is assigned;" in str(told.value)
     assert "distribution" not in str(told.value)
     operator.hears(r"registry ended \(exit status 2")
-    assert not processes.of(tmp_path)
+    assert not processes.of(data)
 
 
-def test_a_service_that_only_lacks_a_policy_counts_as_ready(tmp_path: Path, settings: dict[str, str]) -> None:
+def test_a_service_that_only_lacks_a_policy_counts_as_ready(data: Path, settings: dict[str, str]) -> None:
     fresh = ["env", 'FAKE_REASONS=["no policy is in force"]', *COMMAND]
-    with Stack(tmp_path, commands=dict.fromkeys(SERVICES, fresh), settings=settings) as running:
+    with Stack(data, commands=dict.fromkeys(SERVICES, fresh), settings=settings) as running:
         assert running.endpoints
 
 
-def test_a_given_port_in_use_is_told(tmp_path: Path, settings: dict[str, str], kafka: str) -> None:
+def test_a_given_port_in_use_is_told(data: Path, settings: dict[str, str], kafka: str) -> None:
     taken = int(kafka.rpartition(":")[2])
     with (
         pytest.raises(NotReady, match=f"port {taken}, given for mail, is in use"),
-        Stack(tmp_path, commands=COMMANDS, settings=settings, ports={"mail": taken}),
+        Stack(data, commands=COMMANDS, settings=settings, ports={"mail": taken}),
     ):
         pass
 
 
-def test_two_stacks_on_one_directory(tmp_path: Path, settings: dict[str, str]) -> None:
-    with Stack(tmp_path, commands=COMMANDS, settings=settings) as running:
+def test_two_stacks_on_one_directory(data: Path, settings: dict[str, str]) -> None:
+    with Stack(data, commands=COMMANDS, settings=settings) as running:
         at = running.endpoints
-        with pytest.raises(AlreadyRunning), Stack(tmp_path, commands=COMMANDS, settings=settings):
+        with pytest.raises(AlreadyRunning), Stack(data, commands=COMMANDS, settings=settings):
             pass
         assert running.endpoints == at
-        assert processes.of(tmp_path)
+        assert processes.of(data)
