@@ -1,0 +1,3 @@
+from tepat_eligibility.app import main
+
+main()

@@ -1,0 +1,128 @@
+"""Eligibility over HTTP: what was decided, and the way to it of one person or household."""
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import orjson
+from fastapi import APIRouter, Depends, Query
+from tepat_chassis.auth import Person, Right, needs
+from tepat_chassis.database import Database
+from tepat_chassis.http import Page, paging
+
+from tepat_eligibility.domain import Verdict
+from tepat_eligibility.store import every, queries
+
+Reader = Annotated[Person, Depends(needs(Right.read))]
+
+
+def router(database: Database) -> APIRouter:
+    """The routes below /v1."""
+    routes = APIRouter(tags=["decisions"])
+
+    @routes.get("/decisions")
+    async def decisions(
+        reader: Reader,
+        page: Annotated[Page, Depends(paging(UUID, str))],
+        programme: str | None = None,
+        decision: Verdict | None = None,
+        household: Annotated[UUID | None, Query(description="decisions of this household")] = None,
+        person: Annotated[UUID | None, Query(description="decisions of this person")] = None,
+    ) -> dict[str, Any]:
+        """Decisions as last announced, in the reader's regions."""
+        subjects = [subject for subject in (household, person) if subject is not None]
+        after = page.after or (None, None)
+        rows = await every(
+            queries.decisions(
+            database.pool,
+            after_subject=after[0], after_programme=after[1], programme=programme, decision=decision,
+            unit=_unit(household, person), subjects=subjects or None, regions=list(reader.regions) or None,
+            at_most=page.limit + 1,
+            )
+        )  # fmt: skip
+        return page.of([_decision(row) for row in rows], lambda told: (told[told["unit"]], told["programme"]))
+
+    @routes.get("/trace/{name:path}")
+    async def trace(name: str, reader: Reader) -> dict[str, Any]:
+        """What this service did with a person or household (pseudonym), a decision (key) or a verification (id)."""
+        programme, bar, subject = name.rpartition("|")
+        named = [g] if (g := _uuid(subject)) is not None else []
+        persons = await every(queries.known(database.pool, g=named))
+        steps = []
+        for row in persons:
+            told = orjson.loads(row["told"])
+            if reader.covers(told.get("region")):
+                steps.append(_person(row, told))
+        niks = [step["detail"]["person"] for step in steps]
+        for row in await every(queries.visits_known(database.pool, niks=niks, verification_id=name)):
+            if reader.covers(row["region"]):
+                steps.append(_visit(row))
+                niks.append(row["nik"])
+        rows = await every(
+            queries.decisions(
+            database.pool,
+            after_subject=None, after_programme=None, programme=programme if bar else None, decision=None, unit=None,
+            subjects=[*named, *niks], regions=list(reader.regions) or None, at_most=1000,
+            )
+        )  # fmt: skip
+        steps += [_made(row) for row in rows]
+        return {"steps": sorted(steps, key=lambda step: step["at"])}
+
+    return routes
+
+
+def _unit(household: UUID | None, person: UUID | None) -> Literal["household", "person"] | None:
+    """The unit asked for, where one is; both at once ask for no more than the subjects."""
+    if (household is None) == (person is None):
+        return None
+    return "person" if household is None else "household"
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def _decision(row: Any) -> dict[str, Any]:
+    return {
+        "programme": row["programme"],
+        "unit": row["unit"],
+        row["unit"]: row["subject"],
+        "revision": row["revision"],
+        "decision": row["decision"],
+        "reasons": orjson.loads(row["reasons"]),
+        "region": row["region"],
+        "policy_version": row["policy_version"],
+        "as_of": row["as_of"],
+        "decided_at": row["decided_at"],
+    }
+
+
+def _made(row: Any) -> dict[str, Any]:
+    return {"at": row["decided_at"], "service": "eligibility", "what": "decision made", "detail": _decision(row)}
+
+
+def _person(row: Any, told: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "at": row["taken_at"],
+        "service": "eligibility",
+        "what": "person taken",
+        "detail": {
+            "person": row["person"], "revision": row["revision"], "stands_for": told["stands_for"],
+            "household": row["household"], "region": told.get("region"),
+        },
+    }  # fmt: skip
+
+
+def _visit(row: Any) -> dict[str, Any]:
+    return {
+        "at": row["taken_at"],
+        "service": "eligibility",
+        "what": "verification taken",
+        "detail": {
+            "agency": row["agency"], "verification_id": row["verification_id"], "revision": row["revision"],
+            "event_id": row["event_id"], "person": row["nik"], "programme": row["programme"],
+            "outcome": row["outcome"], "verified_on": row["verified_on"], "traceparent": row["trace"],
+        },
+    }  # fmt: skip

@@ -1,0 +1,46 @@
+"""The eligibility service, put together: every subscription, duty and answer of it stands here."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import cache
+from importlib.resources import files
+
+from fastapi import FastAPI
+from tepat_chassis.database import Lock
+from tepat_chassis.http import serve
+from tepat_chassis.pseudonyms import Pseudonyms, read_secret
+from tepat_chassis.quarantine import AgencyIntake
+from tepat_chassis.service import Service
+from tepat_chassis.standing import StandingIntake
+from tepat_contracts.policy import from_document
+from tepat_contracts.topics import Kind
+
+from tepat_eligibility import api, policed
+from tepat_eligibility.handlers import Registry, Visits, follow
+from tepat_eligibility.judge import SERVICE, Judge
+from tepat_eligibility.settings import EligibilitySettings
+from tepat_eligibility.store import queries
+
+
+def build(settings: EligibilitySettings, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> FastAPI:
+    """The service, ready to be served; ``clock`` tells which day it is."""
+    service = Service(settings, parse=policed.parse, sql=files("tepat_eligibility") / "sql")
+    visits = Visits(cache(lambda secret_id: Pseudonyms(read_secret(settings.secrets, secret_id))))
+
+    service.policy(StandingIntake(from_document, follow))
+    service.topic("registry.persons.v1", Registry(), lock=Lock.EXCLUSIVE)
+    service.topic("registry.households.v1", Registry(), lock=Lock.EXCLUSIVE)
+    service.agencies(
+        Kind.VERIFICATIONS,
+        AgencyIntake(SERVICE, visits.admit, visits.write, sealer=service.sealer, metrics=service.metrics),
+        lock=Lock.SHARED,
+    )
+    service.duty("mark", Judge(service.standing, clock).work)
+    service.pending = queries.left_to_decide
+    return service.api(api.router(service.database))
+
+
+def main() -> None:
+    """Run the service until it is told to stop."""
+    settings = EligibilitySettings.load()
+    serve(build(settings), settings)

@@ -1,0 +1,375 @@
+"""Criteria in CEL, evaluated in three values: met, not met, or unknown where a datum is lacking.
+
+Invariants:
+- nothing in a criterion or in the data raises: whatever cannot be worked out is unknown;
+- false and unknown is false, true or unknown is true, and so within `all` and `exists` over a household's members:
+  what one member's missing datum leaves open, another's may settle, whatever their order;
+- the criteria that an expression is split into, joined by and, have the value of the whole;
+- an outcome depends on nothing but the fields that `Uses` names, so outcomes may be kept by the values of those.
+
+The library (common-expression-language) reads CEL and evaluates it; it gives out no syntax tree, so what is asked of
+an expression's form is asked of its tokens. Its `&&`, `||` and `?:` take an error on one side as CEL demands, its
+macros do not: where one fails it is written out member by member and tried again.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import cel
+from tepat_contracts.criteria import HOUSEHOLD, PERSON
+
+#: A person or household as criteria see it: the fields that are known, by name.
+View: TypeAlias = Mapping[str, Any]
+
+_TOKEN: Final = re.compile(
+    r"""(?P<blank>\s+|//[^\n]*)
+      | (?P<text>(?:[rR][bB]?|[bB][rR])(?:'''.*?'''|\"\"\".*?\"\"\"|'[^'\n]*'|"[^"\n]*")
+               |[bB]?(?:'''(?:\\.|[^\\])*?'''|\"\"\"(?:\\.|[^\\])*?\"\"\"|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"))
+      | (?P<name>[A-Za-z_]\w*)
+      | (?P<number>\d\w*(?:\.\d\w*)?)
+      | (?P<sign>&&|\|\||.)""",
+    re.VERBOSE | re.DOTALL | re.ASCII,
+)
+_OPENING: Final = {"(": ")", "[": "]", "{": "}"}
+_CLOSING: Final = frozenset(_OPENING.values())
+_MACROS: Final = frozenset({"all", "exists", "exists_one", "filter", "map"})
+_JOINED: Final = {"all": (" && ", "true"), "exists": (" || ", "false")}
+_LONGEST: Final = 50_000
+"""Characters of a criterion written out; a larger household's stays unknown."""
+
+
+class Token(NamedTuple):
+    """A piece of an expression, blanks and comments left out."""
+
+    kind: str
+    text: str
+    start: int
+    end: int
+
+
+def _tokens(expression: str) -> list[Token]:
+    return [
+        Token(match.lastgroup or "", match[0], match.start(), match.end())
+        for match in _TOKEN.finditer(expression)
+        if match.lastgroup != "blank"
+    ]
+
+
+def _pairs(tokens: Sequence[Token]) -> dict[int, int]:
+    """Where the bracket that opens at a place closes."""
+    pairs, opened = {}, []
+    for place, token in enumerate(tokens):
+        if token.kind == "sign" and token.text in _OPENING:
+            opened.append(place)
+        elif token.kind == "sign" and token.text in _CLOSING and opened:
+            pairs[opened.pop()] = place
+    return pairs
+
+
+# --- splitting --------------------------------------------------------------------------------------------------
+
+
+def split(expression: str) -> list[str]:
+    """The criteria that an expression joins by `&&` at its top level, parentheses around them left out."""
+    tokens = _tokens(expression)
+    pairs = _pairs(tokens)
+
+    def parts(start: int, end: int) -> Iterator[str]:
+        while pairs.get(start) == end - 1 and tokens[start].text == "(":
+            start, end = start + 1, end - 1
+        cuts: list[int] = []
+        place = start
+        while place < end:
+            text = tokens[place].text if tokens[place].kind == "sign" else ""
+            if text in ("||", "?"):
+                cuts = []
+                break
+            if text == "&&":
+                cuts.append(place)
+            place = pairs.get(place, place) + 1
+        if cuts:
+            for first, last in zip([start, *(cut + 1 for cut in cuts)], [*cuts, end], strict=True):
+                yield from parts(first, last)
+        elif start < end:
+            yield expression[tokens[start].start : tokens[end - 1].end]
+
+    return list(parts(0, len(tokens)))
+
+
+# --- what an expression uses ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Uses:
+    """The fields an expression's value may depend on, those of members apart."""
+
+    person: tuple[str, ...]
+    household: tuple[str, ...]
+    members: tuple[str, ...]
+    today: bool
+
+    def lacking(self, person: View | None, household: View) -> list[str]:
+        """Those of the fields that are not known, named as `household.decile`, `household.members.age`."""
+        missing = [f"household.{name}" for name in self.household if name not in household]
+        missing += [
+            f"household.members.{name}"
+            for name in self.members
+            if any(name not in member for member in household["members"])
+        ]
+        missing += [f"person.{name}" for name in self.person if person is None or name not in person]
+        return missing
+
+    def values(self, person: View | None, household: View) -> tuple[Any, ...]:
+        """What the fields hold, as a key; None where one is not known."""
+        told: list[Any] = [household.get(name) for name in self.household if name not in ("members", "regions")]
+        if person is not None:
+            told += [person.get(name) for name in self.person]
+        if "regions" in self.household:
+            told.append(tuple(household.get("regions", ())))
+        if "members" in self.household:
+            told.append(tuple([tuple([m.get(name) for name in self.members]) for m in household["members"]]))
+        return tuple(told)
+
+    def context(self, person: View | None, household: View, today: datetime) -> dict[str, Any]:
+        """What the expression is evaluated over: these fields and no other."""
+        told = {name: household[name] for name in self.household if name in household}
+        if "members" in told:
+            told["members"] = [{n: m[n] for n in self.members if n in m} for m in household["members"]]
+        context: dict[str, Any] = {"household": told, "today": today}
+        if person is not None:
+            context["person"] = {name: person[name] for name in self.person if name in person}
+        return context
+
+
+EVERYTHING: Final = Uses(tuple(PERSON), tuple(HOUSEHOLD), tuple(PERSON), today=True)
+
+
+def uses(expression: str) -> Uses:
+    """The fields an expression may depend on: those it selects, or every one where that cannot be told."""
+    reader = _Reader(expression)
+    return reader.selected() or EVERYTHING
+
+
+def named(expression: str) -> Uses:
+    """The fields an expression speaks of by name, for telling which of them are lacking."""
+    reader = _Reader(expression)
+    told = {token.text.strip("'\"") for token in reader.tokens}
+    return reader.selected() or Uses(
+        tuple(name for name in PERSON if name in told and "person" in told),
+        tuple(name for name in HOUSEHOLD if name in told),
+        tuple(name for name in PERSON if name in told and "members" in told),
+        today=True,
+    )
+
+
+class _Unclear(Exception):
+    """A person or household is used as a whole, or a field by a computed name."""
+
+
+class _Reader:
+    """Finds the fields an expression selects."""
+
+    def __init__(self, expression: str) -> None:
+        self.tokens = _tokens(expression)
+        self._pairs = _pairs(self.tokens)
+        self._over_members: set[str] = set()
+        self._over_others: set[str] = set()
+
+    def selected(self) -> Uses | None:
+        """The fields; None where that is unclear."""
+        try:
+            person, household, members = self._read()
+        except _Unclear:
+            return None
+        if members and "members" not in household:
+            return None
+        return Uses(
+            tuple(name for name in PERSON if name in person),
+            tuple(name for name in HOUSEHOLD if name in household),
+            tuple(name for name in PERSON if name in members),
+            today=any(self._free(place, "today") for place in range(len(self.tokens))),
+        )
+
+    def _text(self, place: int) -> str:
+        return self.tokens[place].text if 0 <= place < len(self.tokens) else ""
+
+    def _free(self, place: int, name: str) -> bool:
+        token = self.tokens[place]
+        return token.kind == "name" and token.text == name and self._text(place - 1) != "."
+
+    def _read(self) -> tuple[set[str], set[str], set[str]]:
+        self._bind()
+        if self._over_members & self._over_others or {"person", "household"} & (self._over_members | self._over_others):
+            raise _Unclear
+        found: dict[str, set[str]] = {"person": set(), "household": set(), "members": set()}
+        for place, token in enumerate(self.tokens):
+            if token.text == "[" and self._indexes(place):
+                raise _Unclear
+            if token.kind != "name" or self._text(place - 1) == "." or self._declares(place):
+                continue
+            if token.text in ("person", "household"):
+                name = self._field(place)
+                found[token.text].add(name)
+                if token.text == "household" and name == "members":
+                    self._member_wise(place)
+            elif token.text in self._over_members:
+                found["members"].add(self._field(place))
+        return found["person"], found["household"], found["members"]
+
+    def _bind(self) -> None:
+        """The names that macros bind, to members or to something else (only regions are clear among these)."""
+        for place in range(len(self.tokens)):
+            if self._declares(place):
+                over = [self._text(place - 6), self._text(place - 5), self._text(place - 4)]
+                if over == ["household", ".", "regions"] and self._text(place - 7) != ".":
+                    self._over_others.add(self._text(place))
+                else:
+                    self._over_members.add(self._text(place))
+
+    def _declares(self, place: int) -> bool:
+        return (
+            self.tokens[place].kind == "name"
+            and self._text(place - 3) == "."
+            and self._text(place - 2) in _MACROS
+            and self._text(place - 1) == "("
+            and self._text(place + 1) == ","
+        )
+
+    def _indexes(self, place: int) -> bool:
+        before = self.tokens[place - 1] if place else None
+        return before is not None and (before.text in (")", "]") or (before.kind == "name" and before.text != "in"))
+
+    def _field(self, place: int) -> str:
+        """The field selected of what stands at a place."""
+        if self._text(place + 1) == "." and self._text(place + 3) != "(":
+            return self._text(place + 2)
+        raise _Unclear
+
+    def _member_wise(self, place: int) -> None:
+        """Members are counted, or looked at one by one: never taken as a whole."""
+        sized = self._text(place - 2) == "size" and self._text(place - 1) == "("
+        after = place + 3
+        while self._text(after) == "." and self._text(after + 1) == "filter":
+            after = self._pairs.get(after + 2, len(self.tokens)) + 1
+        follows = self._text(after + 1) if self._text(after) == "." else ""
+        if not (follows == "size" or follows in _MACROS or (sized and self._text(after) == ")")):
+            raise _Unclear
+
+
+# --- evaluating -------------------------------------------------------------------------------------------------
+
+
+class Criterion:
+    """One criterion, compiled once; as `text` it stands in reasons."""
+
+    def __init__(self, text: str) -> None:
+        self.text: Final = text
+        self.named: Final = named(text)
+        self._program = _compiled(text)
+        self._over_members = any(True for _ in _over_members(_tokens(text)))
+        self._written_out: dict[int, cel.Program | None] = {}
+
+    @property
+    def compiles(self) -> bool:
+        """Whether it is CEL at all."""
+        return self._program is not None
+
+    def outcome(self, context: dict[str, Any]) -> bool | None:
+        """Whether it is met; None where that is unknown."""
+        outcome = _run(self._program, context)
+        if outcome is None and self._over_members:
+            size = len(context["household"].get("members", ()))
+            if size not in self._written_out:
+                longer = written_out(self.text, size)
+                self._written_out[size] = None if longer is None else _compiled(longer)
+            outcome = _run(self._written_out[size], context)
+        return outcome
+
+
+def _compiled(expression: str) -> "cel.Program | None":
+    try:
+        return cel.compile(expression)
+    except Exception:  # the policy was checked when it was written; what still is no CEL is unknown for everybody
+        return None
+
+
+def _run(program: "cel.Program | None", context: dict[str, Any]) -> bool | None:
+    if program is None:
+        return None
+    try:
+        outcome = program.execute(context)
+    except Exception:  # a datum that lacks is a KeyError, and no other error may stop a decision either
+        return None
+    return outcome if isinstance(outcome, bool) else None
+
+
+def _over_members(tokens: Sequence[Token]) -> Iterator[int]:
+    """Where `household.members.all(` and `household.members.exists(` stand."""
+    for place in range(len(tokens) - 6):
+        at = [token.text for token in tokens[place : place + 6]]
+        if at[:4] == ["household", ".", "members", "."] and at[4] in _JOINED and at[5] == "(":
+            yield place
+
+
+def written_out(expression: str, size: int) -> str | None:
+    """The expression with `all` and `exists` over a household's members written out for so many of them.
+
+    None where it would grow beyond bounds, or where one name is bound twice within itself.
+    """
+    while len(expression) <= _LONGEST:
+        tokens = _tokens(expression)
+        places = list(_over_members(tokens))
+        if not places:
+            return expression
+        place = places[-1]  # nothing of its kind stands within it
+        close = _pairs(tokens).get(place + 5)
+        if close is None:
+            return None
+        name, body = tokens[place + 6].text, range(place + 8, close)
+        if any(
+            tokens[at].text == name and tokens[at - 2].text in _MACROS and tokens[at + 1].text == ","
+            for at in body
+        ):  # fmt: skip
+            return None
+        join, none = _JOINED[tokens[place + 4].text]
+        each = [_put(expression, tokens, body, name, f"household.members[{number}]") for number in range(size)]
+        instead = f"({join.join(f'({one})' for one in each) or none})"
+        expression = expression[: tokens[place].start] + instead + expression[tokens[close].end :]
+    return None
+
+
+def _put(expression: str, tokens: Sequence[Token], body: range, name: str, instead: str) -> str:
+    """The body of a macro with another expression in the place of the name it binds."""
+    told, at = [], tokens[body.start].start
+    for place in body:
+        token = tokens[place]
+        if token.kind == "name" and token.text == name and tokens[place - 1].text != ".":
+            told += [expression[at : token.start], instead]
+            at = token.end
+    return "".join([*told, expression[at : tokens[body.stop - 1].end]])
+
+
+class Criteria:
+    """A programme's criteria, compiled once."""
+
+    def __init__(self, expression: str) -> None:
+        self.expression: Final = expression
+        parts = [Criterion(part) for part in split(expression)]
+        whole = [Criterion(expression)]
+        self.criteria: Final = parts if parts and all(part.compiles for part in parts) else whole
+        self.uses: Final = uses(expression)
+
+    def outcomes(self, person: View | None, household: View, today: datetime) -> list[bool | None]:
+        """Each criterion's outcome; `today` is the day at midnight."""
+        context = self.uses.context(person, household, today)
+        return [criterion.outcome(context) for criterion in self.criteria]
+
+
+def both(outcomes: Sequence[bool | None]) -> bool | None:
+    """What outcomes joined by and come to."""
+    if False in outcomes:
+        return False
+    return None if None in outcomes else True

@@ -1,0 +1,260 @@
+"""Who meets a programme's criteria on a day, and why: views of persons and households, and what follows of them.
+
+No I/O, and no clock of its own. Persons are what the registry tells of them (`tepat.person.resolved.v1`), households
+the persons living in them on the day ("Person and household" of the definition of overlaps).
+
+Invariants:
+- a view holds what is known and nothing else: a datum that lacks is no key, never a guess;
+- equal facts on one day make equal decisions, whatever the order they came in;
+- what a day changes by itself it changes on the day `turns_on` names, and on no other.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from zoneinfo import ZoneInfo
+
+import orjson
+from tepat_contracts.criteria import PERSON
+from tepat_contracts.policy import Policy
+from tepat_contracts.policy import Programme as Ruled
+
+from tepat_eligibility.criteria import Criteria, View, both
+
+#: What the registry tells of a person: the data of `tepat.person.resolved.v1`.
+Told: TypeAlias = Mapping[str, Any]
+
+ADULT: Final = 18
+"""Years from which a person is no child."""
+ELDERLY: Final = 60
+"""Years from which a person is elderly."""
+UNRANKED: Final = 2**31
+"""Trust of an agency that has no rank: less than any rank."""
+ATTRIBUTES: Final = tuple(name for name in PERSON if name not in ("age", "deceased", "region", "sex"))
+
+
+class Day:
+    """A day, in the forms in which it is compared."""
+
+    __slots__ = ("date", "iso", "midnight")
+
+    def __init__(self, day: date) -> None:
+        self.date: Final = day
+        self.iso: Final = day.isoformat()
+        self.midnight: Final = datetime.combine(day, time.min, UTC)
+        """As CEL sees `today`: its parts (getFullYear, getDate…) are the day's own."""
+
+
+def today(now: datetime, time_zone: str) -> date:
+    """The day it is in a time zone."""
+    return now.astimezone(ZoneInfo(time_zone)).date()
+
+
+# --- persons and households -------------------------------------------------------------------------------------
+
+
+def card(told: Told, ranks: Mapping[str, int], day: Day) -> str | None:
+    """The family card a person belongs to on a day, as the agency trusted most tells it; None where none does.
+
+    Args:
+        ranks: agencies' ranks of trust, 1 the most; the unranked come last.
+    """
+    best: tuple[int, str] | None = None
+    since = household = None
+    for membership in told["memberships"]:
+        if membership["since"] <= day.iso <= membership.get("until", "9999-12-31"):
+            agency = membership["agency"]
+            order = (ranks.get(agency, UNRANKED), agency)
+            if best is None or order < best or (order == best and membership["since"] > since):
+                best, since, household = order, membership["since"], membership["household"]
+    return household
+
+
+def turns_on(told: Told, day: Day) -> date | None:
+    """The next day on which something about a person changes by itself: a birthday, a move, a death foretold."""
+    days = [_birthday(told["birth_date"], day.iso)] if "birth_date" in told else []
+    if "deceased_on" in told:
+        days.append(told["deceased_on"])
+    for membership in told["memberships"]:
+        days.append(membership["since"])
+        if (until := membership.get("until", "9999-12-31")) != "9999-12-31":
+            days.append((date.fromisoformat(until) + timedelta(1)).isoformat())
+    coming = min((each for each in days if each > day.iso), default=None)
+    return None if coming is None else date.fromisoformat(coming)
+
+
+def _birthday(born: str, day: str) -> str:
+    """The next day on which a person is a year older: 1 March for 29 February in a year without one."""
+    if born > day:
+        return born
+    year = int(day[:4]) + (born[5:] <= day[5:])
+    if year > date.max.year:
+        return day
+    leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+    return f"{year:04}-{'03-01' if born[5:] == '02-29' and not leap else born[5:]}"
+
+
+def person_view(told: Told, day: Day) -> View:
+    """A person as criteria see it."""
+    view: dict[str, Any] = {"deceased": told.get("deceased_on", "9999-12-31") <= day.iso}
+    if (born := told.get("birth_date")) is not None and born <= day.iso:
+        view["age"] = int(day.iso[:4]) - int(born[:4]) - (day.iso[5:] < born[5:])
+    for name in ("sex", "region"):
+        if name in told:
+            view[name] = told[name]
+    attributes = told["attributes"]
+    for name in ATTRIBUTES:
+        if (value := attributes.get(name)) is not None:
+            view[name] = value
+    return view
+
+
+def household_view(members: Sequence[View]) -> View:
+    """A household as criteria see it.
+
+    `decile` is the least any member is told to have; how many are children or elderly, and in which regions they
+    live, is not known where it is not known of one.
+
+    Args:
+        members: the living, in an order that does not depend on how they were read.
+    """
+    view: dict[str, Any] = {"size": len(members), "members": members}
+    if deciles := [member["decile"] for member in members if "decile" in member]:
+        view["decile"] = min(deciles)
+    ages = [member["age"] for member in members if "age" in member]
+    if len(ages) == len(members):
+        view["children"] = sum(age < ADULT for age in ages)
+        view["elderly"] = sum(age >= ELDERLY for age in ages)
+    regions = {member.get("region") for member in members}
+    if None not in regions:
+        view["regions"] = sorted(regions)
+    return view
+
+
+# --- decisions --------------------------------------------------------------------------------------------------
+
+
+Verdict: TypeAlias = Literal["eligible", "ineligible", "needs_verification", "unknown"]
+
+
+class Decision(NamedTuple):
+    """What is decided of a subject; `reasons` is the JSON of the list that events carry."""
+
+    unit: Literal["person", "household"]
+    programme: str
+    decision: Verdict
+    reasons: str
+
+
+class Visit(NamedTuple):
+    """What officers found, in the order in which visits outdate one another."""
+
+    verified_on: date
+    time: datetime
+    event_id: str
+    agency: str
+    programme: str | None
+    outcome: str
+
+
+def latest(visits: Iterable[Visit], programme: str) -> Visit | None:
+    """The last of the visits made for a programme, or for any."""
+    return max((visit for visit in visits if visit.programme in (None, programme)), default=None)
+
+
+class Programme:
+    """A programme as it decides. Remembers decisions by the values they depend on, for one day."""
+
+    KEPT: Final = 50_000
+
+    def __init__(self, ruled: Ruled) -> None:
+        assert ruled.criteria is not None
+        self.code: Final = ruled.code
+        self.unit: Final = ruled.unit
+        self.needs_verification: Final = ruled.needs_verification
+        self.effective: Final = ruled.effective
+        self._criteria: Final = Criteria(ruled.criteria)
+        self.of_the_day: Final = self._criteria.uses.today
+        self._asks_alive = self.unit == "person" and "deceased" not in self._criteria.uses.person
+        self._decided: dict[tuple[Any, ...], Decision] = {}
+        self._decided_on: date | None = None
+
+    def decide(self, person: View | None, household: View, day: Day, visits: Iterable[Visit] = ()) -> Decision:
+        """Decide of a person in their household, or of a household where `person` is None."""
+        if self._decided_on != day.date or len(self._decided) > self.KEPT:
+            self._decided.clear()
+            self._decided_on = day.date
+        if self._asks_alive and person is not None and person["deceased"]:
+            return self._kept(("dead",), lambda: self._told("ineligible", [_reason("alive", outcome=False)]))
+        values = self._criteria.uses.values(person, household)
+        decision = self._kept(values, lambda: self._judged(person, household, day))
+        if not (self.needs_verification and decision.decision == "eligible"):
+            return decision
+        visit = latest(visits, self.code)
+        confirmed = None if visit is None else visit.outcome == "confirmed"
+        return self._kept(("visited", confirmed, values), lambda: self._visited(decision, confirmed))
+
+    def _kept(self, values: tuple[Any, ...], make: Callable[[], Decision]) -> Decision:
+        decision = self._decided.get(values)
+        if decision is None:
+            decision = self._decided[values] = make()
+        return decision
+
+    def _judged(self, person: View | None, household: View, day: Day) -> Decision:
+        outcomes = self._criteria.outcomes(person, household, day.midnight)
+        reasons = [
+            _reason(criterion.text, outcome, () if outcome is not None else criterion.named.lacking(person, household))
+            for criterion, outcome in zip(self._criteria.criteria, outcomes, strict=True)
+        ]
+        return self._told(_DECIDED[both(outcomes)], reasons)
+
+    def _visited(self, decision: Decision, confirmed: bool | None) -> Decision:
+        reason = _reason("verification", confirmed, ("verification",) if confirmed is None else ())
+        return self._told("eligible" if confirmed else "needs_verification", [*orjson.loads(decision.reasons), reason])
+
+    def _told(self, decision: Verdict, reasons: list[dict[str, Any]]) -> Decision:
+        return Decision(self.unit, self.code, decision, orjson.dumps(reasons).decode())
+
+
+def _reason(criterion: str, outcome: bool | None, missing: Sequence[str] = ()) -> dict[str, Any]:
+    told: dict[str, Any] = {"criterion": criterion, "outcome": "unknown" if outcome is None else outcome}
+    return {**told, "missing": list(missing)} if missing else told
+
+
+_DECIDED: Final[Mapping[bool | None, Verdict]] = {True: "eligible", False: "ineligible", None: "unknown"}
+
+#: Why a decision once made is withdrawn, as the reasons of the `ineligible` that withdraws it.
+WITHDRAWN: Final[Mapping[str, str]] = {
+    why: orjson.dumps([_reason(why, outcome=False)]).decode() for why in ("effective", "members", "stands_for")
+}
+
+
+# --- a policy changes, a day turns ------------------------------------------------------------------------------
+
+
+def restated(old: Policy | None, new: Policy) -> list[str]:
+    """The programmes whose decisions may differ under another policy, sorted."""
+    before = {programme.code: _deciding(programme) for programme in old.programmes} if old is not None else {}
+    after = {programme.code: _deciding(programme) for programme in new.programmes}
+    return sorted(code for code in before.keys() | after.keys() if before.get(code) != after.get(code))
+
+
+def _deciding(programme: Ruled) -> tuple[Any, ...] | None:
+    """All that decisions of a programme depend on; None where it makes none."""
+    if programme.criteria is None:
+        return None
+    return programme.unit, programme.criteria, programme.needs_verification, programme.effective
+
+
+def ranks(policy: Policy) -> dict[str, int]:
+    """How far each agency's word is trusted."""
+    return {agency.id: agency.trust_rank for agency in policy.agencies if agency.trust_rank is not None}
+
+
+def turned(programmes: Iterable[Programme], before: date, after: date) -> list[str]:
+    """The programmes whose decisions may differ on another day although nothing about a person does, sorted."""
+    return sorted(
+        programme.code
+        for programme in programmes
+        if programme.of_the_day or programme.effective.holds(before) != programme.effective.holds(after)
+    )

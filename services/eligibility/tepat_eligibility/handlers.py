@@ -1,0 +1,130 @@
+"""What eligibility takes from its topics: persons and cards from the registry, visits from agencies, the policy.
+
+Invariants
+- A NIK goes no further than `Visits.admit`: what is kept of a visit is under pseudonyms, without answers and names.
+- Of several records about one thing in a batch only the greatest is written.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import orjson
+import structlog
+from tepat_chassis.database import Connection
+from tepat_chassis.pseudonyms import Pseudonyms, as_uuid
+from tepat_chassis.quarantine import Told
+from tepat_chassis.span import Span
+from tepat_chassis.standing import InForce
+from tepat_contracts.door import Door, canonical
+from tepat_contracts.events.ours import HOUSEHOLD_RESOLVED, PERSON_RESOLVED
+from tepat_contracts.events.verifications import VERIFICATION_RECORDED
+from tepat_contracts.policy import Policy, from_document
+from tepat_contracts.topics import Kind
+
+from tepat_eligibility import store
+from tepat_eligibility.domain import ranks, restated
+from tepat_eligibility.policed import Policed
+from tepat_eligibility.store import PersonTold, RenewalTold, VisitTold, queries
+
+log = structlog.get_logger()
+
+WAKE = "notify mark"
+IN_FORCE = "select document from standing order by seq desc limit 1"
+
+
+class Registry:
+    """Takes what the registry says of persons and of renewed cards."""
+
+    def decode(
+        self,
+        spans: Sequence[Span],
+        in_force: InForce[Any] | None,  # noqa: ARG002 – an intake's signature
+    ) -> tuple[list[PersonTold], list[RenewalTold]]:
+        """The latest of each person and card in the batch."""
+        persons: dict[str, PersonTold] = {}
+        cards: dict[str, RenewalTold] = {}
+        for span in spans:
+            for record in span.records:
+                if record.value is None:
+                    continue
+                try:
+                    event = orjson.loads(record.value)
+                    data, trace = event["data"], event.get("traceparent")
+                    revision = data["revision"]
+                    if event["type"] == PERSON_RESOLVED:
+                        key = data["person"]
+                        if (held := persons.get(key)) is None or held.revision < revision:
+                            persons[key] = PersonTold(key, revision, orjson.dumps(data).decode(), trace)
+                    elif event["type"] == HOUSEHOLD_RESOLVED:
+                        key = data["household"]
+                        if (other := cards.get(key)) is None or other.revision < revision:
+                            cards[key] = RenewalTold(key, data["stands_for"], revision, trace)
+                except (ValueError, TypeError, KeyError) as error:
+                    log.error(
+                        "a record of the registry cannot be read and is passed over",
+                        topic=span.topic, partition=span.partition, offset=record.offset, error=type(error).__name__,
+                    )  # fmt: skip
+        return list(persons.values()), list(cards.values())
+
+    async def write(self, connection: Connection, work: tuple[list[PersonTold], list[RenewalTold]]) -> None:
+        """Keep them, and mark whom they concern."""
+        persons, cards = work
+        if persons:
+            await store.take_persons(connection, persons)
+        if cards:
+            await store.take_renewals(connection, cards)
+        await connection.execute(WAKE)
+
+
+class Visits:
+    """Admits verifications and writes them."""
+
+    def __init__(self, pseudonyms: Callable[[str], Pseudonyms]) -> None:
+        self._pseudonyms = pseudonyms
+        self._door = Door(Kind.VERIFICATIONS)
+
+    def admit(self, record: Told, agency: str, policy: Policed) -> VisitTold | None:
+        """A visit ready to be written; none for a sign of life. Raises ``Refused``."""
+        event: Any = self._door.admit(record.value, record.headers, agency, policy.index)
+        if event["type"] != VERIFICATION_RECORDED:
+            return None
+        data = event["data"]
+        return VisitTold(
+            agency,
+            data["verification_id"],
+            data["revision"],
+            event["time"],
+            event["id"],
+            hashlib.sha256(canonical(record.value or b"", record.headers).encode()).digest(),
+            as_uuid(self._pseudonyms(policy.secret_id).nik(data["nik"])),
+            data.get("programme"),
+            data["outcome"],
+            data["verified_on"],
+            data["region"],
+            event.get("traceparent"),
+        )
+
+    async def write(self, connection: Connection, rows: list[VisitTold | None]) -> None:
+        """Keep those that hold, and mark whom they were made to."""
+        holding: dict[tuple[str, str], VisitTold] = {}
+        for row in rows:
+            if row is not None:
+                held = holding.get(row[:2])
+                if held is None or held[2:6] < row[2:6]:
+                    holding[row[:2]] = row
+        if holding:
+            await store.take_visits(connection, list(holding.values()))
+            await connection.execute(WAKE)
+
+
+async def follow(connection: Connection, policy: Policy, document: dict[str, object]) -> dict[str, object]:
+    """Follow a policy: have decided again what it decides otherwise; what is kept of it is the document."""
+    stored = await connection.fetchval(IN_FORCE)
+    old = from_document(orjson.loads(stored)) if stored is not None else None
+    if old is not None and ranks(old) != ranks(policy):
+        await queries.mark_everybody(connection)
+    if programmes := restated(old, policy):
+        await queries.start_sweep(connection, programmes=programmes)
+    await connection.execute(WAKE)
+    return document

@@ -1,0 +1,270 @@
+"""The duty of deciding: from marks to residences, from residences to decisions, from decisions to events.
+
+Invariants
+- One instance decides at a time, in the session that holds the duty; each step is one transaction: what it takes,
+  what it keeps and what it announces, all or nothing.
+- What a step takes it takes before it reads facts and policy, so it sees at least what left the mark; what commits
+  later leaves a mark of its own.
+- Every cause (a fact, a late or repeated one, another policy, another day) ends in a mark or a sweep, and so in the
+  one `decide` below, which announces nothing but differences.
+
+Where persons live is settled for all that are marked before households are decided: a family whose members arrive
+one after the other is then decided once. A long stream of marks is interrupted, so that decisions do not wait for
+its end.
+"""
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import orjson
+import structlog
+from tepat_chassis.database import Connection
+from tepat_chassis.outbox import Message, put
+from tepat_chassis.standing import InForce, Standing
+from tepat_contracts import envelope
+from tepat_contracts.events.ours import DECISION_MADE
+
+from tepat_eligibility import store
+from tepat_eligibility.domain import (
+    Day,
+    Decision,
+    Visit,
+    card,
+    household_view,
+    person_view,
+    today,
+    turned,
+    turns_on,
+)
+from tepat_eligibility.policed import Policed
+from tepat_eligibility.store import Announced, every, queries
+
+log = structlog.get_logger()
+
+SERVICE = "eligibility"
+DECISIONS = "eligibility.decisions.v1"
+MARKS_AT_ONCE = 5_000
+HOUSEHOLDS_AT_ONCE = 1_500
+SETTLED_IN_A_ROW = 8
+
+
+class Judge:
+    """The duty of deciding. Args: ``clock`` gives the present, with an offset."""
+
+    def __init__(self, standing: Standing[Policed], clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._standing = standing
+        self._clock = clock
+        self._in_a_row = 0
+
+    async def work(self, connection: "asyncpg.Connection[asyncpg.Record]") -> AsyncIterator[bool]:
+        """One step a transaction, until nothing is left."""
+        while True:
+            async with connection.transaction():
+                more = await self.step(connection)
+            yield more
+
+    async def step(self, connection: Connection) -> bool:
+        """Do what comes first: turn the day, settle marked persons, decide touched households, go on with a sweep."""
+        policy = await self._policy(connection)
+        if policy is None:
+            return False
+        day = Day(today(self._clock(), policy.document.time_zone))
+        if await self._turn(connection, policy, day):
+            return True
+        interrupted = self._in_a_row >= SETTLED_IN_A_ROW
+        if not interrupted and (marks := await every(queries.take_marks(connection, at_most=MARKS_AT_ONCE))):
+            self._in_a_row += 1
+            await self._settle(connection, {row["g"]: row["trace"] for row in marks}, day)
+            return True
+        self._in_a_row = 0
+        if touched := await every(queries.take_touched(connection, at_most=HOUSEHOLDS_AT_ONCE)):
+            await self._decide(connection, {row["household"]: row["trace"] for row in touched}, day)
+            return True
+        return await self._sweep(connection, day) or interrupted
+
+    async def _policy(self, connection: Connection) -> InForce[Policed] | None:
+        """The policy in force, as of this statement."""
+        seq = await Standing.seq(connection)
+        in_force = self._standing.in_force
+        if seq is not None and (in_force is None or in_force.seq < seq):
+            in_force = await self._standing.refresh()
+        return in_force
+
+    async def _restated(self, connection: Connection) -> InForce[Policed]:
+        """The policy in force once work was taken: at least the one that caused it."""
+        policy = await self._policy(connection)
+        assert policy is not None
+        return policy
+
+    # -- the day -----------------------------------------------------------------------------------
+
+    async def _turn(self, connection: Connection, policy: InForce[Policed], day: Day) -> bool:
+        """Let it be another day: mark those it changes, sweep the programmes it changes for all."""
+        before = await queries.day(connection)
+        if before == day.date:
+            return False
+        await queries.turn_to(connection, day=day.date)
+        if before is None:
+            return True
+        if before < day.date:
+            await queries.mark_turning(connection, day=day.date)
+        else:  # another time zone: what turned forward once must turn back
+            await queries.mark_everybody(connection)
+        if programmes := turned(policy.document.programmes, before, day.date):
+            await queries.start_sweep(connection, programmes=programmes)
+        log.info("the day turned", day=day.iso, programmes=programmes)
+        return True
+
+    # -- residences --------------------------------------------------------------------------------
+
+    async def _settle(self, connection: Connection, marks: Mapping[UUID, str | None], day: Day) -> None:
+        """Find where marked persons live today, and touch the households they leave, enter or stay in."""
+        policy = await self._restated(connection)
+        rows = await every(queries.marked(connection, g=list(marks)))
+        standing, gone = [], []
+        touched: dict[str, str | None] = {}
+        stood_for: dict[str, str | None] = {}
+        for row in rows:
+            told = orjson.loads(row["told"])
+            was = row["household"]
+            trace = marks.get(row["person"]) or marks.get(was)
+            if was is not None:
+                touched[str(was)] = trace
+            if told["stands_for"] == told["person"]:
+                standing.append((row["person"], card(told, policy.document.ranks, day), told, trace))
+            else:
+                gone.append(row["person"])
+                stood_for[told["stands_for"]] = trace
+        cards = {each for _, each, _, _ in standing if each is not None}
+        renewed = {
+            str(row["household"]): row["stands_for"]
+            for row in await every(queries.renewed(connection, households=list(cards)))
+        }
+        settled = []
+        for person, each, told, trace in standing:
+            household = told["alone"] if each is None else renewed.get(each, each)
+            touched[str(household)] = trace
+            settled.append((person, household, turns_on(told, day)))
+        if gone:
+            await queries.unsettle(connection, persons=gone)
+            await self._keep(connection, {}, gone, None, policy, day, {p: marks[p] for p in gone if p in marks})
+        if settled:
+            persons, households, turning = map(list, zip(*settled, strict=True))
+            await queries.settle(connection, persons=persons, households=households, turns_on=turning)
+        await queries.touch(
+            connection,
+            households=list(touched), traces=list(touched.values()),
+            persons=list(stood_for), person_traces=list(stood_for.values()),
+        )  # fmt: skip
+
+    # -- decisions ---------------------------------------------------------------------------------
+
+    async def _sweep(self, connection: Connection, day: Day) -> bool:
+        """Decide some programmes again, for the next households."""
+        sweep = await queries.first_sweep(connection)
+        if sweep is None:
+            return False
+        rows = await every(queries.households_after(connection, after=sweep["after"], at_most=HOUSEHOLDS_AT_ONCE))
+        if rows:
+            households = [row["household"] for row in rows]
+            await self._decide(connection, dict.fromkeys(households), day, sweep["programmes"])
+            await queries.sweep_on(connection, id=sweep["id"], after=households[-1])
+        else:
+            await queries.end_sweep(connection, id=sweep["id"])
+        return True
+
+    async def _decide(
+        self, connection: Connection, households: Mapping[UUID, str | None], day: Day, only: Sequence[str] | None = None
+    ) -> None:
+        """Decide households and those who live in them, by these programmes or by all; announce what differs."""
+        policy = await self._restated(connection)
+        programmes = [
+            programme
+            for programme in policy.document.programmes
+            if programme.effective.holds(day.date) and (only is None or programme.code in only)
+        ]
+        living: dict[UUID, list[tuple[UUID, Mapping[str, Any]]]] = {household: [] for household in households}
+        judged, traces = list(households), dict(households)
+        for row in await every(queries.members(connection, households=judged)):
+            living[row["household"]].append((row["person"], orjson.loads(row["told"])))
+        visits: Mapping[str, list[Visit]] = {}
+        if any(programme.needs_verification for programme in programmes):
+            visits = await self._visits(connection, [told for members in living.values() for _, told in members])
+        of_households = [programme for programme in programmes if programme.unit == "household"]
+        of_persons = [programme for programme in programmes if programme.unit == "person"]
+        wanted: dict[tuple[UUID, str], tuple[Decision, str | None]] = {}
+        for household, members in living.items():
+            views = [(person, told, person_view(told, day)) for person, told in members]
+            alive = [view for _, _, view in views if not view["deceased"]]
+            whole = household_view(alive)
+            made = [_visits_of(told, visits) for _, told, _ in views] if visits else []
+            if alive:
+                region = min((view["region"] for view in alive if "region" in view), default=None)
+                to_any = [visit for each in made for visit in each]
+                for programme in of_households:
+                    wanted[household, programme.code] = programme.decide(None, whole, day, to_any), region
+            for number, (person, _, view) in enumerate(views):
+                judged.append(person)
+                traces[person] = households[household]
+                for programme in of_persons:
+                    decision = programme.decide(view, whole, day, made[number] if made else ())
+                    wanted[person, programme.code] = decision, view.get("region")
+        await self._keep(connection, wanted, judged, only, policy, day, traces)
+
+    async def _visits(self, connection: Connection, persons: Sequence[Mapping[str, Any]]) -> Mapping[str, list[Visit]]:
+        """The visits made to persons, under any of their NIKs, by NIK."""
+        niks = [nik for told in persons for nik in (told["person"], *told["aliases"])]
+        visits = defaultdict[str, list[Visit]](list)
+        for nik, *visit in await every(queries.visits(connection, niks=niks)):
+            visits[str(nik)].append(Visit(*visit))
+        return visits
+
+    async def _keep(
+        self,
+        connection: Connection,
+        wanted: store.Wanted,
+        judged: Sequence[UUID],
+        only: Sequence[str] | None,
+        policy: InForce[Policed],
+        day: Day,
+        traces: Mapping[UUID, str | None],
+    ) -> None:
+        """Make decisions stand as wanted, and put what differs into the outbox."""
+        started, now = perf_counter(), self._clock()
+        deciding = [(p.unit, p.code) for p in policy.document.programmes if p.effective.holds(day.date)]
+        announced = await store.keep(
+            connection, wanted, judged=judged, only=only, deciding=deciding, traces=traces, version=policy.version,
+            as_of=day.date, now=now,
+        )  # fmt: skip
+        if announced:
+            await put(connection, [_message(each, policy.version, day, now) for each in announced])
+            log.info(
+                "decisions announced", decisions=len(announced), subjects=len(judged),
+                ms=round((perf_counter() - started) * 1e3),
+            )  # fmt: skip
+
+
+def _visits_of(told: Mapping[str, Any], visits: Mapping[str, list[Visit]]) -> list[Visit]:
+    return [visit for nik in (told["person"], *told["aliases"]) for visit in visits.get(nik, ())]
+
+
+def _message(announced: Announced, version: str, day: Day, now: datetime) -> Message:
+    row, subject = announced.row, str(announced.row["subject"])
+    key = f"{row['programme']}|{subject}"
+    data = {
+        "programme": row["programme"], "unit": row["unit"], row["unit"]: subject, "revision": row["revision"],
+        "decision": row["decision"], "reasons": orjson.Fragment(row["reasons"]), "policy_version": version,
+        "as_of": day.date,
+    }  # fmt: skip
+    if row["region"] is not None:
+        data["region"] = row["region"]
+    event = envelope.event(
+        service=SERVICE, type=DECISION_MADE, id=f"{key}-{row['revision']}", time=now, subject=key, data=data,
+        traceparent=announced.trace,
+    )  # fmt: skip
+    return Message(DECISIONS, key, envelope.write(event))

@@ -1,0 +1,36 @@
+"""The policy as eligibility uses it: the door's index, ranks of trust, and the programmes that decide."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tepat_contracts.policy import PolicyIndex, from_document
+
+from tepat_eligibility.domain import Programme, ranks
+
+
+@dataclass(frozen=True, slots=True)
+class Policed:
+    """A policy in force. ``programmes`` are those with criteria: each compiled once, when the policy is read."""
+
+    index: PolicyIndex
+    ranks: Mapping[str, int]
+    programmes: tuple[Programme, ...]
+
+    @property
+    def time_zone(self) -> str:
+        """Where it is decided which day it is."""
+        return self.index.policy.time_zone
+
+    @property
+    def secret_id(self) -> str:
+        """Which secret the province's pseudonyms are made under."""
+        return self.index.policy.secret_id
+
+
+def parse(document: Any) -> Policed:
+    """The policy out of its document. Raises pydantic.ValidationError."""
+    policy = from_document(document)
+    return Policed(
+        PolicyIndex(policy), ranks(policy), tuple(Programme(p) for p in policy.programmes if p.criteria is not None)
+    )

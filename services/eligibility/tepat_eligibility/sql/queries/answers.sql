@@ -1,0 +1,25 @@
+-- name: decisions
+-- Decisions as last announced, in the order of subject and programme.
+select * from decision
+where (:after_subject::uuid is null or (subject, programme) > (:after_subject, :after_programme))
+    and (:programme::text is null or programme = :programme)
+    and (:decision::text is null or decision = :decision)
+    and (:unit::text is null or unit = :unit)
+    and (:subjects::uuid[] is null or subject = any(:subjects))
+    and (:regions::text[] is null
+         or exists (select from unnest(:regions) as own where region || '.' like own || '.%'))
+order by subject, programme
+limit :at_most;
+
+-- name: known
+-- What is known of persons: those named, those living in a household named, those standing for one named.
+select person, p.revision, taken_at, told, household
+from person p left join residence using (person)
+where person = any(:g::uuid[]) or person in (select person from residence where household = any(:g::uuid[]))
+order by person;
+
+-- name: visits_known
+-- The visits made to NIKs, or known by an id.
+select * from verification
+where nik = any(:niks::uuid[]) or verification_id = :verification_id
+order by event_time;
