@@ -15,7 +15,7 @@ from typing_extensions import TypedDict
 
 from tepat_contracts import receipts
 
-from .fields import MAX_INTEGER, Covers, Date, Free, PayoutId, Region, Revision, Rupiah, Text, Time, Uuid
+from .fields import MAX_INTEGER, Count, Covers, Date, Free, PayoutId, Region, Revision, Rupiah, Text, Time, Uuid
 
 OVERLAP_DETECTED = "tepat.overlap.detected.v1"
 OVERLAP_CLEARED = "tepat.overlap.cleared.v1"
@@ -198,20 +198,25 @@ class FindingCleared(TypedDict):
 
 
 class DeliveryRecorded(TypedDict):
-    """A notice to an agency, and whether it went out; `in_doubt` where a crash leaves that open.
+    """How a notice to an agency went, anew with a higher revision after each try.
 
-    `about` names what the notice tells of: overlap ids, or the day of a digest.
+    `failed` is certain not to have gone out, `doubtful` may have (a crash, or a lost answer, leaves it open), `skipped`
+    was not tried, for the `reason`. `causes` names up to 100 of the overlaps it tells of, `count` is the number of all
+    that it tells of, overlaps or rejected records.
     """
 
-    delivery_id: Text
+    delivery_id: Uuid
+    revision: Announced
     agency: Text
-    kind: Text
     channel: Text
-    outcome: Literal["sent", "failed", "in_doubt"]
-    about: list[Text]
-    languages: list[Literal["id", "en"]]
-    policy_version: NotRequired[Text]
-    detail: NotRequired[Text]
+    kind: Literal["overlaps", "digest", "rejections"]
+    verdict: NotRequired[Literal["exclusive", "review"]]
+    state: Literal["sent", "failed", "doubtful", "skipped"]
+    causes: list[Uuid]
+    count: Count
+    attempts: Count
+    at: Time
+    reason: NotRequired[Text]
 
 
 @dataclass(frozen=True, slots=True)

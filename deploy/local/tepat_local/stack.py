@@ -194,7 +194,7 @@ class Stack:
                 "TEPAT_SECRETS": str(data / "secrets"),
                 "TEPAT_JWKS": str(jwks),
                 "TEPAT_ISSUER": tokens.ISSUER,
-                "TEPAT_SMTP": smtp,
+                "TEPAT_NOTIFICATIONS_SMTP": smtp,
                 "TEPAT_DATA": str(data),
                 **({} if "TEPAT_KAFKA" in settings else {"TEPAT_PARTITIONS": str(PARTITIONS)}),
             }
