@@ -64,7 +64,7 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
                 raise HTTPException(403, "the person lives outside your regions")
             if purpose is not None:
                 await acts.record(connection, reader, "disclose", str(pseudonym), {"purpose": mask_text(purpose)})
-            facts = await queries.facts_told(connection, nik=nik, household=None, event_id=None)
+            facts = [row async for row in queries.facts_told(connection, nik=nik, household=None, event_id=None)]
         return _shown(str(nik), told, facts, disclosed=purpose is not None)
 
     @routes.get("/trace/{name:path}")
@@ -73,15 +73,20 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
         pseudonym = _uuid(name)
         async with database.pool.acquire() as connection:
             known = await queries.number_of(connection, pseudonym=pseudonym) or {"kind": None, "number": None}
-            facts = await queries.facts_told(
+            facts = [row async for row in queries.facts_told(
                 connection, nik=known["number"] if known["kind"] == Kind.NIK else None, household=pseudonym,
                 event_id=name,
-            )  # fmt: skip
+            )]  # fmt: skip
             facts = [fact for fact in facts if reader.covers(loads(fact["data"])["region"])]
-            links = await queries.links_told(connection, kind=known["kind"], number=known["number"], event_id=name)
-            statements = await queries.statements_told(connection, event_id=name)
+            links = [
+                row
+                async for row in queries.links_told(
+                    connection, kind=known["kind"], number=known["number"], event_id=name
+                )
+            ]
+            statements = [row async for row in queries.statements_told(connection, event_id=name)]
             moved = {fact["person"] for fact in facts} | {link[end] for link in links for end in ("start", "ending")}
-            announced = await queries.announced(connection, keys=list((moved | {pseudonym}) - {None}))
+            announced = [row async for row in queries.announced(connection, keys=list((moved | {pseudonym}) - {None}))]
         steps = [*map(_recorded, facts), *map(_linked, links), *map(_stated, statements), *map(_announced, announced)]
         return {"steps": sorted(steps, key=lambda step: step["at"])}
 
@@ -96,9 +101,12 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
         found: list[dict[str, Any]] = []
         agency, about = page.after or ("", "")
         while len(found) <= page.limit:
-            rows = await queries.institutions(
-                database.pool, type=INSTITUTION_RECORDED, agency=agency, about=about, most=INSTITUTIONS_AT_ONCE
-            )
+            rows = [
+                row
+                async for row in queries.institutions(
+                    database.pool, type=INSTITUTION_RECORDED, agency=agency, about=about, most=INSTITUTIONS_AT_ONCE
+                )
+            ]
             found += (
                 told
                 for told in ({"agency": row["agency"], **_institution(loads(row["data"]))} for row in rows)

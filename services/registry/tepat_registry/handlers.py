@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-import asyncpg
 import structlog
 from asyncpg.pgproto.pgproto import UUID as FastUUID  # noqa: N811
 from tepat_chassis.database import Connection, Lock, lock_key
@@ -126,7 +125,7 @@ class Policies:
             log.error("the policy names another secret; pseudonyms stay those of the first", secret_id=secret_id)
         self._pseudonyms(secret_id)
         ranks = {agency.id: agency.trust_rank for agency in policy.agencies if agency.trust_rank is not None}
-        if ranks != {row["agency"]: row["rank"] for row in await queries.trust(connection)}:
+        if ranks != {row["agency"]: row["rank"] async for row in queries.trust(connection)}:
             await queries.forget_trust(connection)
             await queries.set_trust(connection, agencies=list(ranks), ranks=list(ranks.values()))
             await queries.recheck_all(connection)
@@ -141,7 +140,7 @@ class Recheck:
         self._standing = standing
         self._clock = clock
 
-    async def work(self, connection: "asyncpg.Connection[asyncpg.Record]") -> AsyncIterator[bool]:
+    async def work(self, connection: Connection) -> AsyncIterator[bool]:
         """The duty's steps, each a transaction under the exclusive lock."""
         while True:
             in_force = await self._standing.first()
@@ -149,7 +148,7 @@ class Recheck:
                 await connection.execute(f"select {Lock.EXCLUSIVE.value}({lock_key('facts')})")
                 after = await queries.recheck_after(connection)
                 if after is not None:
-                    niks = [row["nik"] for row in await queries.disputed(connection, after=after, most=AT_ONCE)]
+                    niks = [row["nik"] async for row in queries.disputed(connection, after=after, most=AT_ONCE)]
                     await Store(connection, in_force.document.pseudonyms, self._clock()).announce_persons(
                         dict.fromkeys(niks)
                     )

@@ -30,7 +30,7 @@ async def recall(kafka: str, database: Database) -> None:
     Raises:
         aiokafka.errors.KafkaError: the broker cannot be read.
     """
-    known = {row["topic"] for row in await queries.recalled(database.pool)}
+    known = {row["topic"] async for row in queries.recalled(database.pool)}
     topics = [topic for topic in TOPICS if topic not in known]
     if not topics:
         return

@@ -30,7 +30,9 @@ from tepat_contracts.events.reports import REPORT_ANSWERED, REPORT_FILED
 from tepat_registry import domain
 from tepat_registry.domain import Fact, Held, Kind, Link, Number, Statement, Who
 
-queries: Any = aiosql.from_path(str(files("tepat_registry") / "sql" / "queries.sql"), "asyncpg", kwargs_only=True)
+queries: Any = aiosql.from_path(
+    str(files("tepat_registry") / "sql" / "queries.sql"), "asyncpg", mandatory_parameters=False
+)
 
 SERVICE: Final = "registry"
 PERSONS: Final = "registry.persons.v1"
@@ -80,7 +82,6 @@ class Store:
         statements = [row for row in rows if isinstance(row, Statement)]
         touched = await self._take_facts(facts) if facts else Touched()
         if links:
-            links = domain.greatest(links, domain.key_of_link, domain.order_of_link)
             touched |= await self._take_links(Kind.NIK, [link for link in links if link.kind is Kind.NIK])
             renewed = await self._take_links(Kind.KK, [link for link in links if link.kind is Kind.KK])
             await self._announce_households(renewed)
@@ -93,24 +94,26 @@ class Store:
         facts = domain.greatest(facts, domain.key_of_fact, domain.order_of_fact)
         traces: Touched = {fact.nik: fact.trace for fact in facts}
         await self._know(Kind.NIK, traces)
-        taken = await queries.take_facts(self._connection, **_columns(Fact, facts))
+        taken = [row async for row in queries.take_facts(self._connection, **_columns(Fact, facts))]
         return {row["nik"]: traces[row["nik"]] for row in taken}
 
     async def _take_links(self, kind: Kind, links: list[Link]) -> Touched:
         """Take merges or renewals; the numbers that are new, or that stand for others or are stood for otherwise."""
         if not links:
             return {}
+        # Also those that only a merge already overtaken names: whether it was is a matter of batches.
         named: Touched = {link.from_number: link.trace for link in links}
         named |= {link.into_number: link.trace for link in links if link.into_number is not None}
         touched: Touched = {number: named[number] for number in await self._know(kind, named)}
-        taken = await queries.take_links(self._connection, **_columns(Link, links))
+        links = domain.greatest(links, domain.key_of_link, domain.order_of_link)
+        taken = [row async for row in queries.take_links(self._connection, **_columns(Link, links))]
         moved = [row for row in taken if row["into_number"] != row["led_into"]]
         return touched | await self._follow(kind, moved) if moved else touched
 
     async def _follow(self, kind: Kind, moved: Sequence[Any]) -> Touched:
         """Let every number tied to a link that moved stand for the end of its chain; the numbers this touches."""
         ties = {row[end] for row in moved for end in ("from_number", "into_number", "led_into")} - {None}
-        group = await queries.groups(self._connection, kind=kind, numbers=list(ties))
+        group = [row async for row in queries.groups(self._connection, kind=kind, numbers=list(ties))]
         links = {row["number"]: row["into_number"] for row in group if row["into_number"] is not None}
         ends = domain.stands_for(links, [row["number"] for row in group])
         # A number whose end changed has a link that moved on its way there: it has that link's new end.
@@ -132,7 +135,7 @@ class Store:
         self, found: Mapping[Number, list[Number]], ends: Mapping[Number, Number], traces: Mapping[Number, str]
     ) -> None:
         """Raise the circles found; clear those that stood announced and are no more."""
-        rows = await queries.circles(self._connection, numbers=list(ends))
+        rows = [row async for row in queries.circles(self._connection, numbers=list(ends))]
         opened = {row["least"] for row in rows} - found.keys()
         news = []
         for least, members in found.items():
@@ -150,7 +153,7 @@ class Store:
     async def _take_statements(self, statements: list[Statement]) -> None:
         """Take institutions, reports and the rest; announce where reports stand."""
         statements = domain.greatest(statements, domain.key_of_statement, domain.order_of_statement)
-        taken = await queries.take_statements(self._connection, **_columns(Statement, statements))
+        taken = [row async for row in queries.take_statements(self._connection, **_columns(Statement, statements))]
         traces = {
             (row["agency"], row["about"]): row["trace"]
             for row in taken
@@ -158,9 +161,12 @@ class Store:
         }
         if traces:
             agencies, about = map(list, zip(*traces, strict=True))
-            rows = await queries.reports(
-                self._connection, agencies=agencies, about=about, filed=REPORT_FILED, answered=REPORT_ANSWERED
-            )
+            rows = [
+                row
+                async for row in queries.reports(
+                    self._connection, agencies=agencies, about=about, filed=REPORT_FILED, answered=REPORT_ANSWERED
+                )
+            ]
             await self._announce([
                 News(
                     REPORTS, "tepat.report.routed.v1", row["about"],
@@ -177,7 +183,7 @@ class Store:
         pseudonyms = [FastUUID(name(str(number))) for number in numbers]
         return [
             row["number"]
-            for row in await queries.know(self._connection, kind=kind, numbers=numbers, pseudonyms=pseudonyms)
+            async for row in queries.know(self._connection, kind=kind, numbers=numbers, pseudonyms=pseudonyms)
         ]
 
     # -- announcing --------------------------------------------------------------------------------
@@ -197,11 +203,11 @@ class Store:
         """What is known of these NIKs, as it is announced."""
         niks = list(niks)
         facts: dict[Number, list[Held]] = {}
-        for nik, agency, household, data in await queries.facts_of(self._connection, niks=niks):
+        async for nik, agency, household, data in queries.facts_of(self._connection, niks=niks):
             facts.setdefault(nik, []).append(Held(agency, str(household), loads(data)))
         return {
             row["number"]: domain.person(self._who(row), facts.get(row["number"], []))
-            for row in await queries.who(self._connection, kind=Kind.NIK, numbers=niks)
+            async for row in queries.who(self._connection, kind=Kind.NIK, numbers=niks)
         }
 
     def _who(self, row: Any) -> Who:
@@ -215,7 +221,7 @@ class Store:
 
     async def _announce_households(self, touched: Touched) -> None:
         if touched:
-            rows = await queries.who(self._connection, kind=Kind.KK, numbers=list(touched))
+            rows = [row async for row in queries.who(self._connection, kind=Kind.KK, numbers=list(touched))]
             await self._announce([
                 News(
                     HOUSEHOLDS, "tepat.household.resolved.v1", str(row["pseudonym"]),
@@ -228,10 +234,10 @@ class Store:
     async def _announce(self, news: Sequence[News]) -> None:
         """Announce what is new of it."""
         told = {str(identity(each.topic, each.key)): each for each in news}
-        changed = await queries.announce(
+        changed = [row async for row in queries.announce(
             self._connection, keys=list(told), digests=[digest(each.type, each.data) for each in told.values()],
             now=self._now,
-        )  # fmt: skip
+        )]  # fmt: skip
         await put(self._connection, [self._message(told[str(key)], revision) for key, revision in changed])
 
     def _message(self, news: News, revision: int) -> Message:
