@@ -1,0 +1,163 @@
+"""What a demo run found, for people: tables of at most 100 columns, coloured on a terminal and plain elsewhere.
+
+Kept here: only counts, names of agencies, programmes and areas, and pseudonyms are shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Final
+
+from rich.console import Console, Group, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
+from rich.table import Table
+from rich.text import Text
+
+from .population import kecamatan_names
+from .run import Report, Row
+
+WIDTH: Final = 100
+SHOWN: Final = 20
+"""Differences shown one by one; the rest are counted."""
+STYLE: Final = {"exclusive": "red", "review": "yellow"}
+
+
+def rupiah(amount: int) -> str:
+    """`Rp 8.370.425.000`."""
+    return f"Rp {amount:,}".replace(",", ".")
+
+
+class ProgressBars:
+    """Shows a run's progress on a console, one bar a stage; as a context manager."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._bars = Bars(
+            SpinnerColumn(finished_text="✓"),
+            TextColumn("{task.description:<32}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=console or Console(stderr=True),
+        )
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> ProgressBars:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self._finish()
+        self._bars.stop()
+
+    def stage(self, name: str, total: int | None) -> None:
+        """Something begins, of a known size or of an unknown one."""
+        self._finish()
+        self._task = self._bars.add_task(name, total=total)
+
+    def advance(self, done: int) -> None:
+        """So much more of it is done."""
+        if self._task is not None:
+            self._bars.advance(self._task, done)
+
+    def _finish(self) -> None:
+        if self._task is None:
+            return
+        task = next(task for task in self._bars.tasks if task.id == self._task)
+        total = task.total if task.total is not None else max(1.0, task.completed)
+        self._bars.update(self._task, total=total, completed=total)
+
+
+def render(report: Report, console: Console | None = None) -> None:
+    """Prints a report; to standard output unless given a console."""
+    console = console or Console()
+    console.print(Group(*_parts(report)), width=min(WIDTH, console.width))
+
+
+def _parts(report: Report) -> Iterator[RenderableType]:
+    tally = report.tally
+    yield Text()
+    yield Text("Kota Semarang in 2026, a sample", style="bold")
+    yield Text(
+        f"{tally.households:,} households of {tally.persons:,} persons; {tally.payouts:,} payouts of five agencies; "
+        f"seed {report.seed}"
+    )
+    yield Text(
+        f"{report.sent:,} events sent in {report.seconds_sending:.1f} s, taken, judged and announced in "
+        f"{report.seconds:.1f} s: {report.events_per_second:,.0f} events/s"
+    )
+    yield Text()
+    yield _overlaps("Overlaps by programmes and verdict", "programmes", report.by_pair, report.total, {})
+    yield Text()
+    names = kecamatan_names()
+    yield _overlaps("Overlaps by kecamatan and verdict", "kecamatan", report.by_kecamatan, report.total, names)
+    yield Text()
+    yield _refused(report)
+    yield Text()
+    yield from _notices(report)
+    yield Text()
+    yield from _verdict(report)
+
+
+def _table(title: str, *columns: str, left: int = 1) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="left" if number < left else "right", no_wrap=True)
+    return table
+
+
+def _overlaps(title: str, of: str, rows: Mapping[tuple[str, str], Row], total: Row, names: Mapping[str, str]) -> Table:
+    table = _table(title, of, "verdict", "overlaps", "households", "rupiah at risk", left=2)
+    before = None
+    for (key, verdict), row in rows.items():
+        name = "" if key == before else names.get(key, key)
+        before = key
+        table.add_row(name, Text(verdict, style=STYLE.get(verdict, "")), *_figures(row))
+    table.add_row("all", "", *_figures(total), style="bold")
+    return table
+
+
+def _figures(row: Row) -> Sequence[str]:
+    return f"{row.overlaps:,}", f"{row.households:,}", rupiah(row.at_risk)
+
+
+def _refused(report: Report) -> Table:
+    agencies = sorted({agency for agency, _ in report.refused})
+    reasons = sorted({reason for _, reason in report.refused})
+    table = _table("Records in quarantine by reason and agency", "reason", *agencies, "all")
+    for reason in reasons:
+        each = [report.refused[agency, reason] for agency in agencies]
+        table.add_row(reason, *(f"{count:,}" if count else "" for count in each), f"{sum(each):,}")
+    each = [sum(report.refused[agency, reason] for reason in reasons) for agency in agencies]
+    table.add_row("all", *(f"{count:,}" for count in each), f"{sum(each):,}", style="bold")
+    return table
+
+
+def _notices(report: Report) -> Iterator[RenderableType]:
+    told = report.notices
+    kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(told.get("by_kind", {}).items()))
+    yield Text(f"Notices sent: {told.get('sent', 0):,}{f' ({kinds})' if kinds else ''}", style="bold")
+
+
+def _verdict(report: Report) -> Iterator[RenderableType]:
+    if report.agrees:
+        yield Text("The oracle and the announcements agree.", style="bold green")
+        yield Text(
+            f"From {report.accepted:,} accepted records of the agencies' raw topics it expects {report.expected:,} "
+            f"overlaps; those {report.announced:,} and no others stand announced, with the same fields. Every record "
+            "has one receipt, and the refused are those planted."
+        )
+        return
+    yield Text("The oracle and the announcements do NOT agree.", style="bold red")
+    yield Text(
+        f"From {report.accepted:,} accepted records of the agencies' raw topics the oracle expects "
+        f"{report.expected:,} overlaps; {report.announced:,} stand announced. {len(report.wrong):,} things are wrong:"
+    )
+    for line in report.wrong[:SHOWN]:
+        yield Text(f"- {line}")
+    if len(report.wrong) > SHOWN:
+        yield Text(f"… and {len(report.wrong) - SHOWN:,} more", style="dim")
