@@ -428,8 +428,10 @@ class Inbox(ConsumerRebalanceListener, Generic[W]):  # type: ignore[misc]  # aio
         rows = await pool.fetch(POSITIONS, [p.topic for p in partitions], [p.partition for p in partitions])
         total = 0
         for row in rows:
-            partition = TopicPartition(row["topic"], row["partition"])
-            behind = max(0, ends[partition] - (row["next_offset"] or 0))
+            partition, taken = TopicPartition(row["topic"], row["partition"]), row["next_offset"] or 0
+            if taken == self._expected.get(partition) and partition in consumer.assignment():
+                taken = max(taken, await consumer.position(partition))  # past the markers of transactions, too
+            behind = max(0, ends[partition] - taken)
             self._metrics.lag(partition.topic, partition.partition, behind)
             total += behind
         return total

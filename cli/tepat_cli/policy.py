@@ -17,7 +17,7 @@ import orjson
 import typer
 from ruamel.yaml import YAML
 from tepat_contracts import envelope
-from tepat_contracts.policy import Policy, check, from_document, load
+from tepat_contracts.policy import Mistake, Policy, check, from_document, load
 from tepat_contracts.topics import OWNER, POLICY, SERVICES, for_policy, inbound_name
 
 from tepat_cli.cluster import declare, everything, producer
@@ -51,15 +51,17 @@ def _text(file: Path) -> str:
         raise WrongUse(f"{file} is not UTF-8: save it so") from None
 
 
-def _mistakes(file: Path, text: str, *, as_json: bool = False) -> int:
-    """Tells every mistake of a policy file; how many there are."""
-    mistakes = check(text)
-    for each in mistakes:
+def _told(file: Path, text: str, *, as_json: bool = False) -> list[Mistake]:
+    """Tells everything there is to say of a policy file."""
+    told = check(text)
+    for each in told:
         if as_json:
             json_line({"file": str(file), **asdict(each)})
         else:
-            print(f"{file}:{each.line}:{each.column}: {printable(each.path or 'policy')} {printable(each.message)}")
-    return len(mistakes)
+            kind = "" if each.severity == "mistake" else f"{each.severity}: "
+            message = f"{printable(each.path or 'policy')} {printable(each.message)}"
+            print(f"{file}:{each.line}:{each.column}: {kind}{message}")
+    return told
 
 
 @commands.command("check")
@@ -70,8 +72,8 @@ def check_(
     data: DataOption = None,  # noqa: ARG001 (every command takes it)
     kafka: KafkaOption = None,  # noqa: ARG001
 ) -> None:
-    """Tells every mistake in a policy file, with its line. Ends with 1 if there is one."""
-    count = _mistakes(file, _text(file), as_json=as_json)
+    """Tells every mistake and contradiction in a policy file, with its line. Ends with 1 if there is one."""
+    count = sum(each.severity != "advice" for each in _told(file, _text(file), as_json=as_json))
     if count:
         say(f"{count} mistake{'s' if count > 1 else ''} in {file}", "red")
         raise typer.Exit(REJECTED)
@@ -92,7 +94,7 @@ def apply(
 ) -> None:
     """Checks a policy, declares the topics of its agencies, puts it in force, and waits until every service has it."""
     text = _text(file)
-    if _mistakes(file, text):
+    if any(each.severity == "mistake" for each in _told(file, text)):
         raise Ended(f"{file} is not applied: repair what is told above")
     policy = load(text)
     place = Place.of(data, kafka, api, role)

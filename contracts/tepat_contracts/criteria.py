@@ -60,6 +60,8 @@ _STRINGS: Final = re.compile(
 )
 _BOUND: Final = re.compile(r"\.\s*(?:all|exists|exists_one|map|filter)\s*\(\s*([A-Za-z_]\w*)\s*,", re.ASCII)
 _SELECTED: Final = re.compile(r"(?<![\d.])\.\s*([A-Za-z_]\w*)\b(?!\s*\()", re.ASCII)
+#: How alike a field must be to a declared one (difflib's ratio) to be taken for a misspelling of it.
+TYPO: Final = 0.85
 _FIELDS: Final = frozenset(PERSON) | frozenset(HOUSEHOLD)
 
 
@@ -72,15 +74,33 @@ def mistakes(expression: str, wanted: Wanted = "bool") -> list[str]:
     except (ValueError, RuntimeError, RecursionError) as error:
         return [f"is not CEL: {' '.join(str(error).split())[-200:]}"]
     bare = _STRINGS.sub('""', expression)
-    found = [
-        f"speaks of `{name}`, which criteria do not know; they know {', '.join(ENVIRONMENT)}"
-        for name in sorted(set(program.variables()) - set(ENVIRONMENT) - set(_BOUND.findall(bare)))
+    if unknown := sorted(set(program.variables()) - set(ENVIRONMENT) - set(_BOUND.findall(bare))):
+        return [
+            f"speaks of `{name}`, which criteria do not know; they know {', '.join(ENVIRONMENT)}" for name in unknown
+        ]
+    fields = _undeclared(expression)
+    if misspelt := [f"{_asks(name)}{_nearest(name)}" for name in fields if get_close_matches(name, _FIELDS, 1, TYPO)]:
+        return misspelt
+    return [] if fields else list(_tried(program, wanted))
+
+
+def unheard_of(expression: str) -> list[str]:
+    """Fields a criterion asks for that no agency has declared to send, as ends of sentences.
+
+    Attributes are open, so this is no mistake: where the datum is missing the criterion is unknown.
+    """
+    return [
+        f"{_asks(name)}: the criterion is unknown wherever no agency sends it{_nearest(name)}"
+        for name in _undeclared(expression)
     ]
-    found += [
-        f"asks for the field `{name}`, which no person or household has{_nearest(name)}"
-        for name in sorted(set(_SELECTED.findall(bare)) - _FIELDS)
-    ]
-    return found or list(_tried(program, wanted))
+
+
+def _undeclared(expression: str) -> list[str]:
+    return sorted(set(_SELECTED.findall(_STRINGS.sub('""', expression))) - _FIELDS)
+
+
+def _asks(name: str) -> str:
+    return f"asks for the field `{name}`, which no person or household is declared to have"
 
 
 def _nearest(name: str) -> str:

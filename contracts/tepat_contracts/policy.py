@@ -238,6 +238,10 @@ class Policy(_Part):
 # --- reading ----------------------------------------------------------------------------------------------------
 
 
+#: A mistake keeps a policy from being applied. A contradiction has an outcome by definition, advice may be meant so.
+Severity = Literal["mistake", "contradiction", "advice"]
+
+
 @dataclass(frozen=True, slots=True)
 class Mistake:
     """One thing wrong with a policy file: where it stands (from 1), what it is about, what to do."""
@@ -246,9 +250,22 @@ class Mistake:
     column: int
     path: str
     message: str
+    severity: Severity = "mistake"
 
     def __str__(self) -> str:
         return f"line {self.line}, column {self.column}: {self.path or 'policy'} {self.message}"
+
+
+class _Soft(str):
+    """A message about something that has a defined outcome, though hardly the one meant."""
+
+    __slots__ = ("severity",)
+    severity: Severity
+
+    def __new__(cls, message: str, severity: Severity) -> "_Soft":
+        made = super().__new__(cls, message)
+        made.severity = severity
+        return made
 
 
 class PolicyError(ValueError):
@@ -260,8 +277,9 @@ class PolicyError(ValueError):
 
 
 def load(text: str) -> Policy:
-    """The policy a file holds. Raises PolicyError with every mistake found."""
-    policy, mistakes = _read(text)
+    """The policy a file holds. Raises PolicyError with every mistake found; contradictions and advice pass."""
+    policy, told = _read(text)
+    mistakes = [each for each in told if each.severity == "mistake"]
     if policy is None or mistakes:
         raise PolicyError(mistakes)
     return policy
@@ -356,7 +374,8 @@ def _placed(path: Path, message: str, marks: Mapping[Path, tuple[int, int]]) -> 
         at = at[:-1]
     line, column = marks.get(at, (1, 1))
     shown = path[:-1] if path and path[-1] == "again" else path
-    return Mistake(line, column, "/".join(str(p) for p in shown), message)
+    severity: Severity = message.severity if isinstance(message, _Soft) else "mistake"
+    return Mistake(line, column, "/".join(str(p) for p in shown), str(message), severity)
 
 
 _FIELDS: Final = frozenset(
@@ -421,7 +440,8 @@ def _contradictions(document: Mapping[Any, Any], marks: Mapping[Path, tuple[int,
         yield from _inverted(path, programme)
         for key, wanted in (("criteria", "bool"), ("rank_by", "number")):
             if isinstance(expression := programme.get(key), str):
-                for told in criteria.mistakes(expression, "bool" if wanted == "bool" else "number"):
+                mistakes = criteria.mistakes(expression, "bool" if wanted == "bool" else "number")
+                for told in mistakes or (_Soft(advice, "advice") for advice in criteria.unheard_of(expression)):
                     yield (*path, key), told
     for path, rule in rules:
         yield from _inverted(path, rule)
@@ -446,10 +466,8 @@ def _at_odds(rules: list[tuple[Path, dict[str, Any]]], marks: Mapping[Path, tupl
         for other, other_verdict, other_effective in others:
             if verdict != other_verdict and effective.meets(other_effective):
                 line = marks.get(other, (1, 1))[0]
-                yield (
-                    (*path, "verdict"),
-                    f"contradicts the rule of line {line}: same programmes and scope, another verdict, days shared",
-                )
+                told = f"contradicts the rule of line {line}: same programmes and scope, another verdict, days shared"
+                yield (*path, "verdict"), _Soft(f"{told}; the stronger verdict wins", "contradiction")
         others.append((path, verdict, effective))
 
 

@@ -1,7 +1,7 @@
 """What may be written as a criterion, and what is told of what may not."""
 
 import pytest
-from tepat_contracts.criteria import ENVIRONMENT, HOUSEHOLD, PERSON, mistakes
+from tepat_contracts.criteria import ENVIRONMENT, HOUSEHOLD, PERSON, mistakes, unheard_of
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,13 @@ def test_what_can_be_evaluated(expression: str) -> None:
     ],
 )
 def test_what_cannot_is_told(expression: str, part: str) -> None:
-    assert part in "; ".join(mistakes(expression))
+    assert part in "; ".join(mistakes(expression) or unheard_of(expression))
+
+
+def test_an_undeclared_field_is_no_mistake_but_a_misspelt_one_is() -> None:
+    assert not mistakes("household.income <= 600000")
+    assert "`income`" in unheard_of("household.income <= 600000")[0]
+    assert "did you mean `decile`?" in mistakes("household.decil <= 4")[0]
 
 
 def test_a_rank_is_a_number() -> None:
