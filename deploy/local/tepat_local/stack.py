@@ -195,10 +195,9 @@ class Stack:
                 "TEPAT_JWKS": str(jwks),
                 "TEPAT_ISSUER": tokens.ISSUER,
                 "TEPAT_NOTIFICATIONS_SMTP": smtp,
-                "TEPAT_DATA": str(data),
-                **({} if "TEPAT_KAFKA" in settings else {"TEPAT_PARTITIONS": str(PARTITIONS)}),
+                **({} if settings.get("TEPAT_KAFKA") else {"TEPAT_PARTITIONS": str(PARTITIONS)}),
             }
-            common |= {name: settings[name] for name in common if name in settings}
+            common |= {name: settings[name] for name in common if settings.get(name)}
             instances[service] = [
                 self._service(service, number, ports, common)
                 for number in range(1, self._instances.get(service, 1) + 1)
@@ -256,7 +255,12 @@ class Stack:
         """The base URL of one instance of a service."""
         name = service if number == 1 else f"{service}-{number}"
         port = ports[name]
-        own = {"TEPAT_HTTP_HOST": "127.0.0.1", "TEPAT_HTTP_PORT": str(port), "TEPAT_INSTANCE": name}
+        own = {
+            "TEPAT_HTTP_HOST": "127.0.0.1",
+            "TEPAT_HTTP_PORT": str(port),
+            "TEPAT_INSTANCE": name,
+            "TEPAT_DATA": str(self.data),
+        }
         command = self._commands.get(service, [sys.executable, "-m", f"tepat_{service}"])
         self._programs.append(Program(name, SERVICES, command, env={**common, **own}))
         self._checks[SERVICES][name] = partial(asyncio.to_thread, _unready, port)
@@ -278,8 +282,8 @@ class Stack:
         """Make the databases and our own topics, where they are missing."""
         if self._declare_databases:
             await self._declare_databases()
-        partitions = int(self._settings.get("TEPAT_PARTITIONS", PARTITIONS))
-        if "TEPAT_KAFKA" not in self._settings:
+        if not self._settings.get("TEPAT_KAFKA"):
+            partitions = int(self._settings.get("TEPAT_PARTITIONS") or PARTITIONS)
             await declare(self._ready.kafka, topics.own(partitions))
 
     async def _until_ready(self, group: str, supervisor: Supervisor) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
+import subprocess
+import sys
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
@@ -66,7 +68,7 @@ def health(url: str) -> dict[str, str]:
     return env
 
 
-def test_everything_answers_and_ctrl_c_leaves_nothing(up: Starter, data: Path) -> None:
+def test_everything_answers_once_on_a_directory_and_ctrl_c_leaves_nothing(up: Starter, data: Path) -> None:
     with up(data) as running:
         running.says("^ready")
         at = Endpoints.read(data)
@@ -91,26 +93,14 @@ def test_everything_answers_and_ctrl_c_leaves_nothing(up: Starter, data: Path) -
                 )
                 assert claims["rights"] == list(rights)
         assert len({url.rpartition("/")[2] for url in at.databases.values()}) == len(SERVICES)
+        command = [sys.executable, str(Path(__file__).with_name("up.py")), str(data)]
+        second = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        assert (second.returncode, second.stdout) == (2, f"a stack already runs on {data}\n")
+        assert Endpoints.read(data) == at, "the first goes on"
         run(leave_a_trace(at))
         assert running.interrupt() < 10
         assert not processes.of(data)
         assert not (data / "endpoints.json").exists()
-
-
-def test_a_second_start_on_the_same_directory_is_refused(up: Starter, data: Path) -> None:
-    with up(data) as running:
-        running.says("^ready")
-        at = Endpoints.read(data)
-        with up(data) as second:
-            second.says("already runs")
-            assert second.ends(10) == 2
-            assert Endpoints.read(data) == at, "the first goes on"
-            assert run(traces(at)) == (1, 1), "and has what was there before"
-        # Leaving the block has swept the directory as a crash would; the stack brings all of it back.
-        running.says("everything runs again")
-        assert Endpoints.read(data) == at, "on the same ports"
-        assert running.interrupt(signal.SIGTERM) < 10
-        assert not processes.of(data)
 
 
 def test_goes_on_after_any_kill(up: Starter, find: Finder, data: Path) -> None:
@@ -137,22 +127,13 @@ def test_goes_on_after_any_kill(up: Starter, find: Finder, data: Path) -> None:
             assert not set(left) & set(processes.of(data))
             assert Endpoints.read(data) == at
             assert run(traces(at)) == before
-        assert running.interrupt() < 10
-        assert not processes.of(data)
-
-
-def test_a_server_that_was_killed_is_started_again(up: Starter, find: Finder, data: Path) -> None:
-    with up(data) as running:
-        running.says("^ready")
-        at = Endpoints.read(data)
-        before = run(traces(at))
         for name, word in (("kafka", "kafka.Kafka"), ("postgres", "/bin/postgres")):
             find(data, word).kill()
             running.says(f"^{name} ended .*SIGKILL")
             running.says(f"^{name} runs again")
         run(back(at))
         assert run(traces(at)) == before
-        assert running.interrupt() < 10
+        assert running.interrupt(signal.SIGTERM) < 10
         assert not processes.of(data)
 
 
@@ -168,7 +149,7 @@ def test_ctrl_c_in_the_midst_of_a_start_leaves_nothing(up: Starter, data: Path) 
         log = data / "logs" / "supervisord.log"
         size = log.stat().st_size
         while log.stat().st_size == size:
-            os.sched_yield()
+            time.sleep(0.02)  # a log can't be awaited
         assert running.interrupt() < 10
         assert not processes.of(data)
         assert not (data / "endpoints.json").exists()
