@@ -21,7 +21,6 @@ from .run import Report, Row
 WIDTH: Final = 100
 SHOWN: Final = 20
 """Differences shown one by one; the rest are counted."""
-STYLE: Final = {"exclusive": "red", "review": "yellow"}
 
 
 def rupiah(amount: int) -> str:
@@ -91,10 +90,15 @@ def _parts(report: Report) -> Iterator[RenderableType]:
         f"{report.seconds:.1f} s: {report.events_per_second:,.0f} events/s"
     )
     yield Text()
-    yield _overlaps("Overlaps by programmes and verdict", "programmes", report.by_pair, report.total, {})
+    pairs = {
+        f"{one} twice" if one == other else f"{one} and {other}": row
+        for (one, other), row in sorted(report.by_pair.items())
+    }
+    yield _overlaps("programmes", pairs, report.total)
     yield Text()
     names = kecamatan_names()
-    yield _overlaps("Overlaps by kecamatan and verdict", "kecamatan", report.by_kecamatan, report.total, names)
+    areas = {names.get(code, code): row for code, row in sorted(report.by_kecamatan.items())}
+    yield _overlaps("kecamatan", areas, report.total)
     yield Text()
     yield _refused(report)
     yield Text()
@@ -103,26 +107,29 @@ def _parts(report: Report) -> Iterator[RenderableType]:
     yield from _verdict(report)
 
 
-def _table(title: str, *columns: str, left: int = 1) -> Table:
+def _table(title: str, *columns: str) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
     for number, column in enumerate(columns):
-        table.add_column(column, justify="left" if number < left else "right", no_wrap=True)
+        table.add_column(column, justify="right" if number else "left", no_wrap=True)
     return table
 
 
-def _overlaps(title: str, of: str, rows: Mapping[tuple[str, str], Row], total: Row, names: Mapping[str, str]) -> Table:
-    table = _table(title, of, "verdict", "overlaps", "households", "rupiah at risk", left=2)
-    before = None
-    for (key, verdict), row in rows.items():
-        name = "" if key == before else names.get(key, key)
-        before = key
-        table.add_row(name, Text(verdict, style=STYLE.get(verdict, "")), *_figures(row))
-    table.add_row("all", "", *_figures(total), style="bold")
+def _overlaps(by: str, rows: Mapping[str, Row], total: Row) -> Table:
+    table = _table(f"Overlaps by {by}", by, "exclusive", "review", "households", "rupiah at risk")
+    for name, row in rows.items():
+        table.add_row(name, *_figures(row))
+    table.add_row("all", *_figures(total), style="bold")
     return table
 
 
-def _figures(row: Row) -> Sequence[str]:
-    return f"{row.overlaps:,}", f"{row.households:,}", rupiah(row.at_risk)
+def _figures(row: Row) -> Sequence[RenderableType]:
+    exclusive = Text(_count(row.exclusive), style="red")
+    review = Text(_count(row.review), style="yellow")
+    return exclusive, review, _count(row.households), rupiah(row.at_risk)
+
+
+def _count(number: int) -> str:
+    return f"{number:,}" if number else ""
 
 
 def _refused(report: Report) -> Table:
@@ -131,7 +138,7 @@ def _refused(report: Report) -> Table:
     table = _table("Records in quarantine by reason and agency", "reason", *agencies, "all")
     for reason in reasons:
         each = [report.refused[agency, reason] for agency in agencies]
-        table.add_row(reason, *(f"{count:,}" if count else "" for count in each), f"{sum(each):,}")
+        table.add_row(reason, *map(_count, each), f"{sum(each):,}")
     each = [sum(report.refused[agency, reason] for reason in reasons) for agency in agencies]
     table.add_row("all", *(f"{count:,}" for count in each), f"{sum(each):,}", style="bold")
     return table
@@ -148,8 +155,8 @@ def _verdict(report: Report) -> Iterator[RenderableType]:
         yield Text("The oracle and the announcements agree.", style="bold green")
         yield Text(
             f"From {report.accepted:,} accepted records of the agencies' raw topics it expects {report.expected:,} "
-            f"overlaps; those {report.announced:,} and no others stand announced, with the same fields. Every record "
-            "has one receipt, and the refused are those planted."
+            f"overlaps; those {report.announced:,} and no others stand announced, field by field. All that was planted "
+            "is found, every record has one receipt, and the refused are those that had to be."
         )
         return
     yield Text("The oracle and the announcements do NOT agree.", style="bold red")

@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import orjson
 from tepat_contracts.policy import load
@@ -35,6 +35,8 @@ from .oracle import (
     overlap_id,
 )
 from .services import HttpServices, Services, settled
+
+K = TypeVar("K")
 
 PATIENCE = 90.0
 """Seconds without any progress after which the demo gives up."""
@@ -69,9 +71,10 @@ class Silent:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Overlaps of one kind: how many, of how many households, and the lesser amounts of each, in rupiah."""
+    """Overlaps of one kind by verdict, how many households they touch, and the amounts at risk, in rupiah."""
 
-    overlaps: int
+    exclusive: int
+    review: int
     households: int
     at_risk: int
 
@@ -80,9 +83,9 @@ class Row:
 class Report:
     """What a run found.
 
-    `by_pair` is keyed by the programmes ("BLT-DD + PKH") and the verdict, `by_kecamatan` by the kecamatan's code and
-    the verdict. `refused` and `planted` are records refused and those that had to be. `seconds` is from the first
-    record sent until every service is at rest. `wrong` says in words whatever is not as it must be.
+    `by_pair` is keyed by the two programmes, `by_kecamatan` by the kecamatan's code; `refused` are this run's records
+    refused. `seconds` is from the first record sent until every service is at rest. `wrong` says in words whatever is
+    not as it must be.
     """
 
     seed: int
@@ -92,7 +95,7 @@ class Report:
     seconds: float
     total: Row
     by_pair: Mapping[tuple[str, str], Row]
-    by_kecamatan: Mapping[tuple[str, str], Row]
+    by_kecamatan: Mapping[str, Row]
     refused: Refusals
     notices: Mapping[str, Any]
     accepted: int
@@ -181,8 +184,8 @@ async def _run(
         seconds_sending=sending,
         seconds=seconds,
         total=_row(standing.values()),
-        by_pair=_rows(standing.values(), lambda o: " + ".join(sorted(p["programme"] for p in o["payouts"]))),
-        by_kecamatan=_rows(standing.values(), lambda o: str(o["region"])[:8]),
+        by_pair=_rows(standing.values(), _pair),
+        by_kecamatan=_rows(standing.values(), _kecamatan),
         refused=refused,
         notices=notices,
         accepted=len(accepted),
@@ -246,14 +249,26 @@ def _not_found(tally: Tally, standing: Mapping[str, Announcement]) -> list[str]:
     ]
 
 
+def _pair(overlap: Announcement) -> tuple[str, str]:
+    one, other = sorted(payout["programme"] for payout in overlap["payouts"])
+    return one, other
+
+
+def _kecamatan(overlap: Announcement) -> str:
+    code: str = overlap["region"]
+    return code[: len("33.74.01")]
+
+
 def _row(overlaps: Iterable[Announcement]) -> Row:
     listed = list(overlaps)
+    verdicts = Counter(overlap["verdict"] for overlap in listed)
     households = {overlap["household"] for overlap in listed}
-    return Row(len(listed), len(households), sum(overlap["amount_at_risk"] for overlap in listed))
+    at_risk = sum(overlap["amount_at_risk"] for overlap in listed)
+    return Row(verdicts["exclusive"], verdicts["review"], len(households), at_risk)
 
 
-def _rows(overlaps: Iterable[Announcement], of: Callable[[Announcement], str]) -> dict[tuple[str, str], Row]:
-    groups: dict[tuple[str, str], list[Announcement]] = {}
+def _rows(overlaps: Iterable[Announcement], of: Callable[[Announcement], K]) -> dict[K, Row]:
+    groups: dict[K, list[Announcement]] = {}
     for overlap in overlaps:
-        groups.setdefault((of(overlap), overlap["verdict"]), []).append(overlap)
-    return {key: _row(groups[key]) for key in sorted(groups)}
+        groups.setdefault(of(overlap), []).append(overlap)
+    return {key: _row(group) for key, group in groups.items()}
