@@ -20,6 +20,7 @@ from tepat_cli.terminal import say
 
 COMMANDS: Final = {
     "up": "stack:up",
+    "demo": "demo:demo",
     "publish": "publish:publish",
     "overlaps": "overlaps:overlaps",
     "trace": "trace:trace",

@@ -4,27 +4,18 @@ Kept here: every column names the field of `contracts.md` it fills; two columns 
 field; a column that is not known is named to the user and used for nothing. What a row leaves out is absent from
 the event, with three exceptions, because no office writes them: `revision` (0, or the command's `--revision`),
 `benefit.kind` (cash), and empty `attributes`, `answers` and `people`.
-
-The time of an event decides between two of equal revision and rank (`overlap.md`), and the same row must always
-give the same event. So it is never the moment of sending, but the row's own: its `Waktu` column, else the day it
-speaks of (`Kind.dated_by`), at midnight in Western Indonesian Time. A cancellation that names no day is put at
-1970-01-01: its rank stands above what it ends whatever the time. It follows that of two different rows about one
-payout and of one revision the later file does not win by being later: a correction needs a higher revision.
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
 from tepat_cli.values import (
-    TEXT_COLUMN,
     Cell,
-    Unreadable,
     day,
     instant,
-    midnight,
     number,
     plain,
     region,
@@ -39,9 +30,6 @@ from tepat_cli.values import (
 
 Data = dict[str, Any]
 Read = Callable[[Cell], object]
-
-BEFORE_ALL: Final = "1970-01-01T00:00:00+07:00"
-"""Time of an event whose row names no day."""
 
 STATUS: Final = words(
     {
@@ -198,7 +186,7 @@ PAYOUTS: Final = Kind(
     name="payouts",
     type="tepat.payout.planned.v1",
     key=("payout_id",),
-    dated_by=("covers.from",),
+    dated_by=("covers.from", "through"),
     shapes=((frozenset({"through"}), "tepat.source.complete.v1"),),
     always=(("revision", 0), ("benefit.kind", "cash")),
     columns=(
@@ -307,7 +295,7 @@ BENEFICIARIES: Final = Kind(
     name="beneficiaries",
     type="tepat.person.recorded.v1",
     key=("nik", "from_nik", "from_kk", "institution_id"),
-    dated_by=("since",),
+    dated_by=("since", "through"),
     shapes=(
         (frozenset({"from_nik", "into_nik"}), "tepat.persons.merged.v1"),
         (frozenset({"from_nik"}), "tepat.persons.unmerged.v1"),
@@ -400,7 +388,7 @@ REPORTS: Final = Kind(
     name="reports",
     type="tepat.report.filed.v1",
     key=("report_id",),
-    dated_by=("happened_on",),
+    dated_by=("happened_on", "through"),
     shapes=(
         (frozenset({"report_id", "outcome"}), "tepat.report.answered.v1"),
         (frozenset({"through"}), "tepat.source.complete.v1"),
@@ -493,7 +481,7 @@ VERIFICATIONS: Final = Kind(
     name="verifications",
     type="tepat.verification.recorded.v1",
     key=("nik",),
-    dated_by=("verified_on",),
+    dated_by=("verified_on", "through"),
     shapes=((frozenset({"through"}), "tepat.source.complete.v1"),),
     always=(("revision", 0), ("answers", {})),
     columns=(
@@ -547,188 +535,3 @@ VERIFICATIONS: Final = Kind(
 )
 
 KINDS: Final = {kind.name: kind for kind in (PAYOUTS, BENEFICIARIES, REPORTS, VERIFICATIONS)}
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What one row or line tells: the event's type, its data, its time (RFC 3339) and the record's key."""
-
-    type: str
-    data: Data
-    time: str
-    key: str
-
-
-ENDED: Final = ("cancelled", "returned")
-ENDED_READS: Final = ("payout_id", "revision", "reason", "covers.from", "time")
-"""What is read of a row that ends a payout; nothing else in it can be wrong."""
-
-LOST_FROM: Final = 5
-"""So many different numbers, all ending in 0, are a damaged column."""
-
-
-class Layout:
-    """The columns of one file, in its own order."""
-
-    def __init__(self, kind: Kind, headings: Sequence[str]) -> None:
-        """Raises Unreadable where two columns would fill one field."""
-        self.kind = kind
-        self.unused: list[str] = []
-        self._damaged: frozenset[int] = frozenset()
-        self.columns: list[tuple[int, Column]] = []
-        taken: dict[str, str] = {}
-        for at, heading in enumerate(headings):
-            column = kind.column(heading) if heading else None
-            if column is None:
-                if heading:
-                    self.unused.append(heading)
-            elif column.path in taken:
-                raise Unreadable(
-                    f"the columns ‘{taken[column.path]}’ and ‘{heading}’ both mean {column.path}: rename one of them"
-                )
-            else:
-                taken[column.path] = heading
-                self.columns.append((at, column))
-        self.heading_of = taken
-        self.columns.sort(key=lambda each: each[1].path != "status")  # what it says decides which others count
-
-    def heading(self, pointer: str | None) -> str:
-        """The heading of the column that a JSON pointer into the event names; nothing where none does."""
-        path = ".".join(part for part in (pointer or "").split("/")[2:] if not part.isdigit())
-        within = (heading for each, heading in self.heading_of.items() if path and each.startswith(f"{path}."))
-        return self.heading_of.get(path) or next(within, path)
-
-    def look_for_lost_digits(self, rows: Iterable[Sequence[Cell]]) -> None:
-        """Marks the columns of NIKs or KKs that all end in 0, as they do once a spreadsheet took them for amounts.
-
-        By chance one in ten does; where `LOST_FROM` different ones all do, it was the spreadsheet.
-        """
-        numbers: dict[int, set[str]] = {at: set() for at, column in self.columns if column.read in (NIK, KK)}
-        for cells in rows:
-            for at, found in numbers.items():
-                cell = cells[at] if at < len(cells) else None
-                if isinstance(cell, str) and cell.strip("' ").isdigit():
-                    found.add(cell.strip("' "))
-        self._damaged = frozenset(
-            at
-            for at, found in numbers.items()
-            if len(found) >= LOST_FROM and all(len(number) == 16 and number.endswith("0") for number in found)
-        )
-
-    def read(self, cells: Sequence[Cell], revision: int = 0) -> Told:
-        """What a row tells. Raises Unreadable, its `heading` the column's."""
-        row: Data = {}
-        for at, column in self.columns:
-            cell = cells[at] if at < len(cells) else None
-            if cell is None or (isinstance(cell, str) and not cell.strip()):
-                continue
-            if row.get("status") in ENDED and column.path not in ENDED_READS:
-                continue
-            try:
-                if at in self._damaged:
-                    raise Unreadable(TEXT_COLUMN, "kk_invalid" if column.read is KK else "nik_invalid")
-                row[column.path] = column.read(cell)
-            except Unreadable as wrong:
-                wrong.heading = self.heading_of[column.path]
-                raise
-        return told(self.kind, row, revision)
-
-
-def told(kind: Kind, row: Data, revision: int = 0) -> Told:
-    """What the fields of one row, by their paths, tell."""
-    time = row.pop("time", None)
-    status = row.pop("status", None)
-    if time is None:
-        time = _dated(kind, row)
-    type_ = f"tepat.payout.{status}.v1" if status else kind.type
-    if status in ENDED:
-        row = {path: row[path] for path in ENDED_READS if path in row and path != "covers.from"}
-        row.setdefault("revision", revision)
-        return Told(type_, row, time, str(row.get("payout_id", "")))
-    for path, value in kind.always:
-        row.setdefault(path, revision if path == "revision" else value)
-    data = _nested(row)
-    if isinstance(people := data.get("people"), dict):
-        data["people"] = [people]
-    return Told(type_, data, time, key(kind, row))
-
-
-def bare(kind: Kind, data: Data, revision: int = 0) -> Told:
-    """What a JSON object tells that is an event's `data`; `type`, `status` and `time` in it are the event's."""
-    data = {name: value for name, value in data.items() if value is not None}
-    type_, status, time = (data.pop(name, None) for name in ("type", "status", "time"))
-    if isinstance(status, str):
-        type_ = f"tepat.payout.{STATUS(status)}.v1"
-    if not isinstance(type_, str):
-        type_ = next((each for fields, each in kind.shapes if fields <= data.keys()), kind.type)
-    if type_ != "tepat.source.complete.v1":
-        data.setdefault("revision", revision)
-    return Told(type_, data, time if isinstance(time, str) else _dated(kind, data), key(kind, data))
-
-
-def _dated(kind: Kind, row: Data) -> str:
-    for path in (*kind.dated_by, "through"):
-        if isinstance(found := _at(row, path), str):
-            return midnight(found)
-    if kind is REPORTS:
-        raise Unreadable("A report needs its day: fill Waktu or Tanggal Kejadian. / Isi Waktu atau Tanggal Kejadian.")
-    return BEFORE_ALL
-
-
-def key(kind: Kind, row: Data) -> str:
-    return next((str(found) for path in kind.key if (found := _at(row, path)) is not None), "")
-
-
-def _at(row: Data, path: str) -> object:
-    if path in row:
-        return row[path]
-    first, _, rest = path.partition(".")
-    inner = row.get(first)
-    return inner.get(rest) if rest and isinstance(inner, dict) else None
-
-
-def _nested(row: Data) -> Data:
-    data: Data = {}
-    for path, value in row.items():
-        first, _, rest = path.partition(".")
-        if rest:
-            inner = data.setdefault(first, {})
-            data[first] = {**inner, rest: value}
-        else:
-            data.setdefault(first, value)
-    return data
-
-
-def guess(headings: Iterable[str]) -> tuple[Kind | None, int]:
-    """The kind whose columns the headings are, and how many of them; no kind where two fit as well."""
-    written = [heading for heading in headings if heading]
-    scores = sorted(
-        ((sum(kind.column(each) is not None for each in written), kind) for kind in KINDS.values()),
-        key=lambda scored: -scored[0],
-    )
-    (best, kind), (second, _) = scores[0], scores[1]
-    return (kind if best > second else None), best
-
-
-def guess_bare(line: Data) -> Kind | None:
-    """The kind of a complete event or a bare object."""
-    type_ = str(line.get("type", ""))
-    for start, kind in (
-        ("tepat.payout.", PAYOUTS),
-        ("tepat.report.", REPORTS),
-        ("tepat.verification.", VERIFICATIONS),
-        ("tepat.person", BENEFICIARIES),
-        ("tepat.household.", BENEFICIARIES),
-        ("tepat.institution.", BENEFICIARIES),
-    ):
-        if type_.startswith(start):
-            return kind
-    data = line.get("data") if "specversion" in line else line
-    if not isinstance(data, dict):
-        return None
-    for field, kind in (("payout_id", PAYOUTS), ("report_id", REPORTS), ("verification_id", VERIFICATIONS)):
-        if field in data:
-            return kind
-    if data.get("kind") in KINDS and "through" in data:
-        return KINDS[str(data["kind"])]
-    return BENEFICIARIES if data.keys() & {"nik", "from_nik", "from_kk", "institution_id"} else None

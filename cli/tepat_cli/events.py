@@ -2,18 +2,18 @@
 
 Kept here: one row always gives the same record, byte for byte, on whatever day and machine, so that a file sent
 again changes nothing. The event's id is the UUIDv5, in a namespace of ours, of agency, type, time and canonical
-data; its trace is that id without dashes; its time is the row's own (`columns`). Nothing leaves that the services
+data; its trace is that id without dashes; its time is the row's own (`layout`). Nothing leaves that the services
 would refuse for its form: every record passes the contracts' door first, save for what depends on the policy in
 force, which is for the services to judge. A complete CloudEvent of a JSON Lines file is sent as
 it stands.
 """
 
+import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Final
-from uuid import UUID, uuid5
+from typing import Any, Final, NamedTuple
+from uuid import UUID
 
 import orjson
 from tepat_contracts import envelope
@@ -21,8 +21,9 @@ from tepat_contracts.door import Door, Reason, Refused
 from tepat_contracts.policy import Agency, Policy, PolicyIndex
 from tepat_contracts.topics import Kind as TopicKind
 
-from tepat_cli.columns import KINDS, Kind, Layout, Told, bare, guess, guess_bare, key
+from tepat_cli.columns import KINDS, Kind
 from tepat_cli.exits import WrongUse
+from tepat_cli.layout import Layout, Told, bare, guess, guess_bare, key
 from tepat_cli.office import JsonLines, table, what, without_verdicts
 from tepat_cli.values import Cell, Unreadable
 
@@ -34,8 +35,7 @@ _NO_OBJECT: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
+class Ready(NamedTuple):
     """A record to send, and where it came from."""
 
     line: int
@@ -45,8 +45,7 @@ class Ready:
     value: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Bad:
+class Bad(NamedTuple):
     """A row that is not sent: a reason of contracts.md, the column, and what to do."""
 
     line: int
@@ -56,21 +55,31 @@ class Bad:
     advice: str
 
 
+def identity(agency: str, told: Told, data: bytes) -> str:
+    """The event's id: UUIDv5 (RFC 9562, 5.5) of agency, type, time and canonical data, bars between."""
+    name = f"{agency}|{told.type}|{told.time}|".encode() + data
+    digest = hashlib.sha1(NAMESPACE.bytes + name, usedforsecurity=False).digest()[:16]
+    number = int.from_bytes(digest) & ~(0xF << 76) & ~(0x3 << 62) | 5 << 76 | 0x2 << 62
+    text = f"{number:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
 def record(agency: str, told: Told) -> tuple[str, bytes]:
     """The event's id and its bytes. Raises TypeError for a number that JSON can't hold."""
     data = orjson.dumps(told.data, option=orjson.OPT_SORT_KEYS)
-    identity = uuid5(NAMESPACE, f"{agency}|{told.type}|{told.time}|{data.decode()}")
+    id_ = identity(agency, told, data)
+    trace = id_.replace("-", "")
     event = {
         "specversion": envelope.SPEC_VERSION,
-        "id": str(identity),
+        "id": id_,
         "source": envelope.agency_source(agency),
         "type": told.type,
         "time": told.time,
-        "traceparent": f"00-{identity.hex}-{identity.hex[16:]}-01",
+        "traceparent": f"00-{trace}-{trace[16:]}-01",
         "datacontenttype": "application/json",
         "data": orjson.Fragment(data),
     }
-    return event["id"], orjson.dumps(event)  # type: ignore[return-value]
+    return id_, orjson.dumps(event)
 
 
 _LEFT_TO_THE_SERVICES: Final = frozenset(
@@ -140,7 +149,7 @@ class Rows:
                 continue
             try:
                 told = layout.read(row.cells, gate.revision)
-                identity, value = record(gate.agency, told)
+                id_, value = record(gate.agency, told)
                 gate.admit(value)
             except Unreadable as wrong:
                 yield Bad(row.line, row.cells, wrong.reason, wrong.heading, str(wrong))
@@ -156,7 +165,7 @@ class Rows:
                     "A number in this row is too large. / Ada bilangan yang terlalu besar.",
                 )
             else:
-                yield Ready(row.line, row.cells, identity, told.key.encode(), value)
+                yield Ready(row.line, row.cells, id_, told.key.encode(), value)
 
 
 def _score(kind: Kind) -> Any:
@@ -200,12 +209,12 @@ class Lines:
             try:
                 if "specversion" in found:
                     data = found.get("data")
-                    identity, value = str(found.get("id", "")), line.value
+                    id_, value = str(found.get("id", "")), line.value
                     name = key(kind, data) if isinstance(data, dict) else ""
                 else:
                     told = bare(kind, found, gate.revision)
                     name = told.key
-                    identity, value = record(gate.agency, told)
+                    id_, value = record(gate.agency, told)
                 gate.admit(value)
             except Unreadable as wrong:
                 yield Bad(line.line, shown, wrong.reason, wrong.heading, str(wrong))
@@ -213,7 +222,7 @@ class Lines:
                 rejection = refused.rejection
                 yield Bad(line.line, shown, str(rejection.reason), rejection.pointer or "", rejection.message)
             else:
-                yield Ready(line.line, shown, identity, name.encode(), value)
+                yield Ready(line.line, shown, id_, name.encode(), value)
 
 
 def _object(value: bytes) -> dict[str, Any] | None:

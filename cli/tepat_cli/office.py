@@ -13,11 +13,10 @@ import warnings
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import time
 from itertools import islice
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 from zipfile import BadZipFile
 
 import openpyxl
@@ -45,8 +44,7 @@ Score = Callable[[Sequence[str]], int]
 """How many of a row's cells are known headings."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One row: the line of the file it begins on (a sheet's row number) and its cells, or why it can't be read."""
 
     line: int
@@ -129,18 +127,21 @@ class _Body:
     skipped: int = 0
 
     def _row(self, line: int, cells: Sequence[Cell]) -> Row | None:
-        first = next((cell for cell in cells if cell is not None and cell != ""), None)
-        if first is None or not any(str(cell).strip() for cell in cells if cell is not None):
-            return None
-        if isinstance(first, str) and first.startswith("# "):
-            self.skipped += 1
-            return None
+        first = cells[0] if cells else None
+        if first is None or first == "":
+            first = next((cell for cell in cells if cell is not None and str(cell).strip()), None)
+            if first is None:
+                return None
+        if first.__class__ is str:
+            if first[:2] == "# ":
+                self.skipped += 1
+                return None
+            if first == self._first and [plain(str(cell)) for cell in cells if cell] == self._plain:
+                self.skipped += 1
+                return None
         width = len(self.headings)
         if len(cells) > width and any(str(cell).strip() for cell in cells[width:] if cell is not None):
             return Row(line, cells, _TOO_WIDE)
-        if first == self._first and [plain(str(cell)) for cell in cells if cell] == self._plain:
-            self.skipped += 1
-            return None
         return Row(line, cells)
 
     def _head(self, headings: Sequence[str]) -> None:
@@ -294,8 +295,7 @@ def _heading(cell: Cell) -> str:
     return str(cell).strip() if cell is not None else ""
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One line of a JSON Lines file, without its end; empty where it is too long to be a record."""
 
     line: int

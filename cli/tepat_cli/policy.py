@@ -106,6 +106,16 @@ def apply(
     say(f"policy {policy.version} is in force" if published else f"policy {policy.version} was in force already")
     if wait:
         _taken(place, policy, timeout)
+        say(f"taken by {', '.join(SERVICES)}", "green")
+
+
+def put_in_force(place: Place, policy: Policy, timeout: float = 60) -> None:
+    """Declares the topics of a policy's agencies, publishes it, and waits until every service has taken it.
+
+    Raises Unreachable after `timeout` seconds.
+    """
+    asyncio.run(_publish(place, policy, place.partitions))
+    _taken(place, policy, timeout)
 
 
 async def _publish(place: Place, policy: Policy, partitions: int) -> tuple[list[str], bool]:
@@ -159,7 +169,6 @@ def _taken(place: Place, policy: Policy, timeout: float) -> None:
                 else:
                     del late[service]
             if not late:
-                say(f"taken by {', '.join(SERVICES)}", "green")
                 return
             if time.monotonic() > until:
                 told = "; ".join(f"{service}: {why}" for service, why in late.items())

@@ -45,9 +45,9 @@ _BROKEN_FORMULAS: Final = {"#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NU
 def text(cell: Cell) -> str:
     """The cell as text; a whole number of a spreadsheet without its `.0`."""
     if isinstance(cell, str):
-        if cell in _BROKEN_FORMULAS:
+        if cell[:1] == "#" and cell in _BROKEN_FORMULAS:
             raise Unreadable(f"The cell shows {cell}: repair its formula. / Sel memuat {cell}: perbaiki rumusnya.")
-        return cell.replace("\xa0", " ").strip()
+        return (cell.replace("\xa0", " ") if "\xa0" in cell else cell).strip()
     if isinstance(cell, float) and cell.is_integer():
         return str(int(cell))
     if isinstance(cell, datetime):
@@ -66,6 +66,8 @@ def sixteen_digits(reason: str) -> Callable[[Cell], str]:
     """
 
     def read(cell: Cell) -> str:
+        if isinstance(cell, str) and len(cell) == 16 and cell.isascii() and cell.isdigit():
+            return cell
         if isinstance(cell, bool | float | datetime | date | timedelta) or (
             isinstance(cell, int) and abs(cell) >= 10**15
         ):

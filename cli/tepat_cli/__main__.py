@@ -1,0 +1,3 @@
+from tepat_cli.app import main
+
+main()
