@@ -48,7 +48,8 @@ def demo(
     try:
         with _running(folder, keep) as endpoints:
             say(f"the system is up after {time.monotonic() - started:.0f} s", "dim")
-            report = asyncio.run(_run(folder, endpoints, seed, households))
+            secret = (folder / "secrets" / "main").read_bytes()
+            report = asyncio.run(_run(folder, endpoints, secret, seed, households))
     except NotReady as wrong:
         raise Unreachable(str(wrong)) from None
     render(report)
@@ -61,17 +62,17 @@ def demo(
         raise typer.Exit(REJECTED)
 
 
-async def _run(folder: Path, endpoints: Endpoints, seed: int, households: int) -> Report:
+async def _run(folder: Path, endpoints: Endpoints, secret: bytes, seed: int, households: int) -> Report:
     place = Place.of(folder, None, None, "policy")
 
     async def apply_policy(file: Path) -> None:
-        await asyncio.to_thread(put_in_force, place, load(file.read_text(encoding="utf-8")))
+        await asyncio.to_thread(lambda: put_in_force(place, load(file.read_text(encoding="utf-8"))))
 
     with ProgressBars(Console(stderr=True)) as progress:
         return await run(
             asdict(endpoints),
             folder / "tokens",
-            (folder / "secrets" / "main").read_bytes(),
+            secret,
             apply_policy=apply_policy,
             seed=seed,
             households=households,
