@@ -41,17 +41,17 @@ def router(database: Database, clock: Callable[[], datetime]) -> APIRouter:
     ) -> dict[str, Any]:
         """Notices, the newest first, without their text."""
         before, before_id = page.after or (None, None)
-        rows = await queries.notices(
+        rows = queries.notices(
             database.pool, before=before, before_id=before_id, agency=agency, state=state, kind=kind,
             at_most=page.limit + 1,
         )  # fmt: skip
-        return page.of([_notice(row) for row in rows], lambda item: (item["queued_at"], item["delivery_id"]))
+        return page.of([_notice(row) async for row in rows], lambda item: (item["queued_at"], item["delivery_id"]))
 
     @routes.get("/notices/summary")
     async def summary(person: Reader) -> dict[str, Any]:  # noqa: ARG001
         """How many notices there are, by state and by kind."""
-        by_state = {row["state"]: row["notices"] for row in await queries.by_state(database.pool)}
-        by_kind = {row["kind"]: row["notices"] for row in await queries.by_kind(database.pool)}
+        by_state = {row["state"]: row["notices"] async for row in queries.by_state(database.pool)}
+        by_kind = {row["kind"]: row["notices"] async for row in queries.by_kind(database.pool)}
         return {"by_state": by_state, "by_kind": by_kind, "sent": by_state.get(State.SENT, 0)}
 
     @routes.get("/trace/{name:path}")
@@ -59,15 +59,15 @@ def router(database: Database, clock: Callable[[], datetime]) -> APIRouter:
         """What agencies were told of an overlap, or of those of a payout (``agency/payout_id`` or payout id), of a
         household, or of the code of a case."""
         agency, _, rest = name.partition("/")
-        rows = await queries.overlaps_named(
+        rows = queries.overlaps_named(
             database.pool, g=_uuid(name), code=name.upper(), payout_id=rest or name, agency=agency if rest else None
         )
-        overlaps = {row["overlap_id"]: row for row in rows if person.covers(row["region"])}
+        overlaps = {row["overlap_id"]: row async for row in rows if person.covers(row["region"])}
         ids = list(overlaps)
         steps = [_taken(row) for row in overlaps.values()]
-        for row in await queries.tellings_of(database.pool, ids=ids):
+        async for row in queries.tellings_of(database.pool, ids=ids):
             steps += _told(row)
-        steps += [_waiting(row, overlaps) for row in await queries.attention_of(database.pool, ids=ids)]
+        steps += [_waiting(row, overlaps) async for row in queries.attention_of(database.pool, ids=ids)]
         return {"steps": sorted(steps, key=lambda step: step["at"])}
 
     @routes.post("/digests/run")

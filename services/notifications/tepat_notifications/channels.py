@@ -26,12 +26,14 @@ import apprise
 with warnings.catch_warnings():  # it asks for a module that Python 3.13 no longer has
     warnings.simplefilter("ignore", DeprecationWarning)
     from apprise.plugins.email.base import NotifyEmail
+from apprise.exception import AppriseImproperlyConfigured
 from apprise.plugins.email.smtp import AppriseSMTPController
 
 from tepat_notifications.domain import Outcome, State
 
 AT_ONCE = 4
 PATIENCE_SECONDS = 60.0
+MAIL = ("mailto://", "mailtos://")
 DELIVERY_HEADER = "X-Tepat-Delivery"
 REASON_LENGTH = 300
 
@@ -69,7 +71,7 @@ class Channels:
 
     def missing(self, channel: str, contact: Mapping[str, str]) -> list[str]:
         """The fields a contact lacks for a channel."""
-        return [field for field in self._fields[channel] if field not in contact]
+        return [field for field in self._fields[channel] if not contact.get(field)]
 
     def recipient(self, channel: str, contact: Mapping[str, str]) -> str:
         """Whom a notice over this channel reaches, as the contact tells it."""
@@ -92,16 +94,16 @@ class Channels:
 def deliver(letter: Letter) -> Outcome:
     """Send a notice now, blocking; never raises."""
     try:
-        service = apprise.Apprise.instantiate(letter.url, asset=ASSET)
-        if service is None:
-            return Outcome(State.FAILED, "the channel's URL is not one that Apprise reads")
-        if isinstance(service, NotifyEmail):
-            return _mail(service, letter)
+        if letter.url.startswith(MAIL):  # without the hundred other kinds that Apprise would load to find this one
+            return _mail(letter)
         told = apprise.Apprise(asset=ASSET)
-        told.add(service)
+        if not told.add(letter.url):
+            return Outcome(State.FAILED, "the channel's URL is not one that Apprise reads")
         if told.notify(title=letter.subject, body=letter.body, body_format=apprise.NotifyFormat.TEXT):
             return Outcome(State.SENT)
         return Outcome(State.DOUBTFUL, "the channel reports a failure, and not whether the notice was taken before")
+    except AppriseImproperlyConfigured as error:
+        return Outcome(State.FAILED, f"the channel's URL is not one that Apprise reads: {error}"[:REASON_LENGTH])
     except Exception as error:  # whatever it was, what is not known is doubt
         return Outcome(State.DOUBTFUL, f"{type(error).__name__}: {error}"[:REASON_LENGTH])
 
@@ -125,17 +127,19 @@ class _Session(AppriseSMTPController):
         return Outcome(State.SENT) if code == 250 else _refused(code, answer)
 
 
-def _mail(service: Any, letter: Letter) -> Outcome:
+def _mail(letter: Letter) -> Outcome:
+    plugin: Any = NotifyEmail
+    service = plugin(asset=ASSET, **(plugin.parse_url(letter.url) or {}))
+    if len(service.targets) != 1:
+        return Outcome(State.FAILED, "the contact's e-mail address is not one")
+    _, sender = service.from_addr
     message = next(
         NotifyEmail.prepare_emails(
-            subject=letter.subject, body=letter.body, from_addr=service.from_addr, to=service.targets[:1],
-            smtp_host=service.from_addr[1].rpartition("@")[2], notify_format=apprise.NotifyFormat.TEXT,
+            subject=letter.subject, body=letter.body, from_addr=service.from_addr, to=service.targets,
+            smtp_host=sender.rpartition("@")[2], notify_format=apprise.NotifyFormat.TEXT,
             headers={DELIVERY_HEADER: str(letter.delivery_id), **service.headers},
-        ),
-        None,
+        )
     )  # fmt: skip
-    if message is None or not message.to_addrs:
-        return Outcome(State.FAILED, "the contact's e-mail address is not one")
     session = _Session(
         service.smtp_host, service.port, service.secure_mode, service.user, service.password,
         service.verify_certificate, service.socket_connect_timeout,
@@ -145,7 +149,7 @@ def _mail(service: Any, letter: Letter) -> Outcome:
     except Exception as error:  # the connection or the login: nothing was handed over
         return _unsent(error)
     try:
-        return session.submit(service.from_addr[1], message.to_addrs, message.body)
+        return session.submit(sender, message.to_addrs, message.body)
     finally:
         with suppress(Exception):  # how the session ends changes nothing about how it went
             session.__exit__(None, None, None)

@@ -25,7 +25,7 @@ from tepat_chassis.standing import InForce, Standing
 from tepat_notifications import texts
 from tepat_notifications.channels import AT_ONCE, Channels, Letter
 from tepat_notifications.domain import Outcome, Province, State, retry_at
-from tepat_notifications.store import Ended, Sending, Store, queries
+from tepat_notifications.store import Ended, Sending, Store, every, queries
 from tepat_notifications.texts import Texts
 
 log = structlog.get_logger()
@@ -86,7 +86,7 @@ class Sender:
         """What a dead instance left between a send and its record."""
         async with connection.transaction():
             await _lock(connection)
-            left = [row["delivery_id"] for row in await queries.unfinished(connection)]
+            left = [row["delivery_id"] async for row in queries.unfinished(connection)]
             reason = "the service ended while it was being sent"
             await self._settle(connection, [Ended(each, State.DOUBTFUL, reason) for each in left], province)
         if left:
@@ -102,7 +102,7 @@ class Sender:
         province, now = in_force.document, self._clock()
         async with connection.transaction():
             await _lock(connection)
-            due = list(await queries.due(connection, now=now, at_most=AT_ONCE))
+            due = await every(queries.due(connection, now=now, at_most=AT_ONCE))
             if not due:
                 return None
             content = await self._store.gather_notices(connection, [row["delivery_id"] for row in due])

@@ -7,7 +7,7 @@ Invariants
 - Every end of a notice is published in the transaction that records it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -25,7 +25,15 @@ from tepat_notifications.texts import LISTED
 if TYPE_CHECKING:
     from tepat_notifications.handlers import Overlap, Rejection
 
-queries: Any = aiosql.from_path(str(files("tepat_notifications") / "sql"), "asyncpg", kwargs_only=True)
+queries: Any = aiosql.from_path(
+    str(files("tepat_notifications") / "sql" / "queries"), "asyncpg", mandatory_parameters=False
+)
+
+
+async def every(rows: AsyncIterator[Any]) -> list[Any]:
+    """The rows of a query, all at once."""
+    return [row async for row in rows]
+
 
 SERVICE = "notifications"
 TOPIC = "notifications.deliveries.v1"
@@ -117,9 +125,9 @@ class Store:
         await queries.mark_rejections(connection, ids=ids)
         found: dict[UUID, dict[str, list[Any]]] = {i: {"tallies": [], "cases": [], "refusals": []} for i in ids}
         for name, rows in (
-            ("tallies", await queries.tallies(connection, ids=ids)),
-            ("cases", await queries.cases(connection, ids=ids, order=list(ORDER), at_most=LISTED)),
-            ("refusals", await queries.refusals(connection, ids=ids)),
+            ("tallies", await every(queries.tallies(connection, ids=ids))),
+            ("cases", await every(queries.cases(connection, ids=ids, order=list(ORDER), at_most=LISTED))),
+            ("refusals", await every(queries.refusals(connection, ids=ids))),
         ):
             for row in rows:
                 found[row["delivery_id"]][name].append(row)
@@ -143,10 +151,11 @@ class Store:
         if not ended:
             return []
         ids, states, reasons, dues, causes = map(list, zip(*ended, strict=True))
-        rows = await queries.settle(
+        settled = queries.settle(
             connection, ids=ids, states=states, reasons=reasons, dues=dues, causes=causes, now=now,
             at_most=CAUSES_NAMED,
         )  # fmt: skip
+        rows = await every(settled)
         await outbox.put(connection, [_recorded(row, now) for row in rows])
         untold = [each for each in ended if each.state in (State.FAILED, State.SKIPPED)]
         if untold:
