@@ -96,7 +96,7 @@ def warnings(nik: str, birth_date: date | None, regions: Container[str]) -> list
     if f"{nik[:2]}.{nik[2:4]}" not in regions or f"{nik[:2]}.{nik[2:4]}.{nik[4:6]}" not in regions:
         found.append("region")
     if birth_date is not None:
-        told = birth_date.strftime("%d%m") + f"{birth_date.year % 100:02d}"
+        told = f"{birth_date.day:02d}{birth_date.month:02d}{birth_date.year % 100:02d}"
         day = int(nik[6:8])
         if f"{day - 40 if day > 40 else day:02d}{nik[8:12]}" != told:
             found.append("birth_date")

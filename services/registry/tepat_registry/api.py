@@ -8,7 +8,6 @@ Invariants
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from json import loads
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -23,7 +22,7 @@ from tepat_contracts.identity import mask
 
 from tepat_registry.domain import Kind
 from tepat_registry.handlers import InUse
-from tepat_registry.store import HOUSEHOLDS, PERSONS, SERVICE, Store, queries
+from tepat_registry.store import HOUSEHOLDS, PERSONS, SERVICE, Store, queries, read
 
 Reader = Annotated[Person, Depends(needs(Right.read))]
 
@@ -77,7 +76,7 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
                 connection, nik=known["number"] if known["kind"] == Kind.NIK else None, household=pseudonym,
                 event_id=name,
             )]  # fmt: skip
-            facts = [fact for fact in facts if reader.covers(loads(fact["data"])["region"])]
+            facts = [fact for fact in facts if reader.covers(read(fact["data"])["region"])]
             links = [
                 row
                 async for row in queries.links_told(
@@ -109,7 +108,7 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
             ]
             found += (
                 told
-                for told in ({"agency": row["agency"], **_institution(loads(row["data"]))} for row in rows)
+                for told in ({"agency": row["agency"], **_institution(read(row["data"]))} for row in rows)
                 if told["active"] is active
                 and any(reader.covers(code) for code in told["regions"])
                 and (region is None or any(f"{region}.".startswith(f"{code}.") for code in told["regions"]))
@@ -132,7 +131,7 @@ def _uuid(text: str) -> UUID | None:
 def _shown(nik: str, told: dict[str, Any], facts: Sequence[Any], *, disclosed: bool) -> dict[str, Any]:
     """A person as a reader may see them."""
     show = str if disclosed else mask
-    holding = [(fact, loads(fact["data"])) for fact in facts]
+    holding = [(fact, read(fact["data"])) for fact in facts]
     cards = {str(fact["household"]): show(data["kk"]) for fact, data in holding}
     return {
         "nik": show(nik),

@@ -36,12 +36,14 @@ class Kind(IntEnum):
 
 
 class Fact(NamedTuple):
-    """What an agency says of a NIK from ``since`` on; ``data`` is canonical JSON, ``household`` the KK's pseudonym.
+    """What an agency says of a NIK from ``since`` on.
 
-    ``warnings`` are those of ``identity.warnings``, with spaces between.
+    ``person`` and ``household`` are the pseudonyms of NIK and KK, ``data`` is canonical JSON, ``warnings`` are those
+    of ``identity.warnings`` with spaces between.
     """
 
     nik: Number
+    person: UUID
     agency: str
     since: date
     until: date | None

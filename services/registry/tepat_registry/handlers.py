@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+import orjson
 import structlog
 from asyncpg.pgproto.pgproto import UUID as FastUUID  # noqa: N811
 from tepat_chassis.database import Connection, Lock, lock_key
@@ -71,15 +72,15 @@ class Intake:
         """The record as a row. Raises ``Refused``."""
         event = self._door.admit(record.value, record.headers, agency, policy.index)
         data = event["data"]
-        canon = canonical(record.value or b"", record.headers)
+        canon = data_of(record)
         trace = event.get("traceparent") or traceparent_of(record.topic, record.partition, record.offset)
         match event["type"]:
             case beneficiaries.PERSON_RECORDED:
                 warnings = identity.warnings(data["nik"], data["birth_date"], policy.index.regions)
                 return Fact(
-                    int(data["nik"]), agency, data["since"], data.get("until"),
-                    FastUUID(policy.pseudonyms.kk(data["kk"])), data["revision"], event["time"], event["id"], canon,
-                    " ".join(warnings) or None, record.partition, record.offset, trace,
+                    int(data["nik"]), FastUUID(policy.pseudonyms.nik(data["nik"])), agency, data["since"],
+                    data.get("until"), FastUUID(policy.pseudonyms.kk(data["kk"])), data["revision"], event["time"],
+                    event["id"], canon, " ".join(warnings) or None, record.partition, record.offset, trace,
                 )  # fmt: skip
             case beneficiaries.PERSONS_MERGED:
                 kind, start, end = Kind.NIK, data["from_nik"], data["into_nik"]
@@ -102,6 +103,23 @@ class Intake:
         """Take the rows, and announce what they change."""
         in_force = await self._standing.first()
         await Store(connection, in_force.document.pseudonyms, self._clock()).take(rows)
+
+
+def data_of(record: Told) -> str:
+    """The canonical data of a record that was admitted: ``door.canonical``, four times as fast where it can be.
+
+    orjson writes small floats and whole numbers beyond 64 bits otherwise than the canonical form wants them.
+    """
+    value = record.value or b""
+    try:
+        told = orjson.loads(value)
+        if told.get("specversion") is not None:
+            data = orjson.dumps(told["data"], option=orjson.OPT_SORT_KEYS)
+            if b"e-" not in data and b"e+" not in data and b"0.0000" not in data:
+                return data.decode()
+    except (orjson.JSONDecodeError, AttributeError):
+        pass
+    return canonical(value, record.headers)
 
 
 class Policies:

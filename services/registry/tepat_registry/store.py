@@ -59,6 +59,16 @@ def identity(topic: str, key: str) -> UUID | str:
     return key if topic in (PERSONS, HOUSEHOLDS) else uuid5(NAMESPACE_URL, f"{topic}/{key}")
 
 
+def read(data: str) -> dict[str, Any]:
+    """Canonical data as the fields it holds; what orjson cannot read may still stand in a field we don't know."""
+    told: dict[str, Any]
+    try:
+        told = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        told = loads(data)
+    return told
+
+
 def digest(type_: str, data: Mapping[str, Any]) -> bytes:
     """What tells contents apart; the revision is not part of it."""
     content = orjson.dumps(data, option=orjson.OPT_SORT_KEYS)
@@ -93,9 +103,8 @@ class Store:
         """Take membership facts; the NIKs they changed."""
         facts = domain.greatest(facts, domain.key_of_fact, domain.order_of_fact)
         traces: Touched = {fact.nik: fact.trace for fact in facts}
-        await self._know(Kind.NIK, traces)
-        taken = [row async for row in queries.take_facts(self._connection, **_columns(Fact, facts))]
-        return {row["nik"]: traces[row["nik"]] for row in taken}
+        await self._connection.copy_records_to_table("staged", records=facts, columns=Fact._fields)
+        return {nik: traces[nik] async for (nik,) in queries.take_facts(self._connection)}
 
     async def _take_links(self, kind: Kind, links: list[Link]) -> Touched:
         """Take merges or renewals; the numbers that are new, or that stand for others or are stood for otherwise."""
@@ -170,7 +179,7 @@ class Store:
             await self._announce([
                 News(
                     REPORTS, "tepat.report.routed.v1", row["about"],
-                    domain.report(row["agency"], loads(row["data"]), answered=row["answered"]),
+                    domain.report(row["agency"], read(row["data"]), answered=row["answered"]),
                     traces[row["agency"], row["about"]],
                 )
                 for row in rows
@@ -204,20 +213,18 @@ class Store:
         niks = list(niks)
         facts: dict[Number, list[Held]] = {}
         async for nik, agency, household, data in queries.facts_of(self._connection, niks=niks):
-            facts.setdefault(nik, []).append(Held(agency, str(household), loads(data)))
-        return {
-            row["number"]: domain.person(self._who(row), facts.get(row["number"], []))
-            async for row in queries.who(self._connection, kind=Kind.NIK, numbers=niks)
-        }
-
-    def _who(self, row: Any) -> Who:
-        number, pseudonym, stands_for, aliases = row
-        return Who(
-            str(pseudonym),
-            str(pseudonym) if stands_for == number else self._nik(stands_for),
-            str(FastUUID(self._pseudonyms.alone(str(stands_for)))),
-            [self._nik(alias) for alias in aliases or ()],
-        )
+            facts.setdefault(nik, []).append(Held(agency, str(household), read(data)))
+        aliases = {nik: others async for nik, others in queries.aliases(self._connection, niks=niks)}
+        known: dict[Number, dict[str, Any]] = {}
+        async for nik, pseudonym, stands_for in queries.who(self._connection, kind=Kind.NIK, numbers=niks):
+            who = Who(
+                str(pseudonym),
+                str(pseudonym) if stands_for == nik else self._nik(stands_for),
+                str(FastUUID(self._pseudonyms.alone(str(stands_for)))),
+                [self._nik(alias) for alias in aliases.get(nik, ())],
+            )
+            known[nik] = domain.person(who, facts.get(nik, []))
+        return known
 
     async def _announce_households(self, touched: Touched) -> None:
         if touched:

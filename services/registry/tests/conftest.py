@@ -23,6 +23,7 @@ from tepat_registry.handlers import Intake, InUse, Policies, Recheck
 
 NOW = datetime(2026, 3, 1, 9, tzinfo=UTC)
 SECRET = bytes(range(32))
+SESSION = (files("tepat_registry") / "sql" / "session.sql").read_text()
 MIGRATIONS = (files("tepat_chassis") / "sql" / "migrations", files("tepat_registry") / "sql" / "migrations")
 
 _ids = count(1)
@@ -132,7 +133,7 @@ class Registry:
 
     def __init__(self, url: str, secrets: Path) -> None:
         policies = Policies(cache(lambda secret_id: Pseudonyms(read_secret(secrets, secret_id))))
-        self.database = Database(url, service="registry", size=2)
+        self.database = Database(url, service="registry", session=SESSION, size=2)
         self.standing: Standing[InUse] = Standing(self.database, policies.parse)
         self.recheck = Recheck(self.standing, lambda: NOW)
         self._policy = StandingIntake(from_document, policies.follow)

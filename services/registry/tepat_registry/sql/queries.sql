@@ -1,12 +1,14 @@
 -- Facts, links and statements: every statement here relies on the exclusive lock.
 
 -- name: take_facts
--- Take the facts that hold over what was held; the NIKs they changed.
+-- Know the NIKs staged, each standing for itself, and take the facts that hold over what was held; the NIKs changed.
+with known as (
+    insert into number (kind, number, stands_for, pseudonym) select 0, nik, nik, person from staged
+    on conflict (kind, number) do nothing)
 insert into fact as f (nik, agency, since, until, household, revision, time, event_id, data, warnings, partition,
                        "offset", trace)
-select * from unnest(:nik::bigint[], :agency::text[], :since::date[], :until::date[], :household::uuid[],
-                     :revision::bigint[], :time::timestamptz[], :event_id::text[], :data::text[], :warnings::text[],
-                     :partition::int[], :offset::bigint[], :trace::text[])
+select nik, agency, since, until, household, revision, time, event_id, data, warnings, partition, "offset", trace
+from staged
 on conflict (nik, agency, since) do update set
     until = excluded.until, household = excluded.household, revision = excluded.revision, time = excluded.time,
     event_id = excluded.event_id, data = excluded.data, warnings = excluded.warnings, partition = excluded.partition,
@@ -81,11 +83,14 @@ on conflict (least) do nothing;
 delete from circle where least = any(:numbers::bigint[]);
 
 -- name: who
--- Whom each of these numbers stands for, and which others stand for it.
-select n.number, n.pseudonym, n.stands_for,
-       (select array_agg(a.number) from number a
-        where a.kind = n.kind and a.stands_for = n.number and a.stands_for <> a.number) as aliases
-from number n where n.kind = :kind and n.number = any(:numbers::bigint[]);
+-- Whom each of these numbers stands for.
+select number, pseudonym, stands_for from number where kind = :kind and number = any(:numbers::bigint[]);
+
+-- name: aliases
+-- The other NIKs that each of these stands for.
+select stands_for, array_agg(number) from number
+where kind = 0 and stands_for = any(:niks::bigint[]) and stands_for <> number
+group by stands_for;
 
 -- name: facts_of
 -- The facts that hold about these NIKs: the most trusted agency first, of one agency's the latest.
