@@ -228,7 +228,7 @@ class District:
         for home in homes:
             when = self._hour(day_of[home.region])
             for person in home.members:
-                self._tell(Fact(person, person.nik, person.name, home.kk, home.region, home.since), when)
+                self._tell(Fact(person, person.nik, person.name, home.kk, home.region, home.joined(person)), when)
                 self._recorded[person.nik] = when
 
     def _tell(self, fact: Fact, when: datetime) -> None:
@@ -258,7 +258,7 @@ class District:
             until = (day - timedelta(1)).isoformat()
             for person in home.members if change == "moved" else home.members[-1:]:
                 who = person, person.nik, person.name
-                self._tell(Fact(*who, home.kk, home.region, home.since, until, 1), told)
+                self._tell(Fact(*who, home.kk, home.region, home.joined(person), until, 1), told)
                 self._tell(Fact(*who, card, region, day.isoformat()), told)
 
     def _register_again(self, person: Person, home: Household, rng: random.Random) -> str:
@@ -267,7 +267,7 @@ class District:
         region = rng.choice(kelurahan()) if elsewhere else home.region
         kk = self._numbers.kk(region, home.since) if elsewhere else home.kk
         nik = self._numbers.nik(area_of(region), person.born, person.sex)
-        fact = Fact(person, nik, old_spelling(person.name), kk, region, home.since)
+        fact = Fact(person, nik, old_spelling(person.name), kk, region, home.joined(person))
         self._tell(fact, self._recorded[person.nik] + timedelta(1))
         return nik
 

@@ -42,7 +42,7 @@ OCCUPATIONS: Final = (
 
 @dataclass(slots=True)
 class Person:
-    """One person by the NIK the district knows."""
+    """One person by the NIK the district knows; `age` in years at the end of the year before."""
 
     nik: str
     name: str
@@ -68,6 +68,10 @@ class Household:
     members: list[Person] = field(default_factory=list)
     programmes: list[str] = field(default_factory=list)
     renewed: tuple[str, str] | None = None
+
+    def joined(self, person: Person) -> str:
+        """Since when a member belongs to it: since there is the card, or the member."""
+        return max(self.since, person.born)
 
     @property
     def head(self) -> Person:
@@ -154,8 +158,8 @@ def _days_of(year: int) -> tuple[str, ...]:
 
 
 def _born(rng: random.Random, age: int) -> str:
-    """A day of birth; of the old, some know only the year and are written down on 1 January."""
-    days = _days_of(YEAR - age)
+    """A day of birth before the registry is sent, in December; of the old, some know only the year: 1 January."""
+    days = _days_of(YEAR - 1 - age)[:330]
     return days[0] if age > 50 and rng.random() < 0.1 else _one(rng, days)
 
 
