@@ -8,6 +8,7 @@ Invariants
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from struct import Struct
 from typing import Any, Final
 from uuid import UUID
@@ -46,6 +47,15 @@ ABSENT: Final = LENGTH(-1)
 COLUMNS: Final = 18
 
 
+@lru_cache(maxsize=10_000)
+def packed_day(day: date) -> int:
+    """A day in PostgreSQL's binary form. The first and the last that Python knows are its infinities, as asyncpg
+    has them: packed otherwise, a payout's 9999-12-31 would not equal a membership's or a rule's."""
+    if day in (date.min, date.max):
+        return -(2**31) if day == date.min else 2**31 - 1
+    return day.toordinal() - EPOCH_DAY
+
+
 class Payouts:
     """Admits payouts and writes them."""
 
@@ -74,7 +84,7 @@ class Payouts:
                 COLUMNS, 2, number, 8, revision, 2, rank, 8, time,
                 16, pseudonyms.nik(nik), 16, pseudonyms.alone(nik) if kk is None else pseudonyms.kk(kk),
                 1, kk is not None, 2, policy.programmes[data["programme"]],
-                4, covers["from"].toordinal() - EPOCH_DAY, 4, covers["to"].toordinal() - EPOCH_DAY,
+                4, packed_day(covers["from"]), 4, packed_day(covers["to"]),
                 8, data["benefit"]["amount"], 4, record.partition, 8, record.offset, 8, digest(value),
             )  # fmt: skip
             region = data["region"].encode()

@@ -162,10 +162,11 @@ class Store:
         }
         if wanted != {tuple(row) for row in await every(queries.rules(connection))}:
             await queries.forget_rules(connection)
-            a, b, ids, persons, strengths, starts, ends = map(list, zip(*wanted, strict=True))
-            await queries.set_rules(
-                connection, a=a, b=b, ids=ids, persons=persons, strengths=strengths, starts=starts, ends=ends
-            )
+            if wanted:
+                a, b, ids, persons, strengths, starts, ends = map(list, zip(*wanted, strict=True))
+                await queries.set_rules(
+                    connection, a=a, b=b, ids=ids, persons=persons, strengths=strengths, starts=starts, ends=ends
+                )
             await queries.rejudge_all(connection)
         await connection.execute("notify mark")
         return agencies, programmes

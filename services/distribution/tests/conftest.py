@@ -1,19 +1,406 @@
-"""A distribution service in this process, on a real broker and a real database."""
+"""What agencies send, what the registry makes of it, and a ledger that takes both on a real database.
 
-POLICY = {
-    "version": "t-1",
-    "agencies": [
-        {"id": "dinsos", "name": "Dinsos", "trust_rank": 2, "programmes": ["PKH", "SB"], "rights": ["merge"]},
-        {"id": "himbara", "name": "Himbara", "trust_rank": 3, "programmes": ["BPNT"]},
-        {"id": "dpmd", "name": "DPMD", "programmes": ["BLT-DD"]},
-    ],
-    "programmes": [
-        {"code": code, "name": {"id": code, "en": code}, "unit": "household", "repeatable": code == "SB"}
-        for code in ("PKH", "BPNT", "BLT-DD", "SB")
-    ],
-    "overlap_rules": [
-        {"id": "pkh-bpnt", "programmes": ["PKH", "BPNT"], "scope": "household", "verdict": "review"},
-        {"id": "pkh-blt", "programmes": ["BLT-DD", "PKH"], "scope": "household", "verdict": "exclusive"},
-        {"id": "sb-any", "programmes": ["SB", "PKH"], "scope": "household", "verdict": "complementary"},
-    ],
-}
+The registry here is a plain function over all facts told so far: it shares nothing with the service of that name.
+The topics are lists in memory, from which single records can be read again.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cache, partial
+from importlib.resources import files
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest_asyncio
+from pydantic import TypeAdapter
+from tepat_chassis.database import Database, Lock
+from tepat_chassis.metrics import Metrics
+from tepat_chassis.pseudonyms import Pseudonyms, as_uuid, read_secret
+from tepat_chassis.quarantine import AgencyIntake, Record, Sealer
+from tepat_chassis.span import Span
+from tepat_chassis.standing import Standing, StandingIntake
+from tepat_contracts.envelope import agency_source
+from tepat_contracts.events.ours import OUTBOUND
+from tepat_contracts.policy import from_document
+from tepat_contracts.topics import Kind, inbound_name
+from tepat_demo import oracle
+from tepat_distribution import policed
+from tepat_distribution.app import follow
+from tepat_distribution.detect import FINDINGS, OVERLAPS, Detector
+from tepat_distribution.handlers import Payouts, Persons, data_of
+from tepat_distribution.store import Store
+
+NOW = datetime(2026, 3, 1, 9, tzinfo=UTC)
+TIME = "2026-01-05T08:00:00+07:00"
+REGION = "33.74.01.1001"
+SECRET = bytes(range(32))
+"""What the fixture `secrets` holds as `main`."""
+SQL = files("tepat_distribution") / "sql"
+MIGRATIONS = (files("tepat_chassis") / "sql" / "migrations", SQL / "migrations")
+
+ANI, BUDI, CITRA, DEWI = "3374014101900001", "3374010201900001", "3374014303900001", "3374014404900001"
+MAWAR, MELATI, KENANGA = "3374010101200001", "3374010101200002", "3374010101200003"
+
+Event = dict[str, Any]
+Place = tuple[str, int, int]
+
+_ids = count(1)
+_pseudonyms = Pseudonyms(SECRET)
+
+
+def nik(number: str) -> str:
+    """The pseudonym of a NIK."""
+    return str(as_uuid(_pseudonyms.nik(number)))
+
+
+def kk(number: str) -> str:
+    """The pseudonym of a KK."""
+    return str(as_uuid(_pseudonyms.kk(number)))
+
+
+def alone(number: str) -> str:
+    """The household of a person alone."""
+    return str(as_uuid(_pseudonyms.alone(number)))
+
+
+# --- what agencies send
+
+
+def agency(id_: str, *programmes: str, rank: int | None = None, **more: Any) -> dict[str, Any]:
+    """An agency of a policy."""
+    return {"id": id_, "name": id_, "programmes": list(programmes), "trust_rank": rank, "rights": ["merge"], **more}
+
+
+def rule(id_: str, one: str, other: str, scope: str, verdict: str, **effective: str) -> dict[str, Any]:
+    """A rule of a policy; `from_` and `to` are the days it is in effect."""
+    days = {name.rstrip("_"): day for name, day in effective.items()}
+    return {"id": id_, "programmes": [one, other], "scope": scope, "verdict": verdict, "effective": days}
+
+
+def policy(
+    *rules: dict[str, Any],
+    version: str = "t-1",
+    agencies: Sequence[dict[str, Any]] = (),
+    programmes: Sequence[str] = ("PKH", "BPNT", "BLT-DD", "SB"),
+    repeatable: Sequence[str] = ("SB",),
+) -> dict[str, Any]:
+    """A policy of these rules; agencies and programmes as usual where none are given."""
+    return {
+        "version": version,
+        "agencies": list(agencies) or [
+            agency("dinsos", "PKH", "SB", rank=2), agency("himbara", "BPNT", "PKH", rank=1), agency("dpmd", "BLT-DD"),
+        ],
+        "programmes": [
+            {"code": code, "name": {"id": code, "en": code}, "unit": "household", "repeatable": code in repeatable}
+            for code in programmes
+        ],
+        "overlap_rules": list(rules),
+    }  # fmt: skip
+
+
+PKH_BPNT = rule("pkh-bpnt", "PKH", "BPNT", "household", "review")
+PKH_BLT = rule("pkh-blt", "BLT-DD", "PKH", "household", "exclusive")
+PKH_SB = rule("pkh-sb", "SB", "PKH", "household", "complementary")
+
+
+def event(by: str, type_: str, data: dict[str, Any], time: str = TIME, id_: str | None = None) -> Event:
+    """An event of an agency, with an id of its own where none is given."""
+    return {
+        "specversion": "1.0", "id": id_ or f"e-{next(_ids)}", "source": agency_source(by), "type": f"tepat.{type_}.v1",
+        "time": time, "data": data,
+    }  # fmt: skip
+
+
+def payout(
+    payout_id: str = "p1",
+    programme: str = "PKH",
+    of: str = ANI,
+    card: str | None = MAWAR,
+    *,
+    by: str = "dinsos",
+    days: tuple[str, str] = ("2026-01-01", "2026-03-31"),
+    amount: int = 750_000,
+    state: str = "disbursed",
+    revision: int = 0,
+    region: str = REGION,
+    **envelope: Any,
+) -> Event:
+    """A payout planned or disbursed."""
+    data = {
+        "payout_id": payout_id, "revision": revision, "programme": programme, "region": region,
+        "covers": {"from": days[0], "to": days[1]}, "recipient": {"nik": of, "kk": card},
+        "benefit": {"kind": "cash", "amount": amount},
+    }  # fmt: skip
+    return event(by, f"payout.{state}", data, **envelope)
+
+
+def ended(
+    payout_id: str = "p1", state: str = "cancelled", *, by: str = "dinsos", revision: int = 0, **more: Any
+) -> Event:
+    """A payout cancelled or returned."""
+    data = {"payout_id": payout_id, "revision": revision, "reason": "account closed"}
+    return event(by, f"payout.{state}", data, **more)
+
+
+def lives(
+    who: str, card: str, since: str = "2020-01-01", until: str | None = None, *, by: str = "dinsos", revision: int = 0,
+    **envelope: Any,
+) -> Event:  # fmt: skip
+    """A membership, of what the registry takes all that matters here."""
+    data = {"nik": who, "kk": card, "since": since, "until": until, "revision": revision, "region": REGION}
+    return event(by, "person.recorded", data, **envelope)
+
+
+def merged(start: str, into: str | None, *, by: str = "dinsos", revision: int = 0, **envelope: Any) -> Event:
+    """Two NIKs are one person, or (without the second) no longer."""
+    if into is None:
+        return event(by, "persons.unmerged", {"from_nik": start, "revision": revision}, **envelope)
+    return event(by, "persons.merged", {"from_nik": start, "into_nik": into, "revision": revision}, **envelope)
+
+
+def renewed(start: str, into: str | None, *, by: str = "dinsos", revision: int = 0, **envelope: Any) -> Event:
+    """A family got a new card, or (without it) did not."""
+    return event(by, "household.renewed", {"from_kk": start, "into_kk": into, "revision": revision}, **envelope)
+
+
+# --- the registry
+
+
+def _agency(told: Event) -> str:
+    return str(told["source"]).rpartition(":")[2]
+
+
+def _held(facts: Iterable[Event], *key: str, agencies: bool) -> list[Event]:
+    """Of facts about the same the greatest; `agencies`: of each agency its own."""
+    rivals: dict[Any, list[Event]] = defaultdict(list)
+    for told in facts:
+        rivals[(_agency(told) if agencies else None, *(told["data"][name] for name in key))].append(told)
+
+    def order(told: Event) -> Any:
+        return (
+            told["data"]["revision"], datetime.fromisoformat(told["time"]), told["id"], _agency(told),
+            json.dumps(told["data"], sort_keys=True, separators=(",", ":"), ensure_ascii=False),
+        )  # fmt: skip
+
+    return [max(each, key=order) for each in rivals.values()]
+
+
+def _end(links: Mapping[str, str], start: str) -> str:
+    passed = [start]
+    while (following := links.get(passed[-1])) is not None:
+        if following in passed:
+            return min(passed[passed.index(following) :])
+        passed.append(following)
+    return passed[-1]
+
+
+def resolved(facts: Sequence[Event]) -> dict[tuple[str, str], dict[str, Any]]:
+    """What the registry tells of each NIK and KK it knows, by (type, pseudonym), without revisions."""
+
+    def of(*types: str) -> list[Event]:
+        return [told for told in facts if told["type"] in {f"tepat.{name}.v1" for name in types}]
+
+    def links(held: list[Event], start: str, into: str) -> dict[str, str]:
+        return {told["data"][start]: told["data"][into] for told in held if told["data"].get(into) is not None}
+
+    merges = links(_held(of("persons.merged", "persons.unmerged"), "from_nik", agencies=False), "from_nik", "into_nik")
+    cards = links(_held(of("household.renewed"), "from_kk", agencies=False), "from_kk", "into_kk")
+    memberships = _held(of("person.recorded"), "nik", "since", agencies=True)
+    told: dict[tuple[str, str], dict[str, Any]] = {}
+    for number in {f["data"][name] for f in facts for name in ("nik", "from_nik", "into_nik") if f["data"].get(name)}:
+        told["tepat.person.resolved.v1", nik(number)] = {
+            "person": nik(number),
+            "stands_for": nik(_end(merges, number)),
+            "alone": alone(_end(merges, number)),
+            "aliases": [],
+            "memberships": [
+                {"agency": _agency(f), "household": kk(f["data"]["kk"]), "since": f["data"]["since"], "region": REGION}
+                | ({"until": f["data"]["until"]} if f["data"]["until"] else {})
+                for f in memberships
+                if f["data"]["nik"] == number and (f["data"]["until"] or "9999-12-31") >= f["data"]["since"]
+            ],
+            "attributes": {},
+        }
+    for number in {f["data"][name] for f in facts for name in ("from_kk", "into_kk") if f["data"].get(name)}:
+        told["tepat.household.resolved.v1", kk(number)] = {
+            "household": kk(number),
+            "stands_for": kk(_end(cards, number)),
+        }
+    return told
+
+
+class Registry:
+    """Tells what changed, each time with a revision greater by one."""
+
+    def __init__(self) -> None:
+        self.facts: list[Event] = []
+        self._told: dict[tuple[str, str], tuple[int, dict[str, Any]]] = {}
+
+    def learn(self, facts: Iterable[Event]) -> Iterator[Event]:
+        """Take facts; what is to be told of them."""
+        self.facts += facts
+        for key, data in sorted(resolved(self.facts).items()):
+            revision, before = self._told.get(key, (0, None))
+            if data != before:
+                self._told[key] = revision + 1, data
+                yield {"type": key[0], "data": data | {"revision": revision + 1}}
+
+
+# --- distribution
+
+
+def oracle_record(record: Record) -> oracle.Record:
+    """The record as the oracle reads it."""
+    return oracle.Record(record.topic, record.partition, record.offset, record.headers, record.value)
+
+
+class Ledger:
+    """Distribution's intakes and its detector on a database, topics in memory.
+
+    `accepted` are the records of agencies that were taken, `refused` what was not.
+    """
+
+    def __init__(self, url: str, secrets: Path) -> None:
+        self.database = Database(url, service="distribution", session=(SQL / "session.sql").read_text(), size=2)
+        self.standing = Standing(self.database, policed.parse)
+        self.store = Store(data_of, self._recall)
+        payouts = Payouts(self.store, cache(lambda secret_id: Pseudonyms(read_secret(secrets, secret_id))))
+        self._intake = AgencyIntake(
+            "distribution", payouts.admit, payouts.write, sealer=Sealer(SECRET), metrics=Metrics(), clock=lambda: NOW
+        )
+        self._persons = Persons(self.store)
+        self._policies = StandingIntake(from_document, partial(follow, self.store))
+        self._detector = Detector(self.store, lambda: NOW)
+        self._forget()
+
+    def _forget(self) -> None:
+        self.document: dict[str, Any] = {}
+        self.accepted: list[Record] = []
+        self.refused: list[str] = []
+        self.recalled: list[Place] = []
+        self._topics: dict[tuple[str, int], list[Record]] = defaultdict(list)
+        self._checked = 0
+        self.standing.in_force = None
+
+    async def _recall(self, places: Sequence[Place]) -> Mapping[Place, str]:
+        self.recalled += places
+        return {
+            (by, partition, offset): data_of(self._topics[inbound_name(by, Kind.PAYOUTS), partition][offset])
+            for by, partition, offset in places
+        }
+
+    async def follow(self, document: dict[str, Any]) -> None:
+        """Take a policy."""
+        self.document = document
+        record = Record("policy.v1", 0, 0, 0, orjson.dumps(document), [])
+        work = self._policies.decode([Span("policy.v1", 0, 0, 1, [record])], None)  # type: ignore[list-item]
+        async with self.database.transaction(Lock.EXCLUSIVE) as connection:
+            await self._policies.write(connection, work)
+        await self.standing.refresh()
+
+    async def take(self, events: Iterable[Event | bytes], *, by: str = "dinsos") -> None:
+        """Take one batch of payouts; `by`: whose topic bytes stand on."""
+        fresh: dict[tuple[str, int], list[Record]] = defaultdict(list)
+        for told in events:
+            topic = inbound_name(by if isinstance(told, bytes) else _agency(told), Kind.PAYOUTS)
+            value = told if isinstance(told, bytes) else orjson.dumps(told)
+            partition = len(value) % 2
+            kept = self._topics[topic, partition]
+            kept.append(Record(topic, partition, len(kept), 0, value, []))
+            fresh[topic, partition].append(kept[-1])
+        spans = [
+            Span(topic, partition, records[0].offset, records[-1].offset + 1, records)  # type: ignore[arg-type]
+            for (topic, partition), records in fresh.items()
+        ]
+        work = self._intake.decode(spans, self.standing.in_force)
+        async with self.database.transaction(Lock.SHARED) as connection:
+            await self._intake.write(connection, work)
+        refused = {id(record) for record, _ in work.refused}
+        self.refused += [rejection.reason for _, rejection in work.refused]
+        self.accepted += [record for records in fresh.values() for record in records if id(record) not in refused]
+
+    async def hear(self, told: Iterable[Event]) -> None:
+        """Take one batch of what the registry tells."""
+        records = [
+            Record("registry", 0, number, 0, orjson.dumps({"source": "urn:tepat:service:registry", **each}), [])
+            for number, each in enumerate(told)
+        ]
+        work = self._persons.decode([Span("registry", 0, 0, len(records), records)], None)  # type: ignore[arg-type]
+        async with self.database.transaction(Lock.EXCLUSIVE) as connection:
+            await self._persons.write(connection, work)
+
+    async def judge(self, steps: int | None = None) -> int:
+        """Judge up to that many steps, by default until nothing is left; how many there were."""
+        done = 0
+        while steps is None or done < steps:
+            async with self.database.transaction() as connection:
+                if not await self._detector.step(connection):
+                    break
+            done += 1
+        return done
+
+    async def sent(self, topic: str = OVERLAPS) -> list[oracle.Record]:
+        """Everything announced on a topic, in order, each as the contracts have it."""
+        rows = await self.database.pool.fetch("select key, value from outbox where topic = $1 order by id", topic)
+        for row in rows:
+            announced = orjson.loads(row["value"])
+            TypeAdapter(OUTBOUND[announced["type"]].data).validate_python(announced["data"])
+            assert topic in OUTBOUND[announced["type"]].topics
+            assert row["key"] == announced["data"]["overlap_id" if topic == OVERLAPS else "finding_id"]
+        return [oracle.Record(topic, 0, offset, [], row["value"]) for offset, row in enumerate(rows)]
+
+    async def standing_overlaps(self) -> dict[str, dict[str, Any]]:
+        """The overlaps announced, folded."""
+        return oracle.fold(await self.sent())
+
+    async def too_large(self) -> set[tuple[str, str]]:
+        """(scope, pseudonym) of the groups whose finding stands; revisions grow by one and states take turns."""
+        last: dict[str, Event] = {}
+        for record in await self.sent(FINDINGS):
+            assert record.value is not None
+            told = orjson.loads(record.value)
+            before = last.get(told["data"]["finding_id"])
+            assert told["data"]["revision"] == (before["data"]["revision"] + 1 if before else 1)
+            assert told["type"] != (before["type"] if before else "tepat.finding.cleared.v1")
+            last[told["data"]["finding_id"]] = told
+        return {
+            (scope, told["data"][scope])
+            for told in last.values() if told["type"] == "tepat.finding.raised.v1"
+            for scope in ("person", "household") if scope in told["data"]
+        }  # fmt: skip
+
+    async def check(self, facts: Sequence[Event] = ()) -> oracle.Outcome:
+        """Judge what is left; what stands announced is what the oracle says, which is given back."""
+        await self.judge()
+        told = [
+            oracle.Record(inbound_name(_agency(fact), Kind.BENEFICIARIES), 0, offset, [], orjson.dumps(fact))
+            for offset, fact in enumerate(facts)
+        ]
+        outcome = oracle.expected([*map(oracle_record, self.accepted), *told], self.document, SECRET)
+        announced = await self.sent()
+        assert oracle.differences(oracle.fold(announced), outcome.overlaps) == []
+        assert oracle.irregularities(announced) == []
+        assert await self.too_large() == outcome.too_large
+        return outcome
+
+    async def empty(self) -> None:
+        """Forget everything."""
+        await self.database.pool.execute(
+            "truncate payout, person, membership, renewal, mark, rejudging, too_large, overlap, rule, agency, "
+            "programme, standing, outbox, quarantine restart identity"
+        )
+        self._forget()
+
+
+@pytest_asyncio.fixture
+async def ledger(database: str, secrets: Path) -> AsyncIterator[Ledger]:
+    """A ledger on a fresh database, under a first policy."""
+    made = Ledger(database, secrets)
+    await made.database.open(*MIGRATIONS)
+    await made.follow(policy(PKH_BPNT, PKH_BLT, PKH_SB))
+    yield made
+    await made.database.close()

@@ -8,7 +8,10 @@ where a.id = b.id and a.trust_rank <> coalesce(n.trust_rank, 2147483647)
 returning a.id;
 
 -- name: learn_programmes!
-insert into programme (code) select distinct unnest(:codes::text[]) on conflict (code) do nothing;
+-- Number the programmes that have none yet, as ``learn_agencies`` does.
+insert into programme (code)
+select distinct n.code from unnest(:codes::text[]) n (code)
+where not exists (select from programme p where p.code = n.code);
 
 -- name: set_repeatable!
 update programme set repeatable = coalesce(code = any(:codes::text[]), false)

@@ -1,7 +1,10 @@
 -- Who is who, as the registry tells it. Every statement here relies on the exclusive lock.
 
 -- name: learn_agencies!
-insert into agency (code) select distinct unnest(:codes::text[]) on conflict (code) do nothing;
+-- Number the agencies that have none yet. The known ones are left out: a conflict would use up a number.
+insert into agency (code)
+select distinct n.code from unnest(:codes::text[]) n (code)
+where not exists (select from agency a where a.code = n.code);
 
 -- name: agencies
 select id, code from agency;

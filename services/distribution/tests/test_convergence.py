@@ -1,0 +1,193 @@
+"""Whatever the order, repetition, split and moment, what stands announced is what overlap.md defines.
+
+Histories are made of so few names and days that everything collides. What has been taken so far is checked against
+the oracle again and again on the way, not only at the end.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tepat_demo import oracle
+from tepat_distribution import domain
+
+from .conftest import (
+    ANI,
+    BUDI,
+    CITRA,
+    DEWI,
+    KENANGA,
+    MAWAR,
+    MELATI,
+    PKH_BLT,
+    PKH_BPNT,
+    PKH_SB,
+    Event,
+    Ledger,
+    Registry,
+    agency,
+    ended,
+    lives,
+    merged,
+    payout,
+    policy,
+    renewed,
+    rule,
+)
+
+pytestmark = pytest.mark.integration
+
+PROGRAMMES = {"dinsos": ("PKH", "SB"), "himbara": ("BPNT", "PKH"), "dpmd": ("BLT-DD",), "warga": ("SB",)}
+NIKS, KKS = [ANI, BUDI, CITRA, DEWI], [MAWAR, MELATI, KENANGA]
+FIRST, LAST = "0001-01-01", "9999-12-31"
+
+revisions = st.integers(0, 2)
+times = st.sampled_from(["2026-01-05T08:00:00+07:00", "2026-01-05T01:00:00Z", "2026-01-05T01:00:00.000001Z"])
+identities = st.sampled_from(["a", "B", "é", "\U0001f600"])
+envelopes = st.fixed_dictionaries({"time": times, "id_": identities})
+niks, kks = st.sampled_from(NIKS), st.sampled_from(KKS)
+days = st.sampled_from([
+    ("2026-01-01", "2026-03-31"), ("2026-01-01", "2026-01-31"), ("2026-02-01", "2026-04-30"), ("2026-03-31", LAST),
+    ("2026-05-01", "2026-05-01"), (FIRST, FIRST), (FIRST, "2026-01-01"), (LAST, LAST),
+])  # fmt: skip
+
+
+def calls(make: Callable[..., Event], *told: st.SearchStrategy[Any], **named: st.SearchStrategy[Any]) -> Any:
+    """Events of `make`, their envelope drawn with the rest."""
+    named |= {"revision": revisions}
+    return st.builds(
+        lambda positional, data, envelope: make(*positional, **data, **envelope),
+        st.tuples(*told), st.fixed_dictionaries(named), envelopes,
+    )  # fmt: skip
+
+
+programmes = st.sampled_from([(by, programme) for by, codes in PROGRAMMES.items() for programme in codes])
+payout_ids = st.sampled_from(["p1", "p2", "P/1 ~", "p"])
+payouts = st.builds(
+    lambda sender, id_, of, card, more, envelope: payout(id_, sender[1], of, card, by=sender[0], **more, **envelope),
+    programmes, payout_ids, niks, st.sampled_from([*KKS, None]),
+    st.fixed_dictionaries({
+        "days": days, "revision": revisions, "state": st.sampled_from(["planned", "disbursed"]),
+        "amount": st.sampled_from([0, 500_000, 2**63 - 1]), "region": st.sampled_from(["33.74.01.1001", "33.74", "33"]),
+    }),
+    envelopes,
+)  # fmt: skip
+ends = calls(
+    ended, payout_ids, state=st.sampled_from(["cancelled", "returned"]), by=st.sampled_from(sorted(PROGRAMMES))
+)
+sent = st.lists(payouts | payouts | payouts | ends, min_size=1, max_size=8)
+
+tellers = st.sampled_from([*PROGRAMMES, "asing"])
+facts = st.lists(
+    calls(
+        lives, niks, kks, st.sampled_from(["2020-01-01", "2026-01-01", "2026-03-31", FIRST, LAST]),
+        st.sampled_from([None, None, "2026-01-31", "2019-12-31", FIRST, LAST]), by=tellers,
+    )
+    | calls(merged, niks, st.sampled_from([*NIKS, None]), by=tellers)
+    | calls(renewed, kks, st.sampled_from([*KKS, None]), by=tellers),
+    min_size=1, max_size=3,
+)  # fmt: skip
+
+effects = st.sampled_from([
+    {}, {}, {"from_": "2026-02-01"}, {"to": "2026-01-31"}, {"from_": "2026-01-01", "to": "2026-01-01"},
+    {"to": FIRST}, {"from_": LAST},
+])  # fmt: skip
+codes = st.sampled_from(["PKH", "BPNT", "BLT-DD", "SB"])
+rules = st.lists(
+    st.builds(
+        lambda id_, one, other, scope, verdict, effective: rule(id_, one, other, scope, verdict, **effective),
+        st.sampled_from(["a", "b", "C", "tt", "é"]), codes, codes, st.sampled_from(["person", "household"]),
+        st.sampled_from(domain.VERDICTS), effects,
+    ),
+    min_size=2, max_size=8, unique_by=lambda made: (made["id"], *sorted(made["programmes"])),
+)  # fmt: skip
+
+
+@st.composite
+def policies(draw: st.DrawFn) -> dict[str, Any]:
+    """Any rules, ranks and repeatable programmes; now and then an agency or a programme is missing."""
+    known = draw(st.sampled_from([("PKH", "BPNT", "BLT-DD", "SB")] * 3 + [("PKH", "SB"), ("BPNT", "BLT-DD")]))
+    agencies = [
+        agency(
+            id_, *(code for code in of if code in known),
+            rank=draw(st.sampled_from([1, 1, 2, 3, None, 2**31 - 1])),
+        )
+        for id_, of in PROGRAMMES.items() if draw(st.integers(0, 7))
+    ]  # fmt: skip
+    return policy(
+        *draw(rules | st.just([]) | st.just([PKH_BPNT, PKH_BLT, PKH_SB])),
+        agencies=agencies,
+        programmes=known,
+        repeatable=draw(st.sets(codes, max_size=2) | st.just({"SB"}) | st.just(set(known))),
+    )
+
+
+steps = st.one_of(
+    st.tuples(st.just("take"), sent),
+    st.tuples(st.just("take"), sent),
+    st.tuples(st.just("learn"), facts),
+    st.tuples(st.just("hear"), st.integers(1, 4)),
+    st.tuples(st.just("judge"), st.integers(1, 2)),
+    st.tuples(st.just("again"), st.integers(0, 40)),
+    st.tuples(st.just("follow"), policies()),
+    st.tuples(st.just("check"), st.none()),
+)
+
+
+class History:
+    """Lets steps happen to a ledger, and to a registry whose word may come late."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self.registry = Registry()
+        self.sent: list[Event] = []
+        self._unheard: list[Event] = []
+
+    async def happen(self, step: str, told: Any) -> None:
+        match step:
+            case "take":
+                self.sent += told
+                await self.ledger.take(told)
+            case "again":  # what was sent before comes again, in other batches
+                await self.ledger.take(self.sent[told::3])
+            case "learn":
+                self._unheard += self.registry.learn(told)
+            case "hear":  # records of one key keep their order, others come when they come
+                keys = sorted({_key(each) for each in self._unheard})[:: -1 if told % 2 else 1][:told]
+                await self._hear(each for each in self._unheard if _key(each) in keys)
+            case "judge":
+                await self.ledger.judge(told)
+            case "follow":
+                await self.ledger.follow(told)
+            case "check":
+                await self._hear(self._unheard)
+                await self.ledger.check(self.registry.facts)
+
+    async def _hear(self, told: Iterable[Event]) -> None:
+        heard = list(told)
+        self._unheard = [each for each in self._unheard if each not in heard]
+        await self.ledger.hear(heard)
+        if heard:
+            await self.ledger.hear(heard[:1])  # an older word again says nothing
+
+
+def _key(told: Event) -> str:
+    return str(told["data"].get("person") or told["data"].get("household"))
+
+
+@given(policies(), st.lists(steps, min_size=4, max_size=24), st.sampled_from([2, 3, 4, 1_000]))
+@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_what_stands_is_what_overlap_md_defines(
+    ledger: Ledger, first: dict[str, Any], happening: list[tuple[str, Any]], limit: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(domain, "GROUP_LIMIT", limit)
+        patch.setattr(oracle, "GROUP_LIMIT", limit)
+        await ledger.empty()
+        await ledger.follow(first)
+        history = History(ledger)
+        for step, told in happening:
+            await history.happen(step, told)
+        await history.happen("check", None)
