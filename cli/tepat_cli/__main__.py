@@ -1,3 +1,5 @@
+"""`python -m tepat_cli`."""
+
 from tepat_cli.app import main
 
 main()

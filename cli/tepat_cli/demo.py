@@ -1,7 +1,8 @@
 """`tepat demo`: a sample district through the whole system, checked against the oracle.
 
-Kept here: the demo has a data directory of its own, empty at its start, so that each run is the first; what an
-earlier one left running on it is stopped before.
+Kept here: the demo has a directory of its own, which no other stack uses, and which is wiped before it is used; it
+uses no server that `TEPAT_*` variables name, for those are for real work. A demo left running by `--keep` is stopped
+by the next one.
 """
 
 import asyncio
@@ -10,69 +11,70 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Final
 
+import httpx
+import orjson
 import typer
+from aiokafka.errors import KafkaError
 from rich.console import Console
 from tepat_contracts.policy import load
 from tepat_demo.report import ProgressBars, render
 from tepat_demo.run import Report, run
-from tepat_local import processes
-from tepat_local.stack import Endpoints, NotReady, Stack
+from tepat_local import files, processes
+from tepat_local.stack import READY_SECONDS, AlreadyRunning, NotReady, Stack
 
-from tepat_cli.exits import REJECTED, Unreachable
-from tepat_cli.place import DataOption, Place, default_data
-from tepat_cli.policy import put_in_force
-from tepat_cli.terminal import say
+from tepat_cli.exits import REJECTED, Ended, Unreachable, WrongUse
+from tepat_cli.place import EMBEDDED_PARTITIONS, DataOption, Place, default_data
+from tepat_cli.policy import policy_text, put_in_force
+from tepat_cli.terminal import printable, say
 
-START_SECONDS = 240
-HOUSEHOLDS = 30_000
+MARK: Final = ".tepat-demo"
+"""A file by which a directory is known to be a demo's, to be wiped."""
+POLICY_SECONDS: Final = 60
+STOP_SECONDS: Final = 12
 
 
 def demo(
     *,
-    keep: Annotated[bool, typer.Option("--keep", help="leave the system running afterwards")] = False,
-    households: Annotated[int, typer.Option(min=50, max=1_000_000, help="of the sample district")] = HOUSEHOLDS,
-    seed: Annotated[int, typer.Option(help="one seed, one result")] = 1,
+    keep: Annotated[bool, typer.Option("--keep", help="leave it running, and say where everything is")] = False,
+    households: Annotated[int, typer.Option(min=1, help="of the sample district")] = 30_000,
+    seed: Annotated[int, typer.Option(help="one seed, one district")] = 1,
     data: DataOption = None,
 ) -> None:
-    """Runs a sample district through the whole system and checks what it announces. Ends with 1 if it is wrong."""
-    folder = (data or default_data() / "demo").expanduser().absolute()
-    started = time.monotonic()
-    for left in _emptied(folder):
-        say(f"stopped what an earlier demo left running: {left}", "dim")
-    try:
-        with _running(folder, keep) as endpoints:
-            say(f"the system is up after {time.monotonic() - started:.0f} s", "dim")
-            secret = (folder / "secrets" / "main").read_bytes()
-            report = asyncio.run(_run(folder, endpoints, secret, seed, households))
-    except NotReady as wrong:
-        raise Unreachable(str(wrong)) from None
+    """Runs a sample district through the whole system. Ends with 1 where what it finds differs from the oracle."""
+    directory = (data or default_data().with_name("tepat-demo")).expanduser().absolute()
+    began = time.monotonic()
+    _clear(directory)
+    with _kept(directory) if keep else _passing(directory) as endpoints:
+        try:
+            report = asyncio.run(_run(directory, endpoints, seed, households))
+        except (TimeoutError, KafkaError, httpx.HTTPError) as wrong:
+            told = printable(str(wrong)) or type(wrong).__name__
+            raise Unreachable(f"the demo can't go on: {told}; the logs are in {directory / 'logs'}") from None
     render(report)
-    say(f"{time.monotonic() - started:.0f} s in all", "dim")
+    say(f"done in {time.monotonic() - began:.0f} s", "dim")
     if keep:
-        _where(folder)
-    else:
-        shutil.rmtree(folder, ignore_errors=True)
+        _tell_where(directory, endpoints)
     if not report.agrees:
         raise typer.Exit(REJECTED)
 
 
-async def _run(folder: Path, endpoints: Endpoints, secret: bytes, seed: int, households: int) -> Report:
-    place = Place.of(folder, None, None, "policy")
+async def _run(directory: Path, endpoints: Mapping[str, Any], seed: int, households: int) -> Report:
+    place = Place.of(data=directory, role="policy")
 
     async def apply_policy(file: Path) -> None:
-        await asyncio.to_thread(lambda: put_in_force(place, load(file.read_text(encoding="utf-8"))))
+        await put_in_force(place, load(policy_text(file)), EMBEDDED_PARTITIONS, POLICY_SECONDS)
 
     with ProgressBars(Console(stderr=True)) as progress:
         return await run(
-            asdict(endpoints),
-            folder / "tokens",
-            secret,
+            endpoints,
+            directory / "tokens",
+            (directory / "secrets" / "main").read_bytes(),
             apply_policy=apply_policy,
             seed=seed,
             households=households,
@@ -80,56 +82,100 @@ async def _run(folder: Path, endpoints: Endpoints, secret: bytes, seed: int, hou
         )
 
 
-def _emptied(folder: Path) -> list[str]:
-    """Empty a demo's directory; what had to be stopped for that."""
-    left = processes.sweep(folder) if folder.exists() else []
-    if folder.exists() and not (folder / "ports.json").exists() and any(folder.iterdir()):
-        raise Unreachable(f"{folder} holds something that is no stack: name an empty directory with --data")
-    shutil.rmtree(folder, ignore_errors=True)
-    return left
+def _clear(directory: Path) -> None:
+    """Makes an empty directory, whatever demo was there stopped. Raises WrongUse where it is not a demo's."""
+    if directory.exists() and any(directory.iterdir()):
+        if not (directory / MARK).exists():
+            raise WrongUse(f"{directory} holds something else than a demo: name another directory with --data")
+        kept = [process for process in processes.of(directory) if str(process.pid) == _pid(directory)]
+        processes.stop(kept, patience=STOP_SECONDS)  # first: it would start what it supervises anew
+        if processes.sweep(directory) or kept:
+            say("stopped the demo that was left running")
+        try:
+            with files.lock(directory / "lock", wait=False):
+                shutil.rmtree(directory)
+        except files.Locked:
+            raise WrongUse(f"a demo is running in {directory}: stop it first, or name another with --data") from None
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (directory / MARK).touch()
+
+
+def _pid(directory: Path) -> str:
+    """The process id of the stack that was left running; nothing where none was."""
+    try:
+        return (directory / "pid").read_text()
+    except FileNotFoundError:
+        return ""
+
+
+def _environment() -> dict[str, str]:
+    """The environment without settings for real work."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("TEPAT_") or name == "TEPAT_CACHE"}
 
 
 @contextmanager
-def _running(folder: Path, keep: bool) -> Iterator[Endpoints]:
-    """The system, running; as a process of its own where it is to stay."""
-    if not keep:
-        with Stack(folder, settings=_own_settings(), say=lambda line: say(line, "dim")) as stack:
-            yield stack.endpoints
-        return
-    folder.mkdir(parents=True)
-    with (folder / "up.log").open("ab") as log:
-        up = subprocess.Popen(
-            [sys.executable, "-m", "tepat_cli", "up", "--data", str(folder)],
-            env=_own_settings() | processes.mark(folder),
+def _passing(directory: Path) -> Iterator[Mapping[str, Any]]:
+    """A stack that ends with the demo, and leaves nothing if all went well."""
+    stack = Stack(directory, settings=_environment(), say=lambda line: say(printable(line), "dim"))
+    try:
+        with stack:
+            yield asdict(stack.endpoints)
+    except AlreadyRunning as other:
+        raise WrongUse(str(other)) from None
+    except NotReady as wrong:
+        raise Unreachable(str(wrong)) from None
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextmanager
+def _kept(directory: Path) -> Iterator[Mapping[str, Any]]:
+    """A stack that goes on after the demo: a `tepat up` of its own."""
+    with (directory / "up.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tepat_cli", "up", "--data", str(directory)],
+            cwd=directory,  # no tepat.toml of real work
+            env=_environment() | processes.mark(directory),
             stdin=subprocess.DEVNULL,
             stdout=log,
-            stderr=log,
+            stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    until = time.monotonic() + START_SECONDS
-    while not (folder / "endpoints.json").exists():
-        if up.poll() is not None or time.monotonic() > until:
-            raise NotReady(f"the system did not come up; see {folder / 'up.log'}")
+    endpoints = directory / "endpoints.json"
+    until = time.monotonic() + 2 * READY_SECONDS
+    while not endpoints.exists():
+        if process.poll() is not None or time.monotonic() > until:
+            process.terminate()
+            raise Unreachable(f"the stack did not come up: {(directory / 'up.log').read_text()[-2000:]}")
         time.sleep(0.1)
-    yield Endpoints.read(folder)
+    (directory / "pid").write_text(str(process.pid))
+    try:
+        yield orjson.loads(endpoints.read_bytes())
+    except KeyboardInterrupt:
+        process.terminate()
+        process.wait()
+        raise
+    except Ended:
+        say(f"it is left running, to be looked at; stop it with: kill {process.pid}")
+        raise
 
 
-def _own_settings() -> dict[str, str]:
-    """The environment without what names other servers: the demo brings its own."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("TEPAT_") or name == "TEPAT_LANG"}
-
-
-def _where(folder: Path) -> None:
-    endpoints = Endpoints.read(folder)
-    at = f"--data {folder}"
-    say("The system goes on running. / Sistem tetap berjalan.", "bold")
-    for what, where in (
-        ("Kafka", endpoints.kafka),
-        *((f"{service} over HTTP", f"{url}/openapi.json") for service, url in endpoints.http.items()),
-        ("everything else (databases, tokens, mail, logs)", str(folder / "endpoints.json")),
-        ("overlaps", f"tepat overlaps {at} --verdict exclusive"),
-        ("quarantine", f"tepat quarantine list {at}"),
-        ("logs", f"tepat logs {at} --follow"),
-        ("stop it", f"pkill -INT -f 'tepat_cli up {at}'"),
-    ):
-        say(f"  {what:<48} {where}")
+def _tell_where(directory: Path, endpoints: Mapping[str, Any]) -> None:
+    """Says where everything is of what is left running, how to look on, and how to stop it."""
+    lines = [
+        "",
+        f"It goes on running, in {directory}:",
+        f"  broker       {endpoints['kafka']}",
+        *(f"  {service:<12} {url}/openapi.json" for service, url in endpoints["http"].items()),
+        f"  databases    in {directory / 'endpoints.json'}, with their passwords",
+        f"  mailbox      {endpoints['mail']['folder']}",
+        f"  tokens       {endpoints['tokens']}",
+        f"  logs         {endpoints['logs']}",
+        "",
+        f"  export TEPAT_DATA={directory}",
+        "  tepat overlaps --verdict exclusive",
+        "  tepat quarantine list",
+        "  tepat logs --follow",
+        "",
+        f"Stop it with: kill {_pid(directory)}",
+    ]
+    print("\n".join(lines))

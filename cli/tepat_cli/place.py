@@ -134,11 +134,17 @@ class Place:
 
     def service(self, name: str) -> str:
         """Base URL of a service, below which /v1 lies. Raises Unreachable, WrongUse."""
+        return self.instances(name)[0]
+
+    def instances(self, name: str) -> list[str]:
+        """Base URL of each instance of a service, as far as they can be told apart. Raises as `service`."""
         if self.settings.api:
-            return f"{self.settings.api.rstrip('/')}/{name}"
+            return [f"{self.settings.api.rstrip('/')}/{name}"]
         if self.settings.kafka is not None:
             raise WrongUse("this command speaks with the services: name their base URL with --api or TEPAT_API")
-        return str(self._endpoints()["http"][name])
+        endpoints = self._endpoints()
+        several: list[str] = endpoints.get("instances", {}).get(name) or [endpoints["http"][name]]
+        return several
 
     def token(self, role: str) -> str | None:
         """The token of `--as`, else TEPAT_TOKEN, else that of `role` in the embedded stack; None where none is."""

@@ -42,7 +42,8 @@ LOOK_SECONDS: Final = 0.25
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="the policy, in YAML or JSON")]
 
 
-def _text(file: Path) -> str:
+def policy_text(file: Path) -> str:
+    """The text of a policy file. Raises WrongUse where it can't be read."""
     try:
         return file.read_text(encoding="utf-8-sig")
     except OSError as wrong:
@@ -73,7 +74,7 @@ def check_(
     kafka: KafkaOption = None,  # noqa: ARG001
 ) -> None:
     """Tells every mistake and contradiction in a policy file, with its line. Ends with 1 if there is one."""
-    count = sum(each.severity != "advice" for each in _told(file, _text(file), as_json=as_json))
+    count = sum(each.severity != "advice" for each in _told(file, policy_text(file), as_json=as_json))
     if count:
         say(f"{count} mistake{'s' if count > 1 else ''} in {file}", "red")
         raise typer.Exit(REJECTED)
@@ -93,29 +94,31 @@ def apply(
     role: AsOption = None,
 ) -> None:
     """Checks a policy, declares the topics of its agencies, puts it in force, and waits until every service has it."""
-    text = _text(file)
+    text = policy_text(file)
     if any(each.severity == "mistake" for each in _told(file, text)):
         raise Ended(f"{file} is not applied: repair what is told above")
     policy = load(text)
     place = Place.of(data, kafka, api, role)
     if wait:
         place.service(SERVICES[0])  # told before anything is changed
-    declared, published = asyncio.run(_publish(place, policy, partitions or place.partitions))
-    for name in declared:
-        say(f"declared {name}", "dim")
-    say(f"policy {policy.version} is in force" if published else f"policy {policy.version} was in force already")
-    if wait:
-        _taken(place, policy, timeout)
-        say(f"taken by {', '.join(SERVICES)}", "green")
+    for line in asyncio.run(put_in_force(place, policy, partitions or place.partitions, timeout if wait else None)):
+        say(line)
 
 
-def put_in_force(place: Place, policy: Policy, timeout: float = 60) -> None:
-    """Declares the topics of a policy's agencies, publishes it, and waits until every service has taken it.
+async def put_in_force(place: Place, policy: Policy, partitions: int, patience: float | None) -> list[str]:
+    """Declares the topics, publishes, and unless `patience` is None waits so many seconds for the services.
 
-    Raises Unreachable after `timeout` seconds.
+    Returns what was done, in words. Raises WrongUse, Unreachable.
     """
-    asyncio.run(_publish(place, policy, place.partitions))
-    _taken(place, policy, timeout)
+    declared, published = await _publish(place, policy, partitions)
+    told = [f"declared {name}" for name in declared]
+    told.append(
+        f"policy {policy.version} is in force" if published else f"policy {policy.version} was in force already"
+    )
+    if patience is not None:
+        await asyncio.to_thread(_taken, place, policy, patience)
+        told.append(f"taken by {', '.join(SERVICES)}")
+    return told
 
 
 async def _publish(place: Place, policy: Policy, partitions: int) -> tuple[list[str], bool]:
@@ -157,13 +160,14 @@ def _taken(place: Place, policy: Policy, timeout: float) -> None:
         while True:
             for service in list(late):
                 try:
-                    status = services.get(service, "status")
+                    statuses = services.everywhere(service, "status")
                 except Unreachable as wrong:
                     late[service] = str(wrong)
                     continue
-                unread = wanted[service] - set(status["topics"])
-                if status["policy_version"] != policy.version:
-                    late[service] = f"has policy {status['policy_version'] or 'none'}"
+                unread = wanted[service].difference(*(status["topics"] for status in statuses))
+                others = [status["policy_version"] for status in statuses if status["policy_version"] != policy.version]
+                if others:
+                    late[service] = f"has policy {others[0] or 'none'}"
                 elif unread:
                     late[service] = f"does not read {', '.join(sorted(unread)[:3])} yet"
                 else:

@@ -44,6 +44,10 @@ class Services:
         """The answer to GET /v1/{path}. Raises Unreachable, WrongUse (Missing where there is no such thing)."""
         return self._ask("GET", service, path, params=_present(params))
 
+    def everywhere(self, service: str, path: str) -> list[Answer]:
+        """The answer of each instance to GET /v1/{path}. Raises as `get`."""
+        return [self._ask("GET", service, path, base=base) for base in self._place.instances(service)]
+
     def post(self, service: str, path: str, body: Any) -> Answer:
         """The answer to POST /v1/{path}. Raises as `get`."""
         return self._ask("POST", service, path, json=body, timeout=600)
@@ -59,8 +63,8 @@ class Services:
             if cursor is None:
                 return
 
-    def _ask(self, method: str, service: str, path: str, **request: Any) -> Answer:
-        url = f"{self._place.service(service)}/v1/{path}"
+    def _ask(self, method: str, service: str, path: str, base: str | None = None, **request: Any) -> Answer:
+        url = f"{base or self._place.service(service)}/v1/{path}"
         try:
             answer = self._client.request(method, url, **request)
         except httpx.InvalidURL:
