@@ -536,13 +536,17 @@ class PolicyIndex:
     def __init__(self, policy: Policy) -> None:
         self.policy: Final = policy
         self.version: Final = policy.version
+        self.programmes: Final[Mapping[str, Programme]] = {p.code: p for p in policy.programmes}
         self.agencies: Final[Mapping[str, AgencyEntry]] = {
             a.id: AgencyEntry(
-                agency_source(a.id), frozenset(a.programmes), frozenset(a.rights), a.trust_rank, a.silent_after
+                agency_source(a.id),
+                frozenset(a.programmes) & self.programmes.keys(),  # what the policy does not know, nobody has
+                frozenset(a.rights),
+                a.trust_rank,
+                a.silent_after,
             )
             for a in policy.agencies
         }
-        self.programmes: Final[Mapping[str, Programme]] = {p.code: p for p in policy.programmes}
         self.repeatable: Final = frozenset(p.code for p in policy.programmes if p.repeatable)
         self.rules: Final[tuple[OverlapRule, ...]] = tuple(policy.overlap_rules)
         added = {area.code: area.name for area in policy.regions}

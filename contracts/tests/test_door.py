@@ -422,6 +422,15 @@ def test_programmes_are_the_agencys_own(judge: Judge, payout: Event) -> None:
         assert judge(put(examples.inbound(type_name), "/data/programme", ...), KIND_OF[type_name]) is None
 
 
+def test_a_programme_the_policy_lacks_is_unknown_though_an_agency_lists_it(
+    judge: Judge, payout: Event, policy: PolicyIndex
+) -> None:
+    document = policy.policy.document()
+    without = [each for each in document["programmes"] if each["code"] != payout["data"]["programme"]]
+    index = PolicyIndex(from_document(document | {"programmes": without}))
+    assert told(judge(payout, policy=index)) == ("programme_unknown", "/data/programme")
+
+
 def test_merging_needs_the_right(judge: Judge) -> None:
     for type_name in ("tepat.persons.merged.v1", "tepat.persons.unmerged.v1", "tepat.household.renewed.v1"):
         event = examples.inbound(type_name, source="urn:tepat:agency:himbara-bpnt")
