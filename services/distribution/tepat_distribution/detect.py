@@ -29,6 +29,9 @@ OVERLAPS = "distribution.overlaps.v1"
 FINDINGS = "distribution.findings.v1"
 VERSION = "select version from standing order by seq desc limit 1"
 
+BY_KEY = "set enable_seqscan = off; set enable_bitmapscan = off"
+"""What is touched is few beside the ledger: look up a few rows each, by index, from the first batch on."""
+
 
 class Detector:
     """The duty of judging."""
@@ -39,6 +42,7 @@ class Detector:
 
     async def work(self, connection: "asyncpg.Connection[asyncpg.Record]") -> AsyncIterator[bool]:
         """One step a transaction, until nothing is touched."""
+        await connection.execute(BY_KEY)
         while True:
             async with connection.transaction():
                 more = await self.step(connection)

@@ -186,8 +186,10 @@ class Store:
         await queries.gather_households(connection, at_most=domain.GROUP_LIMIT)
         await connection.execute("analyze member (g, person)")
         resized = await self._resize(connection, person=False)
+        await queries.leave_out_large(connection)
         await queries.gather_persons(connection, at_most=domain.GROUP_LIMIT)
         resized += await self._resize(connection, person=True)
+        await queries.leave_out_large(connection)
         if resized:
             await connection.execute("analyze member (g, person)")
         return await every(queries.differences(connection)), resized
@@ -208,6 +210,7 @@ class Store:
             if person:  # the households they touched were not gathered yet
                 await connection.execute("delete from member")
                 await queries.gather_households(connection, at_most=domain.GROUP_LIMIT)
+                await queries.leave_out_large(connection)
                 await queries.gather_persons(connection, at_most=domain.GROUP_LIMIT)
         return resized
 

@@ -9,7 +9,8 @@ create temp table if not exists touched (g uuid, person boolean) on commit delet
 
 create temp table if not exists member (
     g uuid, by_person boolean, person uuid, household uuid, amount bigint, revision bigint, starts date, ends date,
-    agency smallint, programme smallint, rank smallint, payout_id text collate "C", region text collate "C", trace text
+    agency smallint, programme smallint, rank smallint, code text collate "C", payout_id text collate "C",
+    region text collate "C", trace text
 ) on commit delete rows;
 
 create temp table if not exists announced (

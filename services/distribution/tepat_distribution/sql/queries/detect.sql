@@ -37,9 +37,10 @@ select at.person, (select count(*) from next) as groups from at;
 -- The live payouts of each touched household, at most one more than a group may have.
 insert into member
 select t.g, t.person, p.person, p.household, p.amount, p.revision, p.starts, p.ends, p.agency, p.programme, p.rank,
-       p.payout_id, p.region, p.trace
-from touched t cross join lateral (
-    select * from payout where live and household = t.g limit :at_most + 1) p
+       agency.code, p.payout_id, p.region, p.trace
+from touched t
+cross join lateral (select * from payout where live and household = t.g limit :at_most + 1) p
+join agency on agency.id = p.agency
 where not t.person;
 
 -- name: gather_persons!
@@ -47,19 +48,21 @@ where not t.person;
 -- person whose payouts lie in one touched household, of a size that rules apply to, are found there.
 insert into member
 select t.g, t.person, p.person, p.household, p.amount, p.revision, p.starts, p.ends, p.agency, p.programme, p.rank,
-       p.payout_id, p.region, p.trace
+       agency.code, p.payout_id, p.region, p.trace
 from touched t
 left join (
-    select distinct on (m.person) m.person, m.household
-    from member m
-    where not m.by_person and not exists (select from too_large l where l.g = m.household and l.live)
-    order by m.person) within on within.person = t.g
-cross join lateral (
-    select * from payout where live and payout.person = t.g limit :at_most + 1) p
+    select person, any_value(household) as household from member where not by_person group by person
+) within on within.person = t.g
+cross join lateral (select * from payout where live and payout.person = t.g limit :at_most + 1) p
+join agency on agency.id = p.agency
 where t.person
   and (within.person is null
-       or exists (select from payout o where o.live and o.person = t.g and o.household < within.household)
-       or exists (select from payout o where o.live and o.person = t.g and o.household > within.household));
+       or exists (select from payout o where o.live and o.person = t.g and o.household <> within.household));
+
+-- name: leave_out_large!
+-- Leave out the groups that are too large: no rule of their scope applies, and pairs in them are judged by the
+-- other group they share.
+delete from member m using too_large l where l.g = m.g and l.live;
 
 -- name: resized
 -- Touched groups of one kind that have become too large, or are no longer.
@@ -94,12 +97,9 @@ where p.live and ((x.person and p.person = x.g) or (not x.person and p.household
 -- What the touched groups' overlaps are now, against what was announced of them: each pair that differs.
 -- A pair belongs to the groups its two payouts share. Both sides cover exactly the pairs of a touched group:
 -- a payout that changed has marked the groups it left, so a pair announced under them is found by them.
--- In groups too large no rule of their scope applies; pairs in them are judged by the other group they share.
-with fit as materialized (
-    select m.*, agency.code
-    from member m join agency on agency.id = m.agency
-    where not exists (select from too_large l where l.g = m.g and l.live)
-), applying as materialized (
+-- Relies on `leave_out_large`. The lateral look-ups at the end are made a row at a time, by key, whatever the
+-- planner believes of the ledger: few pairs differ.
+with applying as materialized (
     select distinct on (a.code, a.payout_id, b.code, b.payout_id)
         a.agency as agency_a, a.payout_id as payout_a, b.agency as agency_b, b.payout_id as payout_b,
         a.revision as revision_a, b.revision as revision_b, a.rank as rank_a, b.rank as rank_b,
@@ -110,9 +110,9 @@ with fit as materialized (
         case when a.household = b.household then a.household end as shared_household,
         greatest(a.starts, b.starts) as starts, least(a.ends, b.ends) as ends,
         r.id as rule, r.person as by_person, r.strength
-    from fit a
-    join fit b on b.g = a.g and (a.code, a.payout_id) < (b.code, b.payout_id)
-              and a.starts <= b.ends and b.starts <= a.ends
+    from member a
+    join member b on b.g = a.g and a.starts <= b.ends and b.starts <= a.ends
+                 and (a.code, a.payout_id) < (b.code, b.payout_id)
     join rule r on r.a = a.programme and r.b = b.programme
                and greatest(a.starts, b.starts) between r.starts and r.ends
     where case when r.person then a.person = b.person else a.household = b.household end
@@ -122,13 +122,16 @@ with fit as materialized (
 ), want as materialized (
     select * from applying where strength < 2
 ), have as materialized (
-    select o.* from touched t join overlap o on o.shared_household = t.g
-    where o.live and not t.person
-      and (not o.by_person or not exists (select from too_large l where l.g = t.g and l.live))
-    union
-    select o.* from touched t join overlap o on o.shared_person = t.g
-    where o.live and t.person
-      and (o.by_person or not exists (select from too_large l where l.g = t.g and l.live))
+    select distinct on (overlap_id) *
+    from (
+        select o.* from touched t join overlap o on o.shared_household = t.g
+        where o.live and not t.person
+          and (not o.by_person or not exists (select from too_large l where l.g = t.g and l.live))
+        union all
+        select o.* from touched t join overlap o on o.shared_person = t.g
+        where o.live and t.person
+          and (o.by_person or not exists (select from too_large l where l.g = t.g and l.live))) o
+    order by overlap_id
 ), differing as (
     select w.*, h.agency_a as had_agency_a, h.payout_a as had_payout_a, h.agency_b as had_agency_b,
            h.payout_b as had_payout_b
@@ -148,13 +151,19 @@ select coalesce(d.agency_a, d.had_agency_a) as agency_a, coalesce(d.payout_a, d.
        d.revision_a, d.revision_b, d.rank_a, d.rank_b, d.programme_a, d.programme_b, d.amount_a, d.amount_b,
        d.amount_at_risk, d.household, d.region, d.trace, d.person, d.shared_person, d.shared_household, d.starts, d.ends,
        d.rule, d.by_person, d.strength,
-       o as had, pa as now_a, pb as now_b
+       o.had, pa.now as now_a, pb.now as now_b
 from differing d
-left join overlap o on (o.agency_a, o.payout_a, o.agency_b, o.payout_b)
-    = (coalesce(d.agency_a, d.had_agency_a), coalesce(d.payout_a, d.had_payout_a),
-       coalesce(d.agency_b, d.had_agency_b), coalesce(d.payout_b, d.had_payout_b))
-left join payout pa on d.rule is null and (pa.agency, pa.payout_id) = (d.had_agency_a, d.had_payout_a)
-left join payout pb on d.rule is null and (pb.agency, pb.payout_id) = (d.had_agency_b, d.had_payout_b);
+left join lateral (
+    select o as had from overlap o
+    where (o.agency_a, o.payout_a) = (coalesce(d.agency_a, d.had_agency_a), coalesce(d.payout_a, d.had_payout_a))
+      and (o.agency_b, o.payout_b) = (coalesce(d.agency_b, d.had_agency_b), coalesce(d.payout_b, d.had_payout_b))
+    limit 1) o on true
+left join lateral (
+    select p as now from payout p
+    where d.rule is null and (p.agency, p.payout_id) = (d.had_agency_a, d.had_payout_a) limit 1) pa on true
+left join lateral (
+    select p as now from payout p
+    where d.rule is null and (p.agency, p.payout_id) = (d.had_agency_b, d.had_payout_b) limit 1) pb on true;
 
 -- name: announce!
 -- Keep what is announced now, by pair.
