@@ -197,7 +197,10 @@ OUTBOUND_DATA: Final[Mapping[str, dict[str, Any]]] = {
         "region": REGION,
         "step": "filed",
         "people": [_PERSON],
+        "households": 3,
     },
+    "tepat.suspect.raised.v1": {"pair": _PERSON, "revision": 1, "kind": "merge_circle", "persons": [_PERSON]},
+    "tepat.suspect.cleared.v1": {"pair": _PERSON, "revision": 2, "kind": "merge_circle"},
     "tepat.decision.made.v1": {
         "programme": "PKH",
         "unit": "household",

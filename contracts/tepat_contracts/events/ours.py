@@ -23,6 +23,8 @@ CLEARANCE_ISSUED = "tepat.clearance.issued.v1"
 PERSON_RESOLVED = "tepat.person.resolved.v1"
 HOUSEHOLD_RESOLVED = "tepat.household.resolved.v1"
 REPORT_ROUTED = "tepat.report.routed.v1"
+SUSPECT_RAISED = "tepat.suspect.raised.v1"
+SUSPECT_CLEARED = "tepat.suspect.cleared.v1"
 DECISION_MADE = "tepat.decision.made.v1"
 FINDING_RAISED = "tepat.finding.raised.v1"
 FINDING_CLEARED = "tepat.finding.cleared.v1"
@@ -144,6 +146,24 @@ class ReportRouted(TypedDict):
     region: Region
     step: Text
     people: NotRequired[list[Uuid]]
+    households: NotRequired[Count]
+
+
+class SuspectRaised(TypedDict):
+    """Persons whose identity somebody must look at: a circle of merges, known by the NIK that now stands for all."""
+
+    pair: Text
+    revision: Announced
+    kind: Text
+    persons: list[Uuid]
+
+
+class SuspectCleared(TypedDict):
+    """What was suspected holds no longer."""
+
+    pair: Text
+    revision: Announced
+    kind: Text
 
 
 class Criterion(TypedDict):
@@ -239,6 +259,8 @@ OUTBOUND: Final[Mapping[str, Outbound]] = {
     HOUSEHOLD_RESOLVED: Outbound(HouseholdResolved, ("registry.households.v1",)),
     REPORT_ROUTED: Outbound(ReportRouted, ("registry.reports.v1",)),
     DECISION_MADE: Outbound(DecisionMade, ("eligibility.decisions.v1",)),
+    SUSPECT_RAISED: Outbound(SuspectRaised, ("registry.suspects.v1",)),
+    SUSPECT_CLEARED: Outbound(SuspectCleared, ("registry.suspects.v1",)),
     FINDING_RAISED: Outbound(FindingRaised, ("distribution.findings.v1", "registry.suspects.v1")),
     FINDING_CLEARED: Outbound(FindingCleared, ("distribution.findings.v1", "registry.suspects.v1")),
     DELIVERY_RECORDED: Outbound(DeliveryRecorded, ("notifications.deliveries.v1",)),
