@@ -55,6 +55,10 @@ SETTINGS = {
 """What one broker needs that stands alone; Kafka's defaults hold for the rest."""
 
 
+ENVIRONMENT = {"LC_ALL": "C.UTF-8"}
+"""What Java needs of its environment to find a file whose name is not plain ASCII."""
+
+
 @dataclass(frozen=True)
 class Kafka:
     """One broker that keeps everything below `home` and listens on `port` of 127.0.0.1."""
@@ -84,14 +88,15 @@ class Kafka:
                 "controller.quorum.voters": f"1@127.0.0.1:{self.controller_port}",
                 "log.dirs": str(logs),
             }
-            lines = "".join(f"{key}={value}\n" for key, value in settings.items())
-            files.write(self._settings, lines.replace("\\", "\\\\"))
+            files.write(self._settings, "".join(f"{key}={_escaped(value)}\n" for key, value in settings.items()))
             if formatted.exists():
                 return
             shutil.rmtree(logs, ignore_errors=True)
             cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+            if "," in str(logs):
+                raise ValueError(f"Kafka takes no comma in a path: {logs}")
             tool = self._java("kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", self._settings)
-            subprocess.run(tool, check=True, capture_output=True, text=True)
+            subprocess.run(tool, check=True, capture_output=True, text=True, env=os.environ | ENVIRONMENT)
             files.write(formatted, cluster)
 
     def command(self, *flags: str) -> list[str]:
@@ -117,6 +122,13 @@ class Kafka:
             main,
             *map(str, arguments),
         ]
+
+
+def _escaped(value: str) -> str:
+    """`value` as Java reads it from a file of properties, which are Latin-1."""
+    plain = value.replace("\\", "\\\\")
+    units = memoryview(plain.encode("utf-16-le")).cast("H")
+    return "".join(chr(unit) if unit < 0x80 else f"\\u{unit:04x}" for unit in units)
 
 
 def warm_up(data: Path) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 
 MARK = "TEPAT_STACK"
+SUPERVISOR = "supervisord"
 
 
 def mark(data: Path) -> dict[str, str]:
@@ -67,22 +68,19 @@ def stop(processes: Iterable[psutil.Process], patience: float) -> None:
 def sweep(data: Path) -> list[str]:
     """Stop what an earlier start left running on `data`; the supervisor first, or it would start anew.
 
-    Returns: the command and process id of each, for the operator.
+    Returns: the name and number of each program, for the operator.
     """
-    left = of(data)
-    told = [f"{_program(process)} (process {process.pid})" for process in left]
-    stop([each for each in left if _program(each) == "supervisord"], patience=9)
+    left = {process: _name(process) for process in of(data)}
+    stop([process for process, name in left.items() if name == SUPERVISOR], patience=9)
     stop(of(data), patience=5)
-    return told
+    return [f"{name} (process {process.pid})" for process, name in left.items() if name]
 
 
-def _program(process: psutil.Process) -> str:
-    """What a process runs: the module of a Python, else the name of the program."""
+def _name(process: psutil.Process) -> str | None:
+    """What supervisord calls the program; None for a worker of one."""
     try:
-        words = process.cmdline()
-        if "-m" in words[:-1]:
-            module = words[words.index("-m") + 1]
-            return "supervisord" if module == "supervisor.supervisord" else module
-        return process.name()
+        if "supervisor.supervisord" in process.cmdline():
+            return SUPERVISOR
+        return process.environ().get("SUPERVISOR_PROCESS_NAME")
     except psutil.Error:
-        return "a process"
+        return None

@@ -4,6 +4,7 @@ Invariants:
 - One stack at a time runs on a data directory, and whatever an earlier one left running is stopped first.
 - `endpoints.json` is there exactly while everything is ready.
 - A stop takes less than 10 seconds and leaves no process behind, at whatever moment it comes.
+- Other users of this machine can read no file of it: not the topics, which hold NIKs, nor the logs.
 - A server that the user names in `TEPAT_KAFKA` or `TEPAT_<SERVICE>_URL` is used, and none of our own started.
 """
 
@@ -180,7 +181,8 @@ class Stack:
         """Make what is missing of everything that the programs need, and say which they are."""
         data, settings = self.data, self._settings
         ports = Ports(data / "ports.json", self._given_ports)
-        (data / "logs").mkdir(exist_ok=True)
+        for private in ("kafka", "logs", "secrets", "keys", "tokens"):
+            (data / private).mkdir(mode=0o700, exist_ok=True)
         tokens.make_secrets(data / "secrets")
         jwks = tokens.issue(data)
         smtp = self._mail(ports)
@@ -221,7 +223,7 @@ class Stack:
                 self.say("first set-up: fetching Apache Kafka and preparing it; this is done once")
             kafka.warm_up(self.data)
             server.prepare()
-            self._programs.append(Program("kafka", SERVERS, server.command()))
+            self._programs.append(Program("kafka", SERVERS, server.command(), env=kafka.ENVIRONMENT))
             bootstrap = server.bootstrap
         self._checks[SERVERS]["kafka"] = partial(_silent, partial(kafka.answers, bootstrap))
         return bootstrap
@@ -258,7 +260,6 @@ class Stack:
         own = {
             "TEPAT_HTTP_HOST": "127.0.0.1",
             "TEPAT_HTTP_PORT": str(port),
-            "TEPAT_INSTANCE": name,
             "TEPAT_DATA": str(self.data),
         }
         command = self._commands.get(service, [sys.executable, "-m", f"tepat_{service}"])
@@ -326,8 +327,8 @@ class Stack:
     def _clear(self) -> None:
         """Stop what an earlier start left running on this directory, and what it announced."""
         self._unannounce()
-        for left in processes.sweep(self.data):
-            self.say(f"stopped what was left running: {left}")
+        if left := processes.sweep(self.data):
+            self.say(f"stopped what was left running: {', '.join(left)}")
 
     def _unannounce(self) -> None:
         (self.data / "endpoints.json").unlink(missing_ok=True)

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 import xmlrpc.client
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,9 @@ SERVERS, SERVICES = "servers", "services"
 
 STOP_SECONDS = {SERVICES: 5, SERVERS: 3}
 """How long each group may take to stop; together within the 10 s that a stop may take."""
+
+START_SECONDS = 30
+"""How long supervisord itself may take to start."""
 
 _STARTED = re.compile(r"INFO supervisord started with pid")
 _ENDED = re.compile(r"(?:INFO|WARN) exited: (\S+) \((.+); (?:not )?expected\)")
@@ -58,7 +62,8 @@ class Supervisor:
         self._programs = list(programs)
         self._say = say
         self._socket = files.socket_dir(data) / "supervisor.sock"
-        self._started = threading.Event()
+        self._up_or_gone = threading.Event()
+        self._told: deque[str] = deque(maxlen=3)
         self.ended = threading.Event()
         """Set once supervisord has ended, for whatever reason."""
         self._down: set[str] = set()
@@ -78,8 +83,9 @@ class Supervisor:
         """Hear what supervisord tells, and pass on what matters, until it has ended."""
         assert self._process.stdout is not None
         for line in self._process.stdout:
+            self._told.append(line.strip())
             if _STARTED.search(line):
-                self._started.set()
+                self._up_or_gone.set()
             elif ended := _ENDED.search(line):
                 name, how = ended.groups()
                 self._down.add(name)
@@ -92,6 +98,7 @@ class Supervisor:
         self._process.wait()
         self._process.stdout.close()
         self.ended.set()
+        self._up_or_gone.set()
 
     def launch(self, group: str) -> None:
         """Start the programs of `group`, without waiting for them to be ready.
@@ -99,8 +106,9 @@ class Supervisor:
         Raises:
             RuntimeError: supervisord did not start, or is gone.
         """
-        if not self._started.wait(10):
-            raise RuntimeError(f"supervisord did not start; see {self._log('supervisord')}")
+        self._up_or_gone.wait(START_SECONDS)
+        if self.ended.is_set() or not self._up_or_gone.is_set():
+            raise RuntimeError(f"supervisord did not start: {' '.join(self._told)}")
         transport = SupervisorTransport(serverurl=f"unix://{self._socket}")
         try:
             with xmlrpc.client.ServerProxy("http://127.0.0.1", transport) as remote:
@@ -151,7 +159,7 @@ class Supervisor:
                     f"stopwaitsecs={STOP_SECONDS[group]}",
                     "killasgroup=true",
                     "redirect_stderr=true",
-                    f"stdout_logfile={_quoted(str(self._log(program.name)))}",
+                    f"stdout_logfile={_quoted(_quoted(str(self._log(program.name))))}",  # expanded twice
                     "stdout_logfile_maxbytes=50MB",
                     "stdout_logfile_backups=3",
                     *([f"user={program.user}"] if program.user else []),

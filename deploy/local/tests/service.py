@@ -29,5 +29,5 @@ def end(number: int, frame: FrameType | None) -> None:
 
 
 signal.signal(signal.SIGTERM, end)
-print(json.dumps({"event": "started", "instance": os.environ["TEPAT_INSTANCE"]}), flush=True)
+print(json.dumps({"event": "started", "instance": os.environ["SUPERVISOR_PROCESS_NAME"]}), flush=True)
 HTTPServer((os.environ["TEPAT_HTTP_HOST"], int(os.environ["TEPAT_HTTP_PORT"])), Health).serve_forever()

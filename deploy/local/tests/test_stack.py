@@ -12,8 +12,11 @@ from pathlib import Path
 import psutil
 import pytest
 from tepat_contracts.topics import SERVICES
+from tepat_local import kafka as kafka_server
 from tepat_local import ports, processes, stack
+from tepat_local import postgres as postgres_server
 from tepat_local.stack import AlreadyRunning, NotReady, Stack
+from tepat_local.testing import run
 
 pytestmark = pytest.mark.integration
 
@@ -53,10 +56,10 @@ def operator() -> Operator:
 
 
 def names(data: Path) -> list[str]:
-    """The programs that run, by the name the service knows itself by, else by their module."""
+    """What runs: the programs by their names, and supervisord by its module."""
     found = []
     for process in processes.of(data):
-        told = process.environ().get("TEPAT_INSTANCE")
+        told = process.environ().get("SUPERVISOR_PROCESS_NAME")
         found.append(told or process.cmdline()[process.cmdline().index("-m") + 1])
     return sorted(found)
 
@@ -76,7 +79,7 @@ def test_what_the_user_names_is_used_and_not_started(data: Path, settings: dict[
         assert set(at.databases.values()) == {settings["TEPAT_REGISTRY_URL"]}
         assert at.http["registry"].endswith(f":{wanted}")
         assert len(set(at.instances["distribution"])) == 2
-        assert names(data) == sorted([*SERVICES, "distribution-2", "aiosmtpd", "supervisor.supervisord"])
+        assert names(data) == sorted([*SERVICES, "distribution-2", "mail", "supervisor.supervisord"])
         assert json.loads((Path(at.logs) / "distribution-2.log").read_text())["instance"] == "distribution-2"
     assert operator.has_heard_nothing()
     assert not processes.of(data)
@@ -86,7 +89,7 @@ def test_a_service_that_dies_is_started_again_and_said_so(
     data: Path, settings: dict[str, str], operator: Operator
 ) -> None:
     with Stack(data, commands=COMMANDS, settings=settings, say=operator):
-        first = next(each for each in processes.of(data) if each.environ().get("TEPAT_INSTANCE") == "registry")
+        first = next(each for each in processes.of(data) if each.environ().get("SUPERVISOR_PROCESS_NAME") == "registry")
         first.kill()
         operator.hears(r"registry ended \(terminated by SIGKILL")
         pid = int(operator.hears("registry runs again, as process").split()[-1])
@@ -101,8 +104,8 @@ def test_supervisord_that_dies_is_started_again_with_everything(
         old = processes.of(data)
         find(data, "supervisor.supervisord").kill()
         operator.hears("supervisord ended")
-        for _ in range(len(old) - 1):
-            operator.hears("stopped what was left running")
+        left = operator.hears("stopped what was left running")
+        assert all(service in left for service in SERVICES)
         operator.hears("everything runs again")
         assert running.endpoints == at
         assert not set(old) & set(processes.of(data))
@@ -148,6 +151,15 @@ def test_a_given_port_in_use_is_told(data: Path, settings: dict[str, str], kafka
         Stack(data, commands=COMMANDS, settings=settings, ports={"mail": taken}),
     ):
         pass
+
+
+def test_a_directory_with_an_awkward_name(data: Path) -> None:
+    awkward = data / f"Bantuan 100% 'té' {'x' * 90}"
+    with Stack(awkward, commands=COMMANDS, settings={}) as running:
+        assert "registry.log" in {log.name for log in Path(running.endpoints.logs).iterdir()}
+        assert run(kafka_server.answers(running.endpoints.kafka))
+        assert run(postgres_server.answers(running.endpoints.databases["registry"]))
+    assert not processes.of(awkward)
 
 
 def test_two_stacks_on_one_directory(data: Path, settings: dict[str, str]) -> None:
