@@ -31,7 +31,7 @@ def available() -> bool:
 
 @contextmanager
 def kafka(port: int) -> Iterator[str]:
-    """A broker in a container that listens on `port` of 127.0.0.1; yields `host:port`."""
+    """A broker in a container that answers at `port` of 127.0.0.1; yields `host:port`."""
     from testcontainers.core.container import DockerContainer  # noqa: PLC0415
 
     settings = SETTINGS | {
@@ -40,7 +40,7 @@ def kafka(port: int) -> Iterator[str]:
         "controller.quorum.voters": "1@localhost:9093",
     }
     container = DockerContainer(os.environ.get("TEPAT_TEST_KAFKA_IMAGE", KAFKA_IMAGE))
-    container.with_kwargs(ports={f"{port}/tcp": ("127.0.0.1", port)})
+    container.with_bind_ports(port, port)
     container.with_envs(**{f"KAFKA_{key.upper().replace('.', '_')}": value for key, value in settings.items()})
     with container:
         yield f"127.0.0.1:{port}"
@@ -48,12 +48,12 @@ def kafka(port: int) -> Iterator[str]:
 
 @contextmanager
 def postgres(port: int) -> Iterator[str]:
-    """A server in a container that listens on `port` of 127.0.0.1; yields its superuser's URL."""
+    """A server in a container that answers at `port` of 127.0.0.1; yields its superuser's URL."""
     from testcontainers.core.container import DockerContainer  # noqa: PLC0415
 
     password = secrets.token_hex(16)
     container = DockerContainer(os.environ.get("TEPAT_TEST_POSTGRES_IMAGE", POSTGRES_IMAGE))
-    container.with_kwargs(ports={"5432/tcp": ("127.0.0.1", port)})
+    container.with_bind_ports(5432, port)
     container.with_envs(POSTGRES_PASSWORD=password)
     with container:
         yield f"postgresql://postgres:{password}@127.0.0.1:{port}/postgres"
