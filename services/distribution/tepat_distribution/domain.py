@@ -188,8 +188,9 @@ def why_cleared(had: Mapping[str, Any], a: Mapping[str, Any] | None, b: Mapping[
     """
     if a is None or b is None or not (a["live"] and b["live"]):
         return "payout_ended"
-    if (a["programme"], b["programme"]) != (had["programme_a"], had["programme_b"]):
-        return "payout_changed"
+    for now, side in ((a, "a"), (b, "b")):
+        if (now["revision"], now["programme"]) != (had[f"revision_{side}"], had[f"programme_{side}"]):
+            return "payout_changed"
     if a["starts"] > b["ends"] or b["starts"] > a["ends"]:
         return "payout_changed"
     group = "person" if had["by_person"] else "household"
