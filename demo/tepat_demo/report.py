@@ -103,6 +103,8 @@ def _parts(report: Report) -> Iterator[RenderableType]:
     yield _refused(report)
     yield Text()
     yield from _notices(report)
+    if report.too_large:
+        yield Text(f"Persons and households with too many payouts to be judged: {report.too_large:,}", style="bold")
     yield Text()
     yield from _verdict(report)
 

@@ -13,10 +13,10 @@ import asyncio
 import gc
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import orjson
 from tepat_contracts.policy import load
@@ -148,10 +148,8 @@ async def _run(
     progress: Progress,
     services: Services,
 ) -> Report:
-    progress.stage("putting the policy in force", None)
-    await apply_policy(POLICY)
-    progress.stage("inventing the district", None)
-    district = await asyncio.to_thread(District, seed, households)
+    progress.stage("policy and district", None)
+    district, _ = await asyncio.gather(asyncio.to_thread(District, seed, households), apply_policy(POLICY))
     inbound = await stream.topics(kafka, stream.INBOUND)
     before = await stream.bounds(kafka, inbound)
 
@@ -165,18 +163,11 @@ async def _run(
     progress.stage("services come to rest", None)
     await settled(services, PATIENCE)
     seconds = time.perf_counter() - began
-    notices = await _notices(services)
 
-    progress.stage("reading everything back", None)
-    raw = await stream.read(kafka, inbound)
-    receipts = await stream.read(kafka, await stream.topics(kafka, stream.RECEIPTS), committed=True)
-    announced = await stream.read(kafka, [stream.OVERLAPS], committed=True)
-    progress.stage("the oracle judges", None)
-    policy = load(POLICY.read_text()).document()
-    accepted = accepted_by_receipts(raw, receipts)
-    outcome = await asyncio.to_thread(_judge, accepted, policy, secret)
-    standing = fold(announced)
-    refused = refusals(receipts, {where: end for where, (_, end) in before.items()})
+    progress.stage("the oracle reads and judges", None)
+    check, notices = await asyncio.gather(_check(kafka, inbound, secret), _notices(services))
+    standing = fold(check.announced)
+    refused = refusals(check.receipts, {where: end for where, (_, end) in before.items()})
     return Report(
         seed=seed,
         tally=district.tally,
@@ -188,18 +179,37 @@ async def _run(
         by_kecamatan=_rows(standing.values(), _kecamatan),
         refused=refused,
         notices=notices,
-        accepted=len(accepted),
+        accepted=check.accepted,
         announced=len(standing),
-        expected=len(outcome.overlaps),
-        too_large=len(outcome.too_large),
+        expected=len(check.outcome.overlaps),
+        too_large=len(check.outcome.too_large),
         wrong=[
-            *differences(standing, outcome.overlaps),
-            *irregularities(announced, compacted=True),
+            *differences(standing, check.outcome.overlaps),
+            *irregularities(check.announced, compacted=True),
             *_not_found(district.tally, standing),
             *_answered_wrongly(refused, district.tally.refused),
             *([f"{unanswered.twice()} records have more than one receipt"] if unanswered.twice() else []),
         ],
     )
+
+
+class _Check(NamedTuple):
+    """What stands on the topics, and what should; `accepted` counts records."""
+
+    receipts: list[Record]
+    announced: list[Record]
+    accepted: int
+    outcome: Outcome
+
+
+async def _check(kafka: str, inbound: Collection[str], secret: bytes) -> _Check:
+    """Reads everything back and asks the oracle."""
+    announced = await stream.read(kafka, [stream.OVERLAPS], committed=True)
+    receipts = await stream.read(kafka, await stream.topics(kafka, stream.RECEIPTS), committed=True)
+    accepted = accepted_by_receipts(await stream.read(kafka, inbound), receipts)
+    policy = load(POLICY.read_text()).document()
+    outcome = await asyncio.to_thread(_judge, accepted, policy, secret)
+    return _Check(receipts, announced, len(accepted), outcome)
 
 
 def _judge(accepted: list[Record], policy: Mapping[str, Any], secret: bytes) -> Outcome:
