@@ -7,12 +7,9 @@ inbound topics keep, such an event can no longer be told from its rival and the 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from tepat_chassis.quarantine import Told
 from tepat_contracts.topics import Kind, inbound_name
-
-log = structlog.get_logger()
 
 Place = tuple[str, int, int]
 WAIT_SECONDS = 10.0
@@ -26,7 +23,12 @@ class Recall:
         self._data_of = data_of
 
     async def __call__(self, places: Sequence[Place]) -> Mapping[Place, str]:
-        """The canonical data of the records at these places; those no longer kept are left out."""
+        """The canonical data of the records at these places; those no longer kept are left out.
+
+        Raises:
+            TimeoutError: the broker gave nothing for ``WAIT_SECONDS``; what it keeps is not said to be gone.
+            aiokafka.errors.KafkaError: it cannot be reached.
+        """
         wanted: dict[TopicPartition, dict[int, Place]] = {}
         for place in places:
             agency, partition, offset = place
@@ -49,20 +51,21 @@ class Recall:
     ) -> dict[Place, str]:
         consumer.assign([partition])
         first = (await consumer.beginning_offsets([partition]))[partition]
+        end = (await consumer.end_offsets([partition]))[partition]
+        clock = asyncio.get_running_loop().time
         found: dict[Place, str] = {}
-        for start, last in _runs(offset for offset in offsets if offset >= first):
+        for start, last in _runs(offset for offset in offsets if first <= offset < end):
             consumer.seek(partition, start)
             reached = start
-            while reached <= last:
-                async with asyncio.timeout(WAIT_SECONDS):
+            async with asyncio.timeout(WAIT_SECONDS) as patience:
+                while reached <= last:
                     records = (await consumer.getmany(partition, timeout_ms=500)).get(partition, [])
-                for record in records:
-                    if start <= record.offset <= last and record.offset in offsets:
-                        found[offsets[record.offset]] = self._data_of(record)
-                reached = await consumer.position(partition)
-                if not records and reached <= start:
-                    log.warning("records cannot be read again", partition=partition.partition, offset=start)
-                    break
+                    for record in records:
+                        if start <= record.offset <= last and record.offset in offsets:
+                            found[offsets[record.offset]] = self._data_of(record)
+                    if records:
+                        patience.reschedule(clock() + WAIT_SECONDS)
+                    reached = await consumer.position(partition)
         return found
 
 
