@@ -5,11 +5,17 @@ A pseudonym is the first 128 bits of HMAC-SHA-256 under the province's secret ov
 region and birth date. The secret never leaves this object: it has no repr and is never logged.
 """
 
-import hmac
+from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import UUID
 
+if TYPE_CHECKING:
+    from hashlib import _Hash
+
 SECRET_BYTES = 32
+BLOCK_BYTES = 64
+"""Of SHA-256."""
 
 
 class SecretMissing(Exception):
@@ -36,32 +42,39 @@ def read_secret(directory: Path, name: str) -> bytes:
 
 
 class Pseudonyms:
-    """Makes pseudonyms under one secret. A prepared HMAC is copied for each: 1.1 µs, not 2.8."""
+    """Makes pseudonyms under one secret.
 
-    __slots__ = ("_alone", "_kk", "_nik")
+    HMAC as RFC 2104 defines it, out of two SHA-256 states that already hold the secret: copying those costs half of
+    what copying an ``hmac`` object does, and this runs twice for every payout.
+    """
+
+    __slots__ = ("_alone", "_kk", "_nik", "_outer")
 
     def __init__(self, secret: bytes) -> None:
         if len(secret) < SECRET_BYTES:
             raise SecretMissing(f"a pseudonym secret has at least {SECRET_BYTES} bytes")
-        self._nik, self._kk, self._alone = (hmac.new(secret, kind, "sha256") for kind in (b"nik:", b"kk:", b"alone:"))
+        block = (sha256(secret).digest() if len(secret) > BLOCK_BYTES else secret).ljust(BLOCK_BYTES, b"\0")
+        inner = bytes(byte ^ 0x36 for byte in block)
+        self._outer = sha256(bytes(byte ^ 0x5C for byte in block))
+        self._nik, self._kk, self._alone = (sha256(inner + kind) for kind in (b"nik:", b"kk:", b"alone:"))
 
     def nik(self, nik: str) -> bytes:
         """The 16 bytes that stand for a person's NIK."""
-        prepared = self._nik.copy()
-        prepared.update(nik.encode())
-        return prepared.digest()[:16]
+        return self._of(self._nik, nik)
 
     def kk(self, kk: str) -> bytes:
         """The 16 bytes that stand for a family card's number."""
-        prepared = self._kk.copy()
-        prepared.update(kk.encode())
-        return prepared.digest()[:16]
+        return self._of(self._kk, kk)
 
     def alone(self, nik: str) -> bytes:
         """The 16 bytes that stand for the household of one person alone."""
-        prepared = self._alone.copy()
-        prepared.update(nik.encode())
-        return prepared.digest()[:16]
+        return self._of(self._alone, nik)
+
+    def _of(self, kind: "_Hash", number: str) -> bytes:
+        inner, outer = kind.copy(), self._outer.copy()
+        inner.update(number.encode())
+        outer.update(inner.digest())
+        return outer.digest()[:16]
 
 
 def as_uuid(pseudonym: bytes) -> UUID:
