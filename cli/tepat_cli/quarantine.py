@@ -113,7 +113,7 @@ def show(
         return
     for field, value in told.items():
         if value is not None:
-            print(f"{field:<14}{printable(value)}")
+            print(f"{field:<15} {printable(value)}")
 
 
 @commands.command()
@@ -137,7 +137,7 @@ def replay(
         for wanted in map(entry, records):
             asked.setdefault(owner(wanted["topic"]), {"entries": []})["entries"].append(wanted)
     else:
-        asked = {each: {"reason": reason} if reason else {"all": True} for each in _services(service)}
+        asked = {each: {"reason": reason} if reason else {} for each in _services(service)}
     rejected = 0
     with Services(Place.of(data, kafka, api, role), "operator") as services:
         for each, body in asked.items():

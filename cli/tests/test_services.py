@@ -181,6 +181,8 @@ def test_replaying_by_reason_asks_every_service(api: Api, tepat: Tepat) -> None:
     assert tepat("quarantine", "replay", "--reason", "region_unknown").status == 0
     assert [orjson.loads(request.content) for request in api.asked] == [{"reason": "region_unknown"}] * 3
     assert tepat("quarantine", "replay", "--all", "--reason", "schema").status == 2
+    assert tepat("quarantine", "replay", "--all", "--service", "registry").status == 0
+    assert orjson.loads(api.asked[-1].content) == {}
 
 
 def step(at: str, service: str, what: str) -> dict[str, Any]:
