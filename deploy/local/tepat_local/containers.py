@@ -25,7 +25,7 @@ def available() -> bool:
 
     try:
         return bool(DockerClient().client.ping())
-    except Exception:
+    except Exception:  # whatever keeps it from answering, it does not answer
         return False
 
 

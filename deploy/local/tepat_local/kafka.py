@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import tempfile
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,6 +55,12 @@ SETTINGS = {
 }
 """What one broker needs that stands alone; Kafka's defaults hold for the rest."""
 
+
+WARM_UP_SECONDS = 60
+"""How long a broker may take to start, and as long again to write what it learnt."""
+
+SIGTERM_STATUS = 143
+"""How Java ends when SIGTERM has stopped it in good order."""
 
 ENVIRONMENT = {"LC_ALL": "C.UTF-8"}
 """What Java needs of its environment to find a file whose name is not plain ASCII."""
@@ -102,8 +109,9 @@ class Kafka:
     def command(self, *flags: str) -> list[str]:
         """What runs the broker in the foreground, as the real process; SIGTERM stops it."""
         warm = _warm_image()
+        usable = warm.exists() and warm.stat().st_size > 0
         java, *rest = self._java("kafka.Kafka", self._settings)
-        return [java, *(flags or ([f"-XX:AOTCache={warm}"] if warm.exists() else [])), *rest]
+        return [java, *(flags or ([f"-XX:AOTCache={warm}"] if usable else [])), *rest]
 
     @property
     def _settings(self) -> Path:
@@ -152,19 +160,23 @@ def warm_up(data: Path) -> None:
             env=os.environ | processes.mark(data),
         )
         try:
-            asyncio.run(_until_answers(broker.bootstrap, process))
-            process.terminate()
-            process.wait(60)
+            with suppress(TimeoutError, subprocess.TimeoutExpired):
+                asyncio.run(_until_answers(broker.bootstrap, process))
+                process.terminate()
+                process.wait(WARM_UP_SECONDS)
         finally:
             process.kill()
             process.wait()
-        if new.exists():
+        if process.returncode == SIGTERM_STATUS and new.exists():
             new.replace(image)
+        else:
+            image.touch()  # tried, and not to be tried again
 
 
 async def _until_answers(bootstrap: str, process: subprocess.Popen[bytes]) -> None:
-    while process.poll() is None and not await answers(bootstrap):  # noqa: ASYNC110 - another process
-        await asyncio.sleep(0.1)
+    async with asyncio.timeout(WARM_UP_SECONDS):
+        while process.poll() is None and not await answers(bootstrap):  # noqa: ASYNC110 - another process
+            await asyncio.sleep(0.1)
 
 
 def _warm_image() -> Path:
