@@ -42,6 +42,8 @@ W = TypeVar("W")
 log = structlog.get_logger()
 
 PULSE_SECONDS = 2.0
+AGENCY = "[a-z0-9][a-z0-9-]" + "[a-z0-9-]?" * 37 + "[a-z0-9]"
+"""The contracts' pattern of an agency's id, without the braces that FastStream takes for parameters."""
 METADATA_MAX_AGE_MS = 2_000
 DRAIN_SECONDS = 1.5
 
@@ -108,8 +110,7 @@ class Service(Generic[P]):
             kind.value, self.database, intake, lock=lock, metrics=self.metrics, health=self.health,
             standing=self.standing, after=after,
         )  # fmt: skip
-        # Without braces, which FastStream takes for parameters; the door looks closer.
-        pattern = rf"^agency\.[a-z0-9-]+\.{kind.value}\.v1$"
+        pattern = rf"^agency\.{AGENCY}\.{kind.value}\.v1$"
         self._inbox(inbox, pattern=pattern, title=kind.value, description=f"Agencies' {kind.value}", agency=True)
 
     def topic(
@@ -129,7 +130,7 @@ class Service(Generic[P]):
             "receipts", self.database, intake, lock=lock, metrics=self.metrics, health=self.health,
             standing=self.standing,
         )  # fmt: skip
-        pattern = r"^agency\.[a-z0-9-]+\.receipts\.v1$"
+        pattern = rf"^agency\.{AGENCY}\.receipts\.v1$"
         self._inbox(
             inbox, pattern=pattern, title="receipts", description="What agencies are told", own=True, agency=True
         )
