@@ -402,5 +402,6 @@ async def ledger(database: str, secrets: Path) -> AsyncIterator[Ledger]:
     made = Ledger(database, secrets)
     await made.database.open(*MIGRATIONS)
     await made.follow(policy(PKH_BPNT, PKH_BLT, PKH_SB))
+    await made.judge()
     yield made
     await made.database.close()
