@@ -15,7 +15,7 @@ from typing import Final
 
 import typer
 
-from tepat_cli.exits import DONE, UNREACHABLE, Ended
+from tepat_cli.exits import UNREACHABLE, Ended
 from tepat_cli.terminal import say
 
 COMMANDS: Final = {
@@ -61,12 +61,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except Ended as ended:
         say(f"tepat: {ended}", "red")
         sys.exit(ended.status)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains as it ends
-        sys.exit(DONE)
-    except KeyboardInterrupt:
-        say("tepat: interrupted", "red")
-        sys.exit(130)
     except Exception as wrong:
         if os.environ.get("TEPAT_DEBUG"):
             raise

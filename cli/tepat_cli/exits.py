@@ -18,6 +18,12 @@ class Ended(Exception):
     status = REJECTED
 
 
+class Interrupted(Ended):
+    """Ctrl-C, where something has to be said of what was done so far."""
+
+    status = 130
+
+
 class WrongUse(Ended):
     """Asked for what can't be: a missing file, an unknown agency, a token without the right."""
 

@@ -27,7 +27,7 @@ from tepat_contracts.envelope import trace_id
 
 from tepat_cli.exits import WrongUse
 from tepat_cli.place import DataOption, JsonOption, KafkaOption, Place
-from tepat_cli.terminal import printable
+from tepat_cli.terminal import outlet, printable
 
 LOOK_SECONDS: Final = 0.3
 """Between two looks at the files while following."""
@@ -235,10 +235,10 @@ def logs(
                     read[name] = Log(place.logs, name)
             if not read and not follow:
                 raise WrongUse(f"{place.logs} has no log{f' of {service}' if service else ''}")
-            for entry in heapq.merge(*(log.lines() for log in read.values()), key=lambda entry: entry.at):
-                if wanted(entry):
-                    write(entry)
-            sys.stdout.flush()
+            with outlet():
+                for entry in heapq.merge(*(log.lines() for log in read.values()), key=lambda entry: entry.at):
+                    if wanted(entry):
+                        write(entry)
             if not follow:
                 return
             time.sleep(LOOK_SECONDS)

@@ -32,7 +32,7 @@ from tepat_cli.place import (
     Place,
 )
 from tepat_cli.services import Services
-from tepat_cli.terminal import json_line, printable, say
+from tepat_cli.terminal import json_line, outlet, printable, say
 
 commands = typer.Typer(no_args_is_help=True, help="The policy: check a file, put it in force, show what is.")
 
@@ -205,7 +205,8 @@ def show(
     yaml = YAML()
     yaml.default_flow_style = None
     yaml.width = 110
-    yaml.dump(versions[chosen], sys.stdout)
+    with outlet():
+        yaml.dump(versions[chosen], sys.stdout)
 
 
 async def published_versions(brokers: str) -> dict[str, Any]:

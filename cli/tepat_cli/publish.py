@@ -26,7 +26,7 @@ from tepat_contracts.topics import Kind, inbound_name, receipts_name
 from tepat_cli import receipts, templates
 from tepat_cli.cluster import admin, missing, producer, reader
 from tepat_cli.events import Bad, Ready, Source, source
-from tepat_cli.exits import REJECTED, Unreachable, WrongUse
+from tepat_cli.exits import REJECTED, Interrupted, Unreachable, WrongUse
 from tepat_cli.office import REJECTED_HEADINGS
 from tepat_cli.place import DataOption, KafkaOption, Place
 from tepat_cli.sending import BATCH_BYTES, Sending
@@ -155,6 +155,10 @@ def publish(
         sent, unanswered = asyncio.run(
             _publish(from_, rejects, Place.of(data, kafka).kafka, agency=agency, patience=timeout if wait else None)
         )
+    except KeyboardInterrupt:
+        raise Interrupted(
+            "interrupted: what was sent stays sent; send the file again for the rest, twice changes nothing"
+        ) from None
     finally:
         rejects.close()
     outcome = {

@@ -4,14 +4,17 @@ Kept here: what agencies wrote can neither colour nor steer the terminal it is s
 written as it comes, whatever its length; what is not the answer goes to standard error.
 """
 
+import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any, Final, Literal
 
 import orjson
+import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -58,6 +61,17 @@ def json_line(item: Any) -> None:
     sys.stdout.write(orjson.dumps(item).decode() + "\n")
 
 
+@contextmanager
+def outlet() -> Iterator[None]:
+    """Inside, standard output may be closed by who reads it (`| head`): the command is then done, and says nothing."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains as it ends
+        raise typer.Exit from None
+
+
 def listing(items: Iterable[Item], columns: Sequence[Shown], *, as_json: bool, limit: int | None, none: str) -> None:
     """Shows items; `limit` is the most of them, 0 for all, None for what suits the outlet; `none` is said if there
     are none."""
@@ -71,17 +85,18 @@ def listing(items: Iterable[Item], columns: Sequence[Shown], *, as_json: bool, l
         return
     every = chain([first], rest)
     chosen = islice(every, most) if most else every
-    if as_json:
-        for item in chosen:
-            json_line(item)
-    elif on_screen:
-        _table(chosen, columns)
-        if most and next(every, None) is not None:
-            say(f"the first {most}; --limit N shows more, --limit 0 all", "dim")
-    else:
-        print("\t".join(column.title for column in columns))
-        for item in chosen:
-            print("\t".join(printable(column.of(item)) for column in columns))
+    with outlet():
+        if as_json:
+            for item in chosen:
+                json_line(item)
+        elif on_screen:
+            _table(chosen, columns)
+            if most and next(every, None) is not None:
+                say(f"the first {most}; --limit N shows more, --limit 0 all", "dim")
+        else:
+            print("\t".join(column.title for column in columns))
+            for item in chosen:
+                print("\t".join(printable(column.of(item)) for column in columns))
 
 
 def _table(items: Iterable[Item], columns: Sequence[Shown]) -> None:

@@ -1,5 +1,7 @@
 """The services' logs, merged, filtered and followed."""
 
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -151,3 +153,12 @@ def test_an_exception_is_shown_with_its_frames(tmp_path: Path) -> None:
 def test_a_trace_that_is_no_uuid_is_looked_for_as_it_is() -> None:
     assert wanted_trace("PKH-1") == "PKH-1"
     assert Filter(trace="PKH-1").trace == "PKH-1"
+
+
+def test_a_reader_that_has_seen_enough_ends_the_command(tmp_path: Path) -> None:
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    (folder / "registry.log").write_bytes(line(1, "x" * 100) * 20_000)
+    command = f"set -o pipefail; {sys.executable} -m tepat_cli logs --json --data {tmp_path} | head -1"
+    ran = subprocess.run(["bash", "-c", command], check=False, capture_output=True, text=True)
+    assert (ran.returncode, len(ran.stdout.splitlines()), ran.stderr) == (0, 1, "")
