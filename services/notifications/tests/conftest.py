@@ -55,6 +55,7 @@ class Mail:
     def __init__(self, address: str) -> None:
         self.address = address
         self.texts: list[EmailMessage] = []
+        self.parsed: list[EmailMessage] = []
         self.tries = 0
         self.reached = threading.Event()
         self.at_recipient: Callable[[str], str | None] = lambda address: None
@@ -75,6 +76,7 @@ class Mail:
         content = envelope.original_content or b""
         parsed = message_from_bytes(content, policy=email_policy.default)
         assert isinstance(parsed, EmailMessage)
+        self.parsed.append(parsed)
         answer = await asyncio.to_thread(self.at_text, server)
         if answer is None:
             with self._arrived:

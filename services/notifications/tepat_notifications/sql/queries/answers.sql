@@ -4,7 +4,7 @@
 -- Notices under way, or due within some seconds.
 select count(*) from delivery where state = 'sending' or due_at <= :by;
 
--- name: hasten
+-- name: hasten!
 -- Make every waiting notice due.
 update delivery set due_at = :now where due_at > :now;
 
