@@ -19,6 +19,7 @@ import structlog
 from fastapi import APIRouter, FastAPI
 from faststream.kafka import KafkaBroker
 from tepat_contracts import topics
+from tepat_contracts.envelope import AGENCY_ID_PATTERN
 from tepat_contracts.topics import Kind
 
 from tepat_chassis import kafka, outbox
@@ -42,8 +43,6 @@ W = TypeVar("W")
 log = structlog.get_logger()
 
 PULSE_SECONDS = 2.0
-AGENCY = "[a-z0-9][a-z0-9-]" + "[a-z0-9-]?" * 37 + "[a-z0-9]"
-"""The contracts' pattern of an agency's id, without the braces that FastStream takes for parameters."""
 METADATA_MAX_AGE_MS = 2_000
 DRAIN_SECONDS = 1.5
 
@@ -110,7 +109,7 @@ class Service(Generic[P]):
             kind.value, self.database, intake, lock=lock, metrics=self.metrics, health=self.health,
             standing=self.standing, after=after,
         )  # fmt: skip
-        pattern = rf"^agency\.{AGENCY}\.{kind.value}\.v1$"
+        pattern = topics.inbound_pattern(kind)
         self._inbox(inbox, pattern=pattern, title=kind.value, description=f"Agencies' {kind.value}", agency=True)
 
     def topic(
@@ -130,7 +129,7 @@ class Service(Generic[P]):
             "receipts", self.database, intake, lock=lock, metrics=self.metrics, health=self.health,
             standing=self.standing,
         )  # fmt: skip
-        pattern = rf"^agency\.{AGENCY}\.receipts\.v1$"
+        pattern = rf"^agency\.{AGENCY_ID_PATTERN}\.receipts\.v1$"
         self._inbox(
             inbox, pattern=pattern, title="receipts", description="What agencies are told", own=True, agency=True
         )
