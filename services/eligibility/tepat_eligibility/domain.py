@@ -9,13 +9,13 @@ Invariants:
 - what a day changes by itself it changes on the day `turns_on` names, and on no other.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo
 
 import orjson
-from tepat_contracts.criteria import PERSON
 from tepat_contracts.policy import Policy
 from tepat_contracts.policy import Programme as Ruled
 
@@ -30,7 +30,6 @@ ELDERLY: Final = 60
 """Years from which a person is elderly."""
 UNRANKED: Final = 2**31
 """Trust of an agency that has no rank: less than any rank."""
-ATTRIBUTES: Final = tuple(name for name in PERSON if name not in ("age", "deceased", "region", "sex"))
 
 
 class Day:
@@ -70,17 +69,16 @@ def card(told: Told, ranks: Mapping[str, int], day: Day) -> str | None:
     return household
 
 
-def turns_on(told: Told, day: Day) -> date | None:
+def turns_on(told: Told, day: Day) -> str | None:
     """The next day on which something about a person changes by itself: a birthday, a move, a death foretold."""
     days = [_birthday(told["birth_date"], day.iso)] if "birth_date" in told else []
     if "deceased_on" in told:
         days.append(told["deceased_on"])
     for membership in told["memberships"]:
         days.append(membership["since"])
-        if (until := membership.get("until", "9999-12-31")) != "9999-12-31":
+        if day.iso <= (until := membership.get("until", "9999-12-31")) < "9999-12-31":
             days.append((date.fromisoformat(until) + timedelta(1)).isoformat())
-    coming = min((each for each in days if each > day.iso), default=None)
-    return None if coming is None else date.fromisoformat(coming)
+    return min([each for each in days if each > day.iso], default=None)
 
 
 def _birthday(born: str, day: str) -> str:
@@ -95,17 +93,15 @@ def _birthday(born: str, day: str) -> str:
 
 
 def person_view(told: Told, day: Day) -> View:
-    """A person as criteria see it."""
-    view: dict[str, Any] = {"deceased": told.get("deceased_on", "9999-12-31") <= day.iso}
+    """A person as criteria see it, beside other attributes they may have."""
+    view: dict[str, Any] = {name: value for name, value in told["attributes"].items() if value is not None}
+    view["deceased"] = told.get("deceased_on", "9999-12-31") <= day.iso
     if (born := told.get("birth_date")) is not None and born <= day.iso:
         view["age"] = int(day.iso[:4]) - int(born[:4]) - (day.iso[5:] < born[5:])
-    for name in ("sex", "region"):
-        if name in told:
-            view[name] = told[name]
-    attributes = told["attributes"]
-    for name in ATTRIBUTES:
-        if (value := attributes.get(name)) is not None:
-            view[name] = value
+    if "sex" in told:
+        view["sex"] = told["sex"]
+    if "region" in told:
+        view["region"] = told["region"]
     return view
 
 
@@ -137,8 +133,12 @@ def household_view(members: Sequence[View]) -> View:
 Verdict: TypeAlias = Literal["eligible", "ineligible", "needs_verification", "unknown"]
 
 
-class Decision(NamedTuple):
-    """What is decided of a subject; `reasons` is the JSON of the list that events carry."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Decision:
+    """What is decided of a subject; `reasons` is the JSON of the list that events carry.
+
+    Known by identity: there are few different ones, each shared by all subjects whose data are alike.
+    """
 
     unit: Literal["person", "household"]
     programme: str
@@ -177,27 +177,25 @@ class Programme:
         self.of_the_day: Final = self._criteria.uses.today
         self._asks_alive = self.unit == "person" and "deceased" not in self._criteria.uses.person
         self._decided: dict[tuple[Any, ...], Decision] = {}
+        self._after_visit: dict[tuple[Decision, bool | None], Decision] = {}
         self._decided_on: date | None = None
+        self._dead: Final = self._told("ineligible", [_reason("alive", outcome=False)])
 
     def decide(self, person: View | None, household: View, day: Day, visits: Iterable[Visit] = ()) -> Decision:
         """Decide of a person in their household, or of a household where `person` is None."""
         if self._decided_on != day.date or len(self._decided) > self.KEPT:
             self._decided.clear()
+            self._after_visit.clear()
             self._decided_on = day.date
         if self._asks_alive and person is not None and person["deceased"]:
-            return self._kept(("dead",), lambda: self._told("ineligible", [_reason("alive", outcome=False)]))
+            return self._dead
         values = self._criteria.uses.values(person, household)
-        decision = self._kept(values, lambda: self._judged(person, household, day))
-        if not (self.needs_verification and decision.decision == "eligible"):
-            return decision
-        visit = latest(visits, self.code)
-        confirmed = None if visit is None else visit.outcome == "confirmed"
-        return self._kept(("visited", confirmed, values), lambda: self._visited(decision, confirmed))
-
-    def _kept(self, values: tuple[Any, ...], make: Callable[[], Decision]) -> Decision:
         decision = self._decided.get(values)
         if decision is None:
-            decision = self._decided[values] = make()
+            decision = self._decided[values] = self._judged(person, household, day)
+        if self.needs_verification and decision.decision == "eligible":
+            visit = latest(visits, self.code)
+            return self._visited(decision, None if visit is None else visit.outcome == "confirmed")
         return decision
 
     def _judged(self, person: View | None, household: View, day: Day) -> Decision:
@@ -209,8 +207,13 @@ class Programme:
         return self._told(_DECIDED[both(outcomes)], reasons)
 
     def _visited(self, decision: Decision, confirmed: bool | None) -> Decision:
-        reason = _reason("verification", confirmed, ("verification",) if confirmed is None else ())
-        return self._told("eligible" if confirmed else "needs_verification", [*orjson.loads(decision.reasons), reason])
+        after = self._after_visit.get((decision, confirmed))
+        if after is None:
+            reason = _reason("verification", confirmed, ("verification",) if confirmed is None else ())
+            reasons = [*orjson.loads(decision.reasons), reason]
+            after = self._told("eligible" if confirmed else "needs_verification", reasons)
+            self._after_visit[decision, confirmed] = after
+        return after
 
     def _told(self, decision: Verdict, reasons: list[dict[str, Any]]) -> Decision:
         return Decision(self.unit, self.code, decision, orjson.dumps(reasons).decode())

@@ -122,9 +122,10 @@ async def follow(connection: Connection, policy: Policy, document: dict[str, obj
     """Follow a policy: have decided again what it decides otherwise; what is kept of it is the document."""
     stored = await connection.fetchval(IN_FORCE)
     old = from_document(orjson.loads(stored)) if stored is not None else None
-    if old is not None and ranks(old) != ranks(policy):
-        await queries.mark_everybody(connection)
-    if programmes := restated(old, policy):
-        await queries.start_sweep(connection, programmes=programmes)
+    if old is not None:  # before the first policy nothing was settled or decided: the marks are all still there
+        if ranks(old) != ranks(policy):
+            await queries.mark_everybody(connection)
+        if programmes := restated(old, policy):
+            await queries.start_sweep(connection, programmes=programmes)
     await connection.execute(WAKE)
     return document

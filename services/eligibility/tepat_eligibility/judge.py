@@ -18,7 +18,6 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any
-from uuid import UUID
 
 import asyncpg
 import orjson
@@ -32,7 +31,7 @@ from tepat_contracts.events.ours import DECISION_MADE
 from tepat_eligibility import store
 from tepat_eligibility.domain import (
     Day,
-    Decision,
+    Told,
     Visit,
     card,
     household_view,
@@ -42,7 +41,7 @@ from tepat_eligibility.domain import (
     turns_on,
 )
 from tepat_eligibility.policed import Policed
-from tepat_eligibility.store import Announced, every, queries
+from tepat_eligibility.store import Wanted, every, queries
 
 log = structlog.get_logger()
 
@@ -122,40 +121,42 @@ class Judge:
 
     # -- residences --------------------------------------------------------------------------------
 
-    async def _settle(self, connection: Connection, marks: Mapping[UUID, str | None], day: Day) -> None:
+    async def _settle(self, connection: Connection, marks: Mapping[str, str | None], day: Day) -> None:
         """Find where marked persons live today, and touch the households they leave, enter or stay in."""
         policy = await self._restated(connection)
-        rows = await every(queries.marked(connection, g=list(marks)))
+        rows = await every(queries.marked(connection, g=",".join(marks)))
         standing, gone = [], []
         touched: dict[str, str | None] = {}
         stood_for: dict[str, str | None] = {}
         for row in rows:
-            told = orjson.loads(row["told"])
-            was = row["household"]
+            told, was = orjson.loads(row["told"]), row["household"]
             trace = marks.get(row["person"]) or marks.get(was)
             if was is not None:
-                touched[str(was)] = trace
+                touched[was] = trace
             if told["stands_for"] == told["person"]:
-                standing.append((row["person"], card(told, policy.document.ranks, day), told, trace))
+                standing.append((told, card(told, policy.document.ranks, day), trace))
             else:
-                gone.append(row["person"])
+                gone.append(told["person"])
                 stood_for[told["stands_for"]] = trace
-        cards = {each for _, each, _, _ in standing if each is not None}
+        cards = {each for _, each, _ in standing if each is not None}
         renewed = {
-            str(row["household"]): row["stands_for"]
-            for row in await every(queries.renewed(connection, households=list(cards)))
+            row["household"]: row["stands_for"]
+            for row in await every(queries.renewed(connection, households=",".join(cards)))
         }
-        settled = []
-        for person, each, told, trace in standing:
+        persons, households, turning = [], [], []
+        for told, each, trace in standing:
             household = told["alone"] if each is None else renewed.get(each, each)
-            touched[str(household)] = trace
-            settled.append((person, household, turns_on(told, day)))
+            touched[household] = trace
+            persons.append(told["person"])
+            households.append(household)
+            turning.append(turns_on(told, day) or "")
         if gone:
-            await queries.unsettle(connection, persons=gone)
-            await self._keep(connection, {}, gone, None, policy, day, {p: marks[p] for p in gone if p in marks})
-        if settled:
-            persons, households, turning = map(list, zip(*settled, strict=True))
-            await queries.settle(connection, persons=persons, households=households, turns_on=turning)
+            await queries.unsettle(connection, persons=",".join(gone))
+            await self._keep(connection, Wanted(), gone, None, policy, day, marks)
+        if persons:
+            await queries.settle(
+                connection, persons=",".join(persons), households=",".join(households), turns_on=",".join(turning)
+            )
         await queries.touch(
             connection,
             households=list(touched), traces=list(touched.values()),
@@ -179,7 +180,7 @@ class Judge:
         return True
 
     async def _decide(
-        self, connection: Connection, households: Mapping[UUID, str | None], day: Day, only: Sequence[str] | None = None
+        self, connection: Connection, households: Mapping[str, str | None], day: Day, only: Sequence[str] | None = None
     ) -> None:
         """Decide households and those who live in them, by these programmes or by all; announce what differs."""
         policy = await self._restated(connection)
@@ -188,83 +189,78 @@ class Judge:
             for programme in policy.document.programmes
             if programme.effective.holds(day.date) and (only is None or programme.code in only)
         ]
-        living: dict[UUID, list[tuple[UUID, Mapping[str, Any]]]] = {household: [] for household in households}
-        judged, traces = list(households), dict(households)
-        for row in await every(queries.members(connection, households=judged)):
-            living[row["household"]].append((row["person"], orjson.loads(row["told"])))
-        visits: Mapping[str, list[Visit]] = {}
+        living: dict[str, list[Told]] = {household: [] for household in households}
+        for row in await every(queries.members(connection, households=",".join(living))):
+            living[row["household"]].append(orjson.loads(row["told"]))
+        visits: Mapping[str, list[Visit]] | None = None
         if any(programme.needs_verification for programme in programmes):
-            visits = await self._visits(connection, [told for members in living.values() for _, told in members])
+            visits = await self._visits(connection, [told for members in living.values() for told in members])
+        traces, wanted = dict(households), Wanted()
         of_households = [programme for programme in programmes if programme.unit == "household"]
         of_persons = [programme for programme in programmes if programme.unit == "person"]
-        wanted: dict[tuple[UUID, str], tuple[Decision, str | None]] = {}
         for household, members in living.items():
-            views = [(person, told, person_view(told, day)) for person, told in members]
-            alive = [view for _, _, view in views if not view["deceased"]]
+            views = [person_view(told, day) for told in members]
+            alive = [view for view in views if not view["deceased"]]
             whole = household_view(alive)
-            made = [_visits_of(told, visits) for _, told, _ in views] if visits else []
+            made = [_visits_of(told, visits) for told in members] if visits else [()] * len(members)
             if alive:
-                region = min((view["region"] for view in alive if "region" in view), default=None)
+                region = min([view["region"] for view in alive if "region" in view], default=None)
                 to_any = [visit for each in made for visit in each]
                 for programme in of_households:
-                    wanted[household, programme.code] = programme.decide(None, whole, day, to_any), region
-            for number, (person, _, view) in enumerate(views):
-                judged.append(person)
-                traces[person] = households[household]
+                    wanted.add(household, programme.decide(None, whole, day, to_any), region)
+            for told, view, to_one in zip(members, views, made, strict=True):
+                traces[told["person"]] = households[household]
                 for programme in of_persons:
-                    decision = programme.decide(view, whole, day, made[number] if made else ())
-                    wanted[person, programme.code] = decision, view.get("region")
-        await self._keep(connection, wanted, judged, only, policy, day, traces)
+                    wanted.add(told["person"], programme.decide(view, whole, day, to_one), view.get("region"))
+        await self._keep(connection, wanted, list(traces), only, policy, day, traces)
 
-    async def _visits(self, connection: Connection, persons: Sequence[Mapping[str, Any]]) -> Mapping[str, list[Visit]]:
+    async def _visits(self, connection: Connection, persons: Sequence[Told]) -> Mapping[str, list[Visit]]:
         """The visits made to persons, under any of their NIKs, by NIK."""
         niks = [nik for told in persons for nik in (told["person"], *told["aliases"])]
         visits = defaultdict[str, list[Visit]](list)
-        for nik, *visit in await every(queries.visits(connection, niks=niks)):
-            visits[str(nik)].append(Visit(*visit))
+        for nik, *visit in await every(queries.visits(connection, niks=",".join(niks))):
+            visits[nik].append(Visit(*visit))
         return visits
 
     async def _keep(
         self,
         connection: Connection,
-        wanted: store.Wanted,
-        judged: Sequence[UUID],
+        wanted: Wanted,
+        judged: Sequence[str],
         only: Sequence[str] | None,
         policy: InForce[Policed],
         day: Day,
-        traces: Mapping[UUID, str | None],
+        traces: Mapping[str, str | None],
     ) -> None:
         """Make decisions stand as wanted, and put what differs into the outbox."""
         started, now = perf_counter(), self._clock()
         deciding = [(p.unit, p.code) for p in policy.document.programmes if p.effective.holds(day.date)]
-        announced = await store.keep(
-            connection, wanted, judged=judged, only=only, deciding=deciding, traces=traces, version=policy.version,
-            as_of=day.date, now=now,
+        rows = await store.keep(
+            connection, wanted, judged=judged, only=only, deciding=deciding, version=policy.version, as_of=day.date,
+            now=now,
         )  # fmt: skip
-        if announced:
-            await put(connection, [_message(each, policy.version, day, now) for each in announced])
+        if rows:
+            await put(connection, [_message(row, traces.get(row["subject"]), policy.version, day, now) for row in rows])
             log.info(
-                "decisions announced", decisions=len(announced), subjects=len(judged),
+                "decisions announced", decisions=len(rows), subjects=len(judged),
                 ms=round((perf_counter() - started) * 1e3),
             )  # fmt: skip
 
 
-def _visits_of(told: Mapping[str, Any], visits: Mapping[str, list[Visit]]) -> list[Visit]:
+def _visits_of(told: Told, visits: Mapping[str, list[Visit]]) -> Sequence[Visit]:
     return [visit for nik in (told["person"], *told["aliases"]) for visit in visits.get(nik, ())]
 
 
-def _message(announced: Announced, version: str, day: Day, now: datetime) -> Message:
-    row, subject = announced.row, str(announced.row["subject"])
-    key = f"{row['programme']}|{subject}"
+def _message(row: Any, trace: str | None, version: str, day: Day, now: datetime) -> Message:
+    subject, programme, unit, decision, reasons, region, revision = row
+    key = f"{programme}|{subject}"
     data = {
-        "programme": row["programme"], "unit": row["unit"], row["unit"]: subject, "revision": row["revision"],
-        "decision": row["decision"], "reasons": orjson.Fragment(row["reasons"]), "policy_version": version,
-        "as_of": day.date,
+        "programme": programme, "unit": unit, unit: subject, "revision": revision, "decision": decision,
+        "reasons": orjson.Fragment(reasons), "policy_version": version, "as_of": day.date,
     }  # fmt: skip
-    if row["region"] is not None:
-        data["region"] = row["region"]
+    if region is not None:
+        data["region"] = region
     event = envelope.event(
-        service=SERVICE, type=DECISION_MADE, id=f"{key}-{row['revision']}", time=now, subject=key, data=data,
-        traceparent=announced.trace,
-    )  # fmt: skip
+        service=SERVICE, type=DECISION_MADE, id=f"{key}-{revision}", time=now, subject=key, data=data, traceparent=trace
+    )
     return Message(DECISIONS, key, envelope.write(event))

@@ -7,7 +7,7 @@ Invariants
   time: what it computes is never computed on what another overwrites.
 """
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import date, datetime
 from importlib.resources import files
 from typing import Any, NamedTuple
@@ -63,15 +63,31 @@ class VisitTold(NamedTuple):
     trace: str | None
 
 
-class Announced(NamedTuple):
-    """A decision that was kept and is to be announced; ``trace`` of what led to it, where one thing did."""
+class Wanted:
+    """Decisions as they should stand, column by column; at most one a subject and programme.
 
-    row: Any
-    trace: str | None
+    Subjects are pseudonyms as text: thousands of them go to the database as one text, at a tenth of an array's cost.
+    """
 
+    def __init__(self) -> None:
+        self.numbered: dict[Decision, int] = {}
+        self.subjects: list[str] = []
+        self.numbers: list[int] = []
+        self.regions: list[str] = []
 
-#: What is decided of a subject by programme, the region it stands under and the trace that leads to it.
-Wanted = Mapping[tuple[UUID, str], tuple[Decision, str | None]]
+    def __len__(self) -> int:
+        return len(self.subjects)
+
+    def add(self, subject: str, decision: Decision, region: str | None) -> None:
+        """Want a decision of a subject, told with the region it lives in."""
+        self.subjects.append(subject)
+        self.numbers.append(self.numbered.setdefault(decision, len(self.numbered) + 1))
+        self.regions.append(region or "")
+
+    def keys(self) -> set[tuple[str, str]]:
+        """Subjects and programmes of all of them."""
+        programmes = ["", *(decision.programme for decision in self.numbered)]
+        return {(subject, programmes[number]) for subject, number in zip(self.subjects, self.numbers, strict=True)}
 
 
 async def take_persons(connection: Connection, told: Sequence[PersonTold]) -> None:
@@ -104,14 +120,13 @@ async def keep(
     connection: Connection,
     wanted: Wanted,
     *,
-    judged: Sequence[UUID],
+    judged: Sequence[str],
     only: Sequence[str] | None,
     deciding: Iterable[tuple[str, str]],
-    traces: Mapping[UUID, str | None],
     version: str,
     as_of: date,
     now: datetime,
-) -> list[Announced]:
+) -> list[Any]:
     """Make decisions stand as wanted; those that differ from what was announced, with their new revisions.
 
     Args:
@@ -120,17 +135,16 @@ async def keep(
         deciding: unit and code of the programmes that decide today, which tells why one is withdrawn.
     """
     stamped = {"policy_version": version, "as_of": as_of, "decided_at": now}
-    numbers: dict[Decision, int] = {}
-    number_of = [numbers.setdefault(decision, len(numbers) + 1) for decision, _ in wanted.values()]
     rows = []
     if wanted:
-        units, programmes, decisions, reasons = map(list, zip(*numbers, strict=True))
+        told = [(each.unit, each.programme, each.decision, each.reasons) for each in wanted.numbered]
+        units, programmes, decisions, reasons = map(list, zip(*told, strict=True))
         rows = await every(
             queries.decide(
                 connection,
-                subjects=[subject for subject, _ in wanted],
-                numbers=number_of,
-                regions=[region for _, region in wanted.values()],
+                subjects=",".join(wanted.subjects),
+                numbers=",".join(map(str, wanted.numbers)),
+                regions=",".join(wanted.regions),
                 units=units,
                 programmes=programmes,
                 decisions=decisions,
@@ -138,17 +152,19 @@ async def keep(
                 **stamped,
             )
         )
-    stand = {"subjects": judged, "withdrawn": list(WITHDRAWN.values()), "only": only}
+    stand = {"subjects": ",".join(judged), "withdrawn": list(WITHDRAWN.values()), "only": only}
     if await queries.standing(connection, **stand) > len(wanted):
-        still = frozenset(deciding)
+        still, keys = frozenset(deciding), wanted.keys()
         unwanted = [
             (row["subject"], row["programme"], WITHDRAWN[_why(row["unit"], (row["unit"], row["programme"]) in still)])
             for row in await every(queries.standing_of(connection, **stand))
-            if (row["subject"], row["programme"]) not in wanted
+            if (row["subject"], row["programme"]) not in keys
         ]
         subjects, programmes, reasons = map(list, zip(*unwanted, strict=True))
-        rows += await queries.withdraw(connection, subjects=subjects, programmes=programmes, reasons=reasons, **stamped)
-    return [Announced(row, traces.get(row["subject"])) for row in rows]
+        rows += await every(
+            queries.withdraw(connection, subjects=subjects, programmes=programmes, reasons=reasons, **stamped)
+        )
+    return rows
 
 
 def _why(unit: str, decides: bool) -> str:

@@ -6,6 +6,7 @@ create table person (
     person   uuid primary key,
     revision bigint not null,
     taken_at timestamptz not null default now(),
+    trace    text,
     told     text not null
 );
 
@@ -13,7 +14,8 @@ create table person (
 create table renewal (
     household  uuid primary key,
     stands_for uuid not null,
-    revision   bigint not null
+    revision   bigint not null,
+    trace      text
 );
 
 -- What officers found: of all events about a visit the one that holds. No answers, no names.

@@ -1,33 +1,25 @@
 -- name: take_persons!
 -- Keeps what is newer of persons, and marks them. One row a person.
-with told as (
+with taken as (
+    insert into person as p (person, revision, told, trace)
     select * from unnest(:persons::uuid[], :revisions::bigint[], :told::text[], :traces::text[])
-        as told (person, revision, told, trace)),
-taken as (
-    insert into person as p (person, revision, told)
-    select person, revision, told from told
     on conflict (person) do update
-        set revision = excluded.revision, told = excluded.told, taken_at = now()
+        set revision = excluded.revision, told = excluded.told, trace = excluded.trace, taken_at = now()
         where p.revision < excluded.revision
-    returning p.person)
-insert into mark (g, trace) select taken.person, told.trace from taken join told using (person);
+    returning p.person, p.trace)
+insert into mark (g, trace) select person, trace from taken;
 
 -- name: take_renewals!
 -- Keeps what is newer of cards, and marks the households at either end. One row a card.
-with told as (
+with taken as (
+    insert into renewal as r (household, stands_for, revision, trace)
     select * from unnest(:households::uuid[], :stand_for::uuid[], :revisions::bigint[], :traces::text[])
-        as told (household, stands_for, revision, trace)),
-taken as (
-    insert into renewal as r (household, stands_for, revision)
-    select household, stands_for, revision from told
     on conflict (household) do update
-        set stands_for = excluded.stands_for, revision = excluded.revision
+        set stands_for = excluded.stands_for, revision = excluded.revision, trace = excluded.trace
         where r.revision < excluded.revision
-    returning new.household, old.stands_for as stood_for)
+    returning new.household, new.trace, old.stands_for as stood_for)
 insert into mark (g, trace)
-select g, trace
-from taken join told using (household), unnest(array[household, stood_for]) as g
-where g is not null;
+select g, trace from taken, unnest(array[household, stood_for]) as g where g is not null;
 
 -- name: take_verifications!
 -- Keeps what holds of visits, and marks whom they were made to. One row a visit, in the order of their keys.
