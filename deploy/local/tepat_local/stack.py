@@ -14,6 +14,7 @@ import asyncio
 import http.client
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -169,6 +170,9 @@ class Stack:
             if self._supervisor:  # the watcher may just have started another
                 self._supervisor.shutdown(max(0.0, end - time.monotonic()))
             processes.stop(processes.of(self.data), patience=max(0.0, end - time.monotonic()))
+            sockets = files.socket_dir(self.data)
+            if self.data not in sockets.parents:
+                shutil.rmtree(sockets, ignore_errors=True)
             self._lock.close()
             self._owner = False
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 from tepat_contracts.topics import SERVICES
+from tepat_local import files, ports, processes, stack
 from tepat_local import kafka as kafka_server
-from tepat_local import ports, processes, stack
 from tepat_local import postgres as postgres_server
 from tepat_local.stack import AlreadyRunning, NotReady, Stack
 from tepat_local.testing import run
@@ -159,7 +159,10 @@ def test_a_directory_with_an_awkward_name(data: Path) -> None:
         assert "registry.log" in {log.name for log in Path(running.endpoints.logs).iterdir()}
         assert run(kafka_server.answers(running.endpoints.kafka))
         assert run(postgres_server.answers(running.endpoints.databases["registry"]))
+        sockets = files.socket_dir(awkward)
+        assert awkward not in sockets.parents, "the path would be too long"
     assert not processes.of(awkward)
+    assert not sockets.exists()
 
 
 def test_two_stacks_on_one_directory(data: Path, settings: dict[str, str]) -> None:
