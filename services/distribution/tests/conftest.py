@@ -6,7 +6,7 @@ The topics are lists in memory, from which single records can be read again.
 
 import json
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache, partial
 from importlib.resources import files
@@ -86,7 +86,7 @@ def policy(
     version: str = "t-1",
     agencies: Sequence[dict[str, Any]] = (),
     programmes: Sequence[str] = ("PKH", "BPNT", "BLT-DD", "SB"),
-    repeatable: Sequence[str] = ("SB",),
+    repeatable: Collection[str] = ("SB",),
 ) -> dict[str, Any]:
     """A policy of these rules; agencies and programmes as usual where none are given."""
     return {
@@ -253,6 +253,13 @@ class Registry:
 # --- distribution
 
 
+@cache
+def contract(type_: str) -> TypeAdapter[Any]:
+    """What the data of an event of ours looks like."""
+    told: Any = OUTBOUND[type_].data
+    return TypeAdapter(told)
+
+
 def oracle_record(record: Record) -> oracle.Record:
     """The record as the oracle reads it."""
     return oracle.Record(record.topic, record.partition, record.offset, record.headers, record.value)
@@ -297,7 +304,7 @@ class Ledger:
         """Take a policy."""
         self.document = document
         record = Record("policy.v1", 0, 0, 0, orjson.dumps(document), [])
-        work = self._policies.decode([Span("policy.v1", 0, 0, 1, [record])], None)  # type: ignore[list-item]
+        work = self._policies.decode([Span("policy.v1", 0, 0, 1, [record])], None)
         async with self.database.transaction(Lock.EXCLUSIVE) as connection:
             await self._policies.write(connection, work)
         await self.standing.refresh()
@@ -313,7 +320,7 @@ class Ledger:
             kept.append(Record(topic, partition, len(kept), 0, value, []))
             fresh[topic, partition].append(kept[-1])
         spans = [
-            Span(topic, partition, records[0].offset, records[-1].offset + 1, records)  # type: ignore[arg-type]
+            Span(topic, partition, records[0].offset, records[-1].offset + 1, records)
             for (topic, partition), records in fresh.items()
         ]
         work = self._intake.decode(spans, self.standing.in_force)
@@ -329,7 +336,7 @@ class Ledger:
             Record("registry", 0, number, 0, orjson.dumps({"source": "urn:tepat:service:registry", **each}), [])
             for number, each in enumerate(told)
         ]
-        work = self._persons.decode([Span("registry", 0, 0, len(records), records)], None)  # type: ignore[arg-type]
+        work = self._persons.decode([Span("registry", 0, 0, len(records), records)], None)
         async with self.database.transaction(Lock.EXCLUSIVE) as connection:
             await self._persons.write(connection, work)
 
@@ -348,14 +355,10 @@ class Ledger:
         rows = await self.database.pool.fetch("select key, value from outbox where topic = $1 order by id", topic)
         for row in rows:
             announced = orjson.loads(row["value"])
-            TypeAdapter(OUTBOUND[announced["type"]].data).validate_python(announced["data"])
+            contract(announced["type"]).validate_python(announced["data"])
             assert topic in OUTBOUND[announced["type"]].topics
             assert row["key"] == announced["data"]["overlap_id" if topic == OVERLAPS else "finding_id"]
         return [oracle.Record(topic, 0, offset, [], row["value"]) for offset, row in enumerate(rows)]
-
-    async def standing_overlaps(self) -> dict[str, dict[str, Any]]:
-        """The overlaps announced, folded."""
-        return oracle.fold(await self.sent())
 
     async def too_large(self) -> set[tuple[str, str]]:
         """(scope, pseudonym) of the groups whose finding stands; revisions grow by one and states take turns."""
