@@ -44,6 +44,7 @@ class Detector:
         """One step a transaction, until nothing is touched."""
         await connection.execute(BY_KEY)
         while True:
+            await self._store.know(connection)
             async with connection.transaction():
                 more = await self.step(connection)
                 reach("detect.before_commit")

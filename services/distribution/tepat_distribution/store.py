@@ -67,14 +67,14 @@ class Store:
     async def take_payouts(self, connection: Connection, staged: Sequence[Staged]) -> None:
         """Upsert payouts by the order in which their events hold, and mark what they touch."""
         await copy_binary(connection, "stage", STAGE, [row.packed for row in staged])
-        taken = await queries.take_staged(connection)
-        if taken < len(staged):
-            await self._settle_misused(connection, staged)
+        if unmoved := await every(queries.take_staged(connection)):
+            await self._settle_misused(connection, staged, unmoved)
         await connection.execute("notify mark")
 
-    async def _settle_misused(self, connection: Connection, staged: Sequence[Staged]) -> None:
+    async def _settle_misused(self, connection: Connection, staged: Sequence[Staged], unmoved: list[Any]) -> None:
         """Events that tie with the one held: the greater canonical data holds (overlap.md, "Ledger")."""
-        ties = await every(queries.misused(connection))
+        agencies, payout_ids = map(list, zip(*unmoved, strict=True))
+        ties = await every(queries.misused(connection, agencies=agencies, payout_ids=payout_ids))
         if not ties:
             return
         rows = {row.payout: row for row in staged}
@@ -96,7 +96,7 @@ class Store:
             agencies, payout_ids = map(list, zip(*greater, strict=True))
             await queries.keep_staged(connection, agencies=agencies, payout_ids=payout_ids)
             await queries.yield_to_misused(connection, agencies=agencies, payout_ids=payout_ids)
-            await queries.take_staged(connection)
+            await every(queries.take_staged(connection))
 
     async def take_persons(self, connection: Connection, persons: Sequence[Mapping[str, Any]]) -> set[UUID]:
         """Take what is newer; the persons whose payouts may stand elsewhere now."""
@@ -178,20 +178,28 @@ class Store:
         marks: int = await queries.take_marks(connection, marks=MARKS_AT_ONCE)
         if marks == 0 and not await every(queries.rejudge_step(connection, groups=GROUPS_AT_ONCE)):
             return 0
-        await connection.execute("analyze touched (g)")
+        await self._analyze(connection, "touched")
         return 1
+
+    async def know(self, connection: Connection) -> None:
+        """Keep the planner's idea of the ledger right as it grows from empty: autovacuum looks once a minute."""
+        await self._analyze(connection, "payout", "overlap", "person", "membership", "renewal")
+
+    async def _analyze(self, connection: Connection, *tables: str) -> None:
+        """Take statistics anew where a table is no longer of the size the plans were made for."""
+        for row in await every(queries.misjudged(connection, names=tables)):
+            await connection.execute(f"analyze (skip_locked) {row['name']}")
 
     async def differences(self, connection: Connection) -> tuple[list[Any], list[Any]]:
         """The touched pairs that differ from what was announced, and the groups that changed size."""
         await queries.gather_households(connection, at_most=domain.GROUP_LIMIT)
-        await connection.execute("analyze member (g, person)")
+        await self._analyze(connection, "member")
         resized = await self._resize(connection, person=False)
         await queries.leave_out_large(connection)
         await queries.gather_persons(connection, at_most=domain.GROUP_LIMIT)
         resized += await self._resize(connection, person=True)
         await queries.leave_out_large(connection)
-        if resized:
-            await connection.execute("analyze member (g, person)")
+        await self._analyze(connection, "member")
         return await every(queries.differences(connection)), resized
 
     async def _resize(self, connection: Connection, *, person: bool) -> list[Any]:

@@ -4,7 +4,7 @@
 create table agency (
     id         smallint generated always as identity primary key,
     code       text collate "C" not null unique,
-    trust_rank int not null default 2147483647   -- none in the policy: trusted last
+    trust_rank bigint not null default 2147483648   -- none in the policy: trusted last, after any it may name
 );
 
 create table programme (
@@ -138,22 +138,25 @@ create index overlap_by_person on overlap (shared_person) where live;
 create index overlap_by_household on overlap (shared_household) where live;
 
 -- Who a NIK is and whose household that person was in on a day (overlap.md, "Person and household").
--- One statement, so that the planner puts it in line wherever it is called.
+-- One statement, so that the planner puts it in line wherever it is called. Memberships come with the person: of
+-- a NIK that the registry never told of none are looked for. `offset 0` keeps the look-up from being made twice.
 create function resolved(of_nik uuid, told uuid, told_kk boolean, on_day date)
 returns table (person uuid, household uuid)
 language sql stable parallel safe
 begin atomic
-    select who.person, coalesce(renewal.stands_for, lived.household)
-    from (select coalesce(p.stands_for, of_nik) as person, p.alone
-          from (values (1)) one left join person p on p.nik = of_nik) who
-    left join lateral (
-        select m.household
-        from membership m join agency a on a.id = m.agency
-        where m.nik = who.person and m.since <= on_day and m.until >= on_day
-        order by a.trust_rank, a.code, m.since desc
-        limit 1) fact on true
-    cross join lateral (
-        select coalesce(fact.household, case when told_kk then told else coalesce(who.alone, told) end) as household
+    select lived.person, coalesce(renewal.stands_for, lived.household)
+    from (
+        select coalesce(p.stands_for, of_nik) as person,
+               coalesce(
+                   case when p.nik is not null then (
+                       select m.household
+                       from membership m join agency a on a.id = m.agency
+                       where m.nik = p.stands_for and m.since <= on_day and m.until >= on_day
+                       order by a.trust_rank, a.code, m.since desc
+                       limit 1) end,
+                   case when told_kk then told else coalesce(p.alone, told) end) as household
+        from (values (1)) one left join person p on p.nik = of_nik
+        offset 0
     ) lived
     left join renewal on renewal.household = lived.household;
 end;

@@ -12,6 +12,13 @@ with taken as (
     select distinct g, false from taken, unnest(households) g where g is not null)
 select count(*) from taken;
 
+-- name: misjudged
+-- Of these tables the ones that grew or shrank threefold since their statistics were taken (8 pages are small).
+select c.oid::regclass::text as name
+from pg_class c cross join lateral (select pg_relation_size(c.oid) / 8192 as pages) now
+where c.oid = any(:names::text[]::regclass[])
+  and (now.pages > 3 * greatest(c.relpages, 8) or c.relpages > 3 * greatest(now.pages, 8));
+
 -- name: rejudge_step
 -- Touch the next groups of a rejudging and move it on; the last group touched, none when it has ended.
 with at as (

@@ -1,6 +1,6 @@
--- name: take_staged$
+-- name: take_staged
 -- Upsert the staged payouts, one row a payout, by the order in which events hold; resolve person and
--- household; mark the groups left and entered. Relies on the shared lock: nobody changes who is who now.
+-- household; mark the groups left and entered. Gives the payouts that stay as they were. Relies on the shared lock: nobody changes who is who now.
 -- Rows go in by key, so that two instances with the same payouts lock them in one order.
 with changed as (
     insert into payout as p (
@@ -21,19 +21,25 @@ with changed as (
         household = coalesce(excluded.household, p.household)
     where (excluded.revision, excluded.rank, excluded.event_time, excluded.event_id)
         > (p.revision, p.rank, p.event_time, p.event_id)
-    returning old.person as left_person, old.household as left_household, new.person, new.household
+    returning old.person as left_person, old.household as left_household, new.person, new.household,
+              new.agency, new.payout_id
 ), marked as (
     insert into mark (persons, households)
     select array_agg(person) || coalesce(array_agg(left_person) filter (where left_person <> person), '{}'),
            array_agg(household) || coalesce(array_agg(left_household) filter (where left_household <> household), '{}')
     from changed where person is not null
     having count(*) > 0)
-select count(*) from changed;
+select s.agency, s.payout_id from stage s
+where not exists (select from changed c where (c.agency, c.payout_id) = (s.agency, s.payout_id));
 
 -- name: misused
 -- Staged events that tie with the one that holds but differ from it: an agency used one event id twice.
-select s.agency, s.payout_id, s.partition, s."offset", p.partition as held_partition, p."offset" as held_offset
-from stage s join payout p using (agency, payout_id)
+-- `agencies` and `payout_ids` are those that stayed as they were: few, looked up by key.
+select s.agency, s.payout_id, p.partition as held_partition, p."offset" as held_offset
+from stage s
+join unnest(:agencies::smallint[], :payout_ids::text[]) unmoved (agency, payout_id) using (agency, payout_id)
+cross join lateral (
+    select * from payout p where (p.agency, p.payout_id) = (s.agency, s.payout_id) limit 1) p
 where (s.revision, s.rank, s.event_time, s.event_id) = (p.revision, p.rank, p.event_time, p.event_id)
   and s.digest <> p.digest;
 

@@ -2,9 +2,9 @@
 
 -- name: rank_agencies
 -- Give each agency its rank of trust, those the policy does not name the last; give back the changed.
-update agency a set trust_rank = coalesce(n.trust_rank, 2147483647)
+update agency a set trust_rank = coalesce(n.trust_rank, 2147483648)
 from agency b left join unnest(:codes::text[], :ranks::int[]) n (code, trust_rank) on n.code = b.code
-where a.id = b.id and a.trust_rank <> coalesce(n.trust_rank, 2147483647)
+where a.id = b.id and a.trust_rank <> coalesce(n.trust_rank, 2147483648)
 returning a.id;
 
 -- name: learn_programmes!
