@@ -12,17 +12,18 @@ from typing import Any
 
 import asyncpg
 import orjson
+import psutil
 from aiokafka import ConsumerRecord
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 from tepat_chassis.pseudonyms import Pseudonyms
 from tepat_contracts.door import Door, Refused
 from tepat_contracts.policy import PolicyIndex, from_document
-from tepat_contracts.topics import Kind
+from tepat_contracts.topics import Kind, Topic
 
 from bench import workload
 
-OVERLAPS = "bench.per_record.overlaps.v1"
+OVERLAPS = Topic("bench.per_record.overlaps.v1", "overlap id", "compact", ("bench",), ("bench",), partitions=6)
 STATES = {"tepat.payout.disbursed.v1": 1, "tepat.payout.cancelled.v1": 2}
 EXCLUSIVE, REVIEW = ("PKH", "BLT-DD"), ("PKH", "BPNT")
 
@@ -52,21 +53,25 @@ from payout a join payout b on b.household = a.household and a.payout_id < b.pay
 where a.household = $1 and a.rank < 2 and b.rank < 2"""
 
 
-async def run(kafka: str, url: str, cpu_seconds: Callable[[], float], records: int) -> dict[str, float]:
+async def run(kafka: str, url: str, cpu_seconds: Callable[[], dict[str, float]], records: int) -> dict[str, Any]:
     """Take ``records`` of the workload, one by one; payouts a second."""
     pool = await asyncpg.create_pool(url, min_size=1, max_size=2)
     await pool.execute(SCHEMA)
     broker = KafkaBroker(kafka, apply_types=False, logger=None)
-    publisher = broker.publisher(OVERLAPS)
+    publisher = broker.publisher(OVERLAPS.name)
     door, pseudonyms = Door(Kind.PAYOUTS), Pseudonyms(b"k" * 32)
     policy = PolicyIndex(from_document(workload.POLICY))
     done, taken = asyncio.Event(), 0
-    started = cpu = 0.0
+    started = 0.0
+    cpu: dict[str, float] = {}
+
+    def spent() -> dict[str, float]:
+        return cpu_seconds() | {"engine": time.process_time()}
 
     async def handle(message: KafkaMessage) -> None:
         nonlocal taken, started, cpu
         if taken == 0:
-            started, cpu = time.perf_counter(), cpu_seconds() + time.process_time()
+            started, cpu = time.perf_counter(), spent()
         record: Any = message.raw_message
         await _take(record, pool, door, policy, pseudonyms, publisher)
         await message.ack()
@@ -88,12 +93,14 @@ async def run(kafka: str, url: str, cpu_seconds: Callable[[], float], records: i
     await broker.start()
     await done.wait()
     seconds = time.perf_counter() - started
-    spent = cpu_seconds() + time.process_time() - cpu
+    after = spent()
     await broker.stop()
     await pool.close()
     return {
         "payouts_per_second": records / seconds,
-        "cpu_seconds_per_million": spent / records * 1e6,
+        "seconds": seconds,
+        "cpu_seconds_per_million": {part: (after[part] - cpu[part]) / records * 1e6 for part in after},
+        "rss_mb": psutil.Process().memory_info().rss / 1e6,
         "payouts": records,
     }
 

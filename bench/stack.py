@@ -18,6 +18,8 @@ from tepat_local import postgres as postgres_server
 from tepat_local.ports import Ports
 from tepat_local.testing import running, wait
 
+PART = {"java": "broker", "postgres": "database"}
+
 
 @dataclass(frozen=True, slots=True)
 class Servers:
@@ -27,16 +29,16 @@ class Servers:
     kafka: str
     postgres: postgres_server.Postgres
 
-    def cpu_seconds(self) -> float:
-        """CPU seconds spent so far by the broker, the database and whatever else runs here, children included."""
-        total = 0.0
+    def cpu_seconds(self) -> dict[str, float]:
+        """CPU seconds spent so far, children included, by the broker, the database and the engine."""
+        spent = {"broker": 0.0, "database": 0.0, "engine": 0.0}
         for process in processes.of(self.home):
             try:
-                spent = process.cpu_times()
+                part, times = PART.get(process.name(), "engine"), process.cpu_times()
             except psutil.Error:
                 continue
-            total += spent.user + spent.system + spent.children_user + spent.children_system
-        return total
+            spent[part] += times.user + times.system + times.children_user + times.children_system
+        return spent
 
     def environment(self, service: str) -> dict[str, str]:
         """What a service of this bench is told."""

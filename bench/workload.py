@@ -1,12 +1,10 @@
 """The payouts of the bench: one agency, four programmes, keys not by household, a share of corrections and ends."""
 
-import asyncio
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
-from aiokafka import AIOKafkaProducer
 
 AGENCY = "bench"
 TOPIC = f"agency.{AGENCY}.payouts.v1"
@@ -39,12 +37,10 @@ def payouts(count: int, households: int, seed: int = 1) -> Iterator[tuple[bytes,
             payout, kind, revision = number, "disbursed", 0
             if number % 16 == 0:
                 sent.append((payout, household, programme, quarter))
-        yield _event(number, payout, household, programme, quarter, kind, revision)
+        yield _event(payout, household, programme, quarter, kind, revision)
 
 
-def _event(
-    number: int, payout: int, household: int, programme: str, quarter: int, kind: str, revision: int
-) -> tuple[bytes, bytes]:
+def _event(payout: int, household: int, programme: str, quarter: int, kind: str, revision: int) -> tuple[bytes, bytes]:
     payout_id = f"{programme}-2026-{payout}"
     nik = f"3374011{household % 10}0190{household // 9999 % 10000:04d}"[:12] + f"{household % 9999 + 1:04d}"
     data: dict[str, Any] = {"payout_id": payout_id, "revision": revision}
@@ -64,22 +60,3 @@ def _event(
         "type": f"tepat.payout.{kind}.v1", "time": "2026-01-05T08:00:00+07:00", "data": data,
     }  # fmt: skip
     return payout_id.encode(), orjson.dumps(event)
-
-
-async def publish(kafka: str, count: int, households: int, told: Callable[[int], None] = lambda _: None) -> None:
-    """Send the workload."""
-    producer = AIOKafkaProducer(
-        bootstrap_servers=kafka, linger_ms=20, max_batch_size=512 * 1024, compression_type="lz4"
-    )
-    await producer.start()
-    try:
-        waiting = []
-        for number, (key, value) in enumerate(payouts(count, households), 1):
-            waiting.append(await producer.send(TOPIC, value, key=key))
-            if len(waiting) == 5_000:
-                await asyncio.gather(*waiting)
-                waiting.clear()
-                told(number)
-        await asyncio.gather(*waiting)
-    finally:
-        await producer.stop()
