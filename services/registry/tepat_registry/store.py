@@ -25,6 +25,7 @@ from tepat_chassis.database import Connection
 from tepat_chassis.outbox import Message, put
 from tepat_chassis.pseudonyms import Pseudonyms
 from tepat_contracts import envelope
+from tepat_contracts.events import ours
 from tepat_contracts.events.reports import REPORT_ANSWERED, REPORT_FILED
 
 from tepat_registry import domain
@@ -150,11 +151,11 @@ class Store:
         for least, members in found.items():
             pair, persons = self._nik(least), sorted(map(self._nik, members))
             data = {"pair": pair, "kind": "merge_circle", "persons": persons}
-            news.append(News(SUSPECTS, "tepat.suspect.raised.v1", pair, data, traces.get(least)))
+            news.append(News(SUSPECTS, ours.SUSPECT_RAISED, pair, data, traces.get(least)))
         for least in opened:
             pair = self._nik(least)
             data = {"pair": pair, "kind": "merge_circle"}
-            news.append(News(SUSPECTS, "tepat.suspect.cleared.v1", pair, data, traces.get(ends[least])))
+            news.append(News(SUSPECTS, ours.SUSPECT_CLEARED, pair, data, traces.get(ends[least])))
         await queries.open_circles(self._connection, numbers=list(opened))
         await queries.close_circles(self._connection, numbers=list(found))
         await self._announce(news)
@@ -178,7 +179,7 @@ class Store:
             ]
             await self._announce([
                 News(
-                    REPORTS, "tepat.report.routed.v1", row["about"],
+                    REPORTS, ours.REPORT_ROUTED, row["about"],
                     domain.report(row["agency"], read(row["data"]), answered=row["answered"]),
                     traces[row["agency"], row["about"]],
                 )
@@ -203,7 +204,7 @@ class Store:
             persons = await self.persons(touched)
             await self._announce(
                 [
-                    News(PERSONS, "tepat.person.resolved.v1", data["person"], data, touched[nik])
+                    News(PERSONS, ours.PERSON_RESOLVED, data["person"], data, touched[nik])
                     for nik, data in persons.items()
                 ]
             )
@@ -231,7 +232,7 @@ class Store:
             rows = [row async for row in queries.who(self._connection, kind=Kind.KK, numbers=list(touched))]
             await self._announce([
                 News(
-                    HOUSEHOLDS, "tepat.household.resolved.v1", str(row["pseudonym"]),
+                    HOUSEHOLDS, ours.HOUSEHOLD_RESOLVED, str(row["pseudonym"]),
                     {"household": str(row["pseudonym"]), "stands_for": self._kk(row["stands_for"])},
                     touched[row["number"]],
                 )

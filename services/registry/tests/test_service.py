@@ -1,0 +1,457 @@
+"""The service as a process, on a real broker and a real database: by its topics and its answers alone.
+
+Topics are the broker's, so each test has a province of its own: another secret, and agencies of other names.
+"""
+
+import asyncio
+import os
+import secrets as random
+import signal
+import socket
+import subprocess
+import sys
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import orjson
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from pydantic import TypeAdapter
+from tepat_chassis.kafka import declare, known
+from tepat_chassis.pseudonyms import Pseudonyms, as_uuid
+from tepat_contracts import envelope
+from tepat_contracts.events.ours import OUTBOUND
+from tepat_contracts.topics import Kind, inbound_name, own, receipts_name
+from tepat_local import tokens
+
+from .conftest import answered, filed, institution, merged, number, policy, recorded, renewed
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+
+PARTITIONS = 2
+SECONDS = 90
+OWN = ("registry.persons.v1", "registry.households.v1", "registry.suspects.v1", "registry.reports.v1")
+
+ANI, BUDI, CITRA = number(1), number(2), number(3)
+MAWAR, MELATI = number(11), number(12)
+
+
+async def until(happens: Callable[[], Awaitable[Any]], what: str) -> Any:
+    """What ``happens`` gives, once it gives something."""
+    try:
+        async with asyncio.timeout(SECONDS):
+            while not (value := await happens()):  # noqa: ASYNC110 – another process, which signals nothing
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        raise AssertionError(what) from None
+    return value
+
+
+@dataclass
+class Province:
+    """A registry process, what agencies send it, and what it announces."""
+
+    kafka: str
+    database: str
+    data: Path
+    producer: AIOKafkaProducer
+    pseudonyms: Pseudonyms
+    name: str
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    port: int = 0
+
+    def agency(self, role: str) -> str:
+        return f"{role}-{self.name}"
+
+    def topic(self, role: str, kind: Kind = Kind.BENEFICIARIES) -> str:
+        return inbound_name(self.agency(role), kind)
+
+    def nik(self, told: str) -> str:
+        return str(as_uuid(self.pseudonyms.nik(told)))
+
+    def kk(self, told: str) -> str:
+        return str(as_uuid(self.pseudonyms.kk(told)))
+
+    # -- the process
+
+    def start(self) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        environment = {
+            "PATH": os.environ["PATH"],
+            "TEPAT_KAFKA": self.kafka,
+            "TEPAT_REGISTRY_URL": self.database,
+            "TEPAT_SECRETS": str(self.data / "secrets"),
+            "TEPAT_JWKS": str(self.data / "keys" / "jwks.json"),
+            "TEPAT_ISSUER": tokens.ISSUER,
+            "TEPAT_PARTITIONS": str(PARTITIONS),
+            "TEPAT_HTTP_PORT": str(self.port),
+            "TEPAT_BATCH_RECORDS": "200",
+        }
+        with (self.data / f"log-{len(self.processes)}").open("wb") as log:
+            command = [sys.executable, "-m", "tepat_registry"]
+            process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=self.data)
+        self.processes.append(process)
+
+    def stop(self, number: signal.Signals = signal.SIGKILL) -> None:
+        self.processes[-1].send_signal(number)
+        self.processes[-1].wait(10)
+
+    def log(self) -> str:
+        return "".join(path.read_text() for path in sorted(self.data.glob("log-*")))
+
+    async def ready(self, document: dict[str, Any]) -> None:
+        """Apply a policy, its agencies belonging to this province, and wait until it is in force."""
+        for agency in document["agencies"]:
+            agency["id"] = self.agency(agency["id"])
+        told = envelope.event(
+            service="policy", type="tepat.policy.applied.v1", id=document["version"], time=datetime.now(UTC),
+            data=document,
+        )  # fmt: skip
+        await self.producer.send_and_wait("policy.v1", envelope.write(told), key=document["version"].encode())
+
+        async def followed() -> bool:
+            return (await self.status()).get("policy_version") == document["version"]
+
+        await until(followed, f"the policy was not followed\n{self.log()[-4_000:]}")
+
+    async def declare(self, *roles: str) -> None:
+        names = [self.topic(role, kind) for role in roles for kind in (Kind.BENEFICIARIES, Kind.REPORTS)]
+        await declare(self.kafka, [known(name, PARTITIONS) for name in names])
+
+        async def read() -> bool:
+            return set(names) <= set((await self.status()).get("topics", ()))
+
+        await until(read, f"topics are not read\n{self.log()[-4_000:]}")
+
+    async def send(self, events: Iterable[dict[str, Any]], kind: Kind = Kind.BENEFICIARIES) -> None:
+        """Publish events, each on its agency's topic."""
+        sent = []
+        for told in events:
+            agency = self.agency(told["source"].rpartition(":")[2])
+            value = orjson.dumps({**told, "source": envelope.agency_source(agency)})
+            sent.append(await self.producer.send(inbound_name(agency, kind), value))
+        await asyncio.gather(*sent)
+
+    async def status(self) -> dict[str, Any]:
+        try:
+            return (await self.get("status")).json()  # type: ignore[no-any-return]
+        except httpx.HTTPError:
+            assert self.processes[-1].poll() is None, self.log()[-4_000:]
+            return {}
+
+    async def idle(self) -> None:
+        """Wait until all that was published is taken and announced."""
+
+        async def rests() -> bool:
+            status = await self.status()
+            return bool(status.get("ready") and status.get("idle"))
+
+        await until(rests, f"it does not rest\n{self.log()[-4_000:]}")
+
+    async def get(self, path: str, role: str = "reader", **params: Any) -> httpx.Response:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}/v1/") as client:
+            token = (self.data / "tokens" / role).read_text()
+            return await client.get(path, params=params, headers={"Authorization": f"Bearer {token}"})
+
+    # -- what it announces
+
+    async def read(self, *topics: str) -> list[Any]:
+        """All committed records of topics, partition by partition, by offset."""
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self.kafka, isolation_level="read_committed", auto_offset_reset="earliest"
+        )
+        await consumer.start()
+        try:
+            partitions = [TopicPartition(topic, n) for topic in topics for n in range(PARTITIONS)]
+            consumer.assign(partitions)
+            await consumer.seek_to_beginning(*partitions)
+            ends = await consumer.end_offsets(partitions)
+            records = []
+            while any([await consumer.position(p) < ends[p] for p in partitions]):
+                for batch in (await consumer.getmany(timeout_ms=200)).values():
+                    records += batch
+        finally:
+            await consumer.stop()
+        return sorted(records, key=lambda record: (record.topic, record.partition, record.offset))
+
+    async def announced(self, topic: str, ours: set[str]) -> dict[str, dict[str, Any]]:
+        """The last record of each key of ours. By offset revisions never fall, and none has two contents."""
+        last: dict[str, dict[str, Any]] = {}
+        contents: dict[tuple[str, int], Any] = {}
+        for record in await self.read(topic):
+            event = orjson.loads(record.value)
+            key, revision = record.key.decode(), event["data"]["revision"]
+            if key not in ours:
+                continue
+            TypeAdapter(OUTBOUND[event["type"]].data).validate_python(event["data"])
+            assert revision >= last.get(key, event)["data"]["revision"]
+            assert contents.setdefault((key, revision), event["data"]) == event["data"]
+            last[key] = event
+        return last
+
+    async def persons(self, *niks: str) -> dict[str, dict[str, Any]]:
+        """What stands announced of these NIKs."""
+        told = await self.announced("registry.persons.v1", {self.nik(each) for each in niks})
+        return {each: told[self.nik(each)]["data"] for each in niks if self.nik(each) in told}
+
+
+@pytest.fixture
+async def province(kafka: str, database: str, tmp_path: Path) -> AsyncIterator[Province]:
+    tokens.issue(tmp_path)
+    tokens.make_secrets(tmp_path / "secrets")
+    await declare(kafka, own(PARTITIONS))
+    producer = AIOKafkaProducer(bootstrap_servers=kafka, max_request_size=3 * 1024 * 1024)
+    await producer.start()
+    pseudonyms = Pseudonyms((tmp_path / "secrets" / "main").read_bytes())
+    made = Province(kafka, database, tmp_path, producer, pseudonyms, random.token_hex(4))
+    yield made
+    await producer.stop()
+    for process in made.processes:
+        process.kill()
+        process.wait(10)
+
+
+async def test_bad_records_between_good_ones(province: Province) -> None:
+    province.start()
+    await province.ready(policy())
+    await province.declare("dinsos", "lsm")
+    topic = province.topic("dinsos")
+
+    def told(event: dict[str, Any], **changes: Any) -> bytes:
+        agency = province.agency(event["source"].rpartition(":")[2])
+        return orjson.dumps({**event, "source": envelope.agency_source(agency), **changes})
+
+    binary = recorded(CITRA, MAWAR)
+    headers = [(f"ce_{name}", str(binary[name]).encode()) for name in ("specversion", "id", "type", "time")]
+    headers.append(("ce_source", envelope.agency_source(province.agency("dinsos")).encode()))
+    sent: list[tuple[str, bytes | None, list[tuple[str, bytes]], str | None]] = [
+        (topic, told(recorded(ANI, MAWAR, note="\0")), [], None),  # a NUL in a field that nobody knows
+        (topic, None, [], "malformed"),
+        (topic, b"{", [], "malformed"),
+        (topic, b"\xff\xfe", [], "malformed"),
+        (topic, b"[" * 10_000, [], "malformed"),
+        (topic, told(recorded(ANI, MAWAR, name="x" * 1_048_577)), [], "malformed"),
+        (topic, told(recorded("3374010102900000", MAWAR)), [], "nik_invalid"),
+        (topic, told(recorded(ANI, "9974010102900001")), [], "kk_invalid"),
+        (topic, told(recorded(ANI, MAWAR, region="33.99")), [], "region_unknown"),
+        (topic, told(recorded(ANI, MAWAR, name="a\0b")), [], "schema"),
+        (topic, told(recorded(ANI, MAWAR, revision="0")), [], "schema"),
+        (topic, told(recorded(ANI, MAWAR, since="0000-01-01")), [], "schema"),
+        (topic, told(recorded(ANI, MAWAR), type="tepat.person.dreamt.v1"), [], "unknown_type"),
+        (topic, told(recorded(ANI, MAWAR), source="urn:tepat:agency:another"), [], "source_mismatch"),
+        (province.topic("lsm"), told(merged(ANI, BUDI, agency="lsm")), [], "not_permitted"),
+        (topic, told(recorded(BUDI, MELATI, since="9999-12-31", until="9999-12-31")), [], None),
+        (topic, orjson.dumps(binary["data"]), headers, None),
+    ]
+    expected = {}
+    for name, value, attributes, reason in sent:
+        place = await province.producer.send_and_wait(name, value, key=b"any", headers=attributes, partition=0)
+        expected[name, 0, place.offset] = reason
+    await province.idle()
+
+    found: dict[tuple[str, int, int], str | None] = {}
+    for record in await province.read(*(receipts_name(province.agency(role)) for role in ("dinsos", "lsm"))):
+        data = orjson.loads(record.value)["data"]
+        if "reason" in data:
+            offsets: Iterable[int] = [data["offset"]]
+        else:
+            offsets = range(data["from_offset"], data["to_offset"] + 1)
+        for offset in offsets:
+            assert (data["topic"], data["partition"], offset) not in found, "told twice"
+            found[data["topic"], data["partition"], offset] = data.get("reason")
+    assert found == expected
+
+    persons = await province.persons(ANI, BUDI, CITRA)
+    assert persons[ANI]["memberships"][0]["household"] == province.kk(MAWAR)
+    assert persons[BUDI]["memberships"] == [
+        {
+            "agency": province.agency("dinsos"), "household": province.kk(MELATI), "since": "9999-12-31",
+            "until": "9999-12-31", "region": "33.74.01.1001",
+        }
+    ]  # fmt: skip
+    assert persons[CITRA]["stands_for"] == province.nik(CITRA)
+    quarantined = (await province.get("quarantine/summary")).json()["items"]
+    told_reasons = Counter(reason for reason in expected.values() if reason)
+    ours = [row for row in quarantined if row["agency"].endswith(province.name)]
+    assert Counter({row["reason"]: row["records"] for row in ours}) == told_reasons
+    assert not any(each in province.log() for each in (ANI, BUDI, CITRA, MAWAR, MELATI))
+
+
+async def test_killed_at_any_moment_it_announces_the_same(province: Province) -> None:
+    """Each NIK is told again and again, its household changing; what is last holds."""
+    province.start()
+    await province.ready(policy())
+    await province.declare("dinsos")
+    niks = [number(serial) for serial in range(1, 301)]
+    for revision in range(1, 11):
+        cards = [number(1_000 + revision * 7 + index // 4) for index in range(len(niks))]
+        await province.send(recorded(who, card, revision=revision) for who, card in zip(niks, cards, strict=True))
+        await province.send(merged(niks[i], niks[(i + revision) % 300], revision=revision) for i in range(0, 300, 10))
+        if revision % 3 == 0:
+            province.stop()
+            province.start()
+    await province.idle()
+
+    persons = await province.persons(*niks)
+    assert [persons[who]["memberships"][0]["household"] for who in niks] == [province.kk(card) for card in cards]
+    into = {niks[i]: niks[(i + 10) % 300] for i in range(0, 300, 10)}
+    assert {who for who in niks if persons[who]["stands_for"] != persons[who]["person"]} == set(into) - {niks[0]}
+    assert all(persons[who]["stands_for"] == province.nik(niks[0]) for who in into)
+    suspects = await province.announced("registry.suspects.v1", set(map(province.nik, niks)))
+    assert {key for key, event in suspects.items() if event["type"].endswith("raised.v1")} == {province.nik(niks[0])}
+
+
+async def test_a_new_database_goes_on_above_what_is_announced(province: Province) -> None:
+    province.start()
+    await province.ready(policy())
+    await province.declare("dinsos")
+    await province.send([recorded(ANI, MAWAR), merged(ANI, BUDI), merged(BUDI, ANI), renewed(MAWAR, MELATI)])
+    await province.send([filed("R-1" + province.name)], Kind.REPORTS)
+    await province.idle()
+    await province.send([recorded(ANI, MELATI, revision=1), merged(BUDI, None, revision=1)])
+    await province.idle()
+    keys = {*map(province.nik, (ANI, BUDI)), *map(province.kk, (MAWAR, MELATI)), "R-1" + province.name}
+    before = {topic: await province.announced(topic, keys) for topic in OWN}
+    province.stop()
+
+    connection = await asyncpg.connect(province.database)
+    await connection.execute("drop schema public cascade; create schema public")
+    await connection.close()
+    province.start()
+    await province.idle()
+    for topic in OWN:  # checks that revisions only grow
+        after = await province.announced(topic, keys)
+        assert after.keys() == before[topic].keys()
+        for key, event in after.items():
+            assert {**event["data"], "revision": 0} == {**before[topic][key]["data"], "revision": 0}
+            assert event["type"] == before[topic][key]["type"]
+
+    revision = (await province.persons(ANI))[ANI]["revision"]
+    assert revision > 1
+    await province.send([recorded(ANI, MAWAR, revision=2)])
+    await province.idle()
+    assert (await province.persons(ANI))[ANI]["revision"] == revision + 1
+
+
+async def test_trust_decides_anew_when_the_policy_changes(province: Province) -> None:
+    province.start()
+    await province.ready(policy("one", dinsos=1, dukcapil=2))
+    await province.declare("dinsos", "dukcapil")
+    await province.send(
+        [
+            recorded(ANI, MAWAR, "dinsos", region="33.74.01", deceased_on="2025-01-01"),
+            recorded(ANI, MELATI, "dukcapil", region="33.74.02", deceased_on="2025-02-02"),
+            recorded(BUDI, MELATI, "dukcapil"),
+        ]
+    )
+    await province.idle()
+    before = await province.persons(ANI, BUDI)
+    assert (before[ANI]["region"], before[ANI]["deceased_on"]) == ("33.74.01", "2025-01-01")
+
+    await province.ready(policy("two", dinsos=None, dukcapil=2))
+    await province.idle()
+    after = await province.persons(ANI, BUDI)
+    assert (after[ANI]["region"], after[ANI]["deceased_on"]) == ("33.74.02", "2025-02-02")
+    assert after[BUDI] == before[BUDI]
+
+
+async def test_what_people_may_see(province: Province) -> None:
+    province.start()
+    await province.ready(policy())
+    await province.declare("dinsos")
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    strange = "3399010102900001"
+    await province.send(
+        [
+            recorded(ANI, MAWAR, _traceparent=trace, _id=f"person {ANI}", attributes={"decile": 1}),
+            recorded(strange, MAWAR, birth_date="1990-02-02"),
+            merged(BUDI, ANI, _id="merge-1"),
+            renewed(MAWAR, MELATI),
+            institution("W-1"),
+            institution("W-2", regions=["33.74.02"]),
+            institution("W-3", active=False),
+        ]
+    )
+    await province.idle()
+    await province.send([merged(BUDI, ANI, _id="merge-1")])
+    await province.send([filed("R-1"), answered("R-1", _id="answer-1"), answered("R-2")], Kind.REPORTS)
+    await province.idle()
+
+    path = f"persons/{province.nik(ANI)}"
+    masked = (await province.get(path)).json()
+    assert masked["nik"] == "337401••••••0001"
+    assert masked["memberships"][0]["kk"] == "337401••••••0011"
+    assert masked["aliases"] == [province.nik(BUDI)]
+    assert not {"birth_date", "names", "attributes"} & masked.keys()
+    assert (await province.get(path, purpose="house visit")).status_code == 403
+    disclosed = (await province.get(path, "officer", purpose=f"house visit to {ANI}")).json()
+    assert (disclosed["nik"], disclosed["names"], disclosed["memberships"][0]["kk"]) == (ANI, ["Siti Aminah"], MAWAR)
+    connection = await asyncpg.connect(province.database)
+    act = await connection.fetchrow("select who, act, target, detail::text from act")
+    await connection.close()
+    assert act is not None
+    assert tuple(act)[:3] == ("officer", "disclose", province.nik(ANI))
+    assert "house visit" in act["detail"]
+    assert ANI not in act["detail"]
+    assert (await province.get(f"persons/{province.nik(CITRA)}")).status_code == 404
+    warned = (await province.get(f"persons/{province.nik(strange)}")).json()["warnings"]
+    assert [each["warnings"] for each in warned] == [["region", "birth_date"]]
+
+    for name in (province.nik(ANI), f"person {ANI}"):
+        answer = await province.get(f"trace/{name}")
+        assert ANI not in answer.text
+        steps = {step["what"]: step["detail"] for step in answer.json()["steps"]}
+        taken = steps["person recorded"]
+        assert (taken["topic"], taken["traceparent"]) == (province.topic("dinsos"), trace)
+        assert taken["person"] == province.nik(ANI)
+        assert taken["household"] == province.kk(MAWAR)
+        assert steps["person announced"]["topic"] == "registry.persons.v1"
+    merges = (await province.get("trace/merge-1")).json()["steps"]
+    assert {step["what"] for step in merges} == {"merged", "person announced"}
+    family = (await province.get(f"trace/{province.kk(MAWAR)}")).json()["steps"]
+    assert {step["what"] for step in family} == {
+        "person recorded", "card renewed", "person announced", "household announced",
+    }  # fmt: skip
+    answers = (await province.get("trace/answer-1")).json()["steps"]
+    assert [step["what"] for step in answers] == ["tepat.report.answered.v1"]
+
+    listed = (await province.get("institutions")).json()["items"]
+    assert [each["institution_id"] for each in listed] == ["W-1", "W-2"]
+    listed = (await province.get("institutions", region="33.74.01.1001")).json()["items"]
+    assert [each["institution_id"] for each in listed] == ["W-1"]
+
+    events = [orjson.loads(record.value) for record in await province.read("registry.persons.v1")]
+    ours = [each for each in events if each["data"]["person"] == province.nik(ANI)]
+    assert ours[0]["traceparent"] == trace
+    routed = await province.announced("registry.reports.v1", {"R-1", "R-2"})
+    ours_reports = {
+        key: event["data"] for key, event in routed.items() if event["data"]["agency"].endswith(province.name)
+    }
+    assert {key: (data["step"], data["kind"], data["households"]) for key, data in ours_reports.items()} == {
+        "R-1": ("answered", "flood", 3)
+    }
+
+
+async def test_a_stop_is_clean_and_quick(province: Province) -> None:
+    province.start()
+    await province.ready(policy())
+    province.stop(signal.SIGTERM)
+    assert province.processes[-1].returncode == 0, province.log()[-4_000:]
+    levels = Counter(orjson.loads(line)["level"] for line in province.log().splitlines())
+    assert not levels["error"] + levels["critical"], province.log()
+
+
+def test_every_announced_type_is_in_the_contracts() -> None:
+    by_topic = defaultdict(set)
+    for name, outbound in OUTBOUND.items():
+        for topic in outbound.topics:
+            by_topic[topic].add(name)
+    assert {"tepat.suspect.raised.v1", "tepat.suspect.cleared.v1"} <= by_topic["registry.suspects.v1"]
