@@ -7,7 +7,7 @@ Invariants
 """
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from functools import lru_cache
 from struct import Struct
 from typing import Any, Final
@@ -37,7 +37,7 @@ RANK: Final = {
 }
 EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 EPOCH_DAY: Final = date(2000, 1, 1).toordinal()
-MICROSECOND: Final = timedelta(microseconds=1)
+DAY_SECONDS: Final = 86_400
 
 # agency, revision, rank, event_time, then nik, told, told_kk, programme, starts, ends, amount, then place and digest.
 LIVE: Final = Struct(">hihiqihiqi16si16si?ihiiiiiqiiiqiq").pack
@@ -72,7 +72,8 @@ class Payouts:
             return None
         data = event["data"]
         revision, payout_id, event_id = data["revision"], data["payout_id"], event["id"]
-        time = (event["time"] - EPOCH) // MICROSECOND
+        since = event["time"] - EPOCH
+        time = (since.days * DAY_SECONDS + since.seconds) * 1_000_000 + since.microseconds
         number = policy.agencies[agency]
         value = record.value or b""
         trace = event.get("traceparent")
