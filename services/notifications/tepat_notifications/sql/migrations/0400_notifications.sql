@@ -91,8 +91,8 @@ create index delivery_listing on delivery (queued_at, delivery_id);
 
 -- What a notice told of an overlap, as it stood then. `heard`: the notice was sent, or may have been.
 create table telling (
-    delivery_id uuid not null references delivery,
-    overlap_id  uuid not null references overlap,
+    delivery_id uuid not null,
+    overlap_id  uuid not null,
     agency      text collate "C" not null,
     channel     text collate "C" not null,
     what        text not null check (what in ('exclusive', 'review', 'changed', 'again', 'cleared')),

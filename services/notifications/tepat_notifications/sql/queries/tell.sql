@@ -12,10 +12,10 @@ select min(due_at) from delivery where due_at is not null;
 -- name: gather!
 -- Write into notices what their agencies are to hear, as it stands now, and take it off what they are still to hear.
 with gathered as (
-    delete from attention a using delivery d
-    where d.delivery_id = any(:ids::uuid[]) and (a.agency, a.channel) = (d.agency, d.channel)
-      and case d.kind when 'overlaps' then a.moment = 'now'
-                      when 'digest' then a.moment in ('digest', 'parked') else false end
+    delete from attention a
+    using delivery d, (values ('overlaps', 'now'), ('digest', 'digest'), ('digest', 'parked')) w (kind, moment)
+    where d.delivery_id = any(:ids::uuid[]) and w.kind = d.kind
+      and (a.agency, a.channel, a.moment) = (d.agency, d.channel, w.moment)
     returning d.delivery_id, a.overlap_id, a.agency, a.channel
 )
 insert into telling
