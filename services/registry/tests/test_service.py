@@ -373,7 +373,6 @@ async def test_what_people_may_see(province: Province) -> None:
         [
             recorded(ANI, MAWAR, _traceparent=trace, _id=f"person {ANI}", attributes={"decile": 1}),
             recorded(strange, MAWAR, birth_date="1990-02-02"),
-            merged(BUDI, ANI, _id="merge-1"),
             renewed(MAWAR, MELATI),
             institution("W-1"),
             institution("W-2", regions=["33.74.02"]),
