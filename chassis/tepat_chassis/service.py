@@ -237,12 +237,12 @@ class Service(Generic[P]):
         async with self.database.pool.acquire() as connection:
             depth, _ = await outbox.depth(connection)
             pending = await self.pending(connection)
+        read = {inbox: await inbox.read() for inbox in self._inboxes}  # before the lag, which counts those alone
         lag = sum([await inbox.lag() for inbox in self._inboxes])
-        busy = any(inbox.busy for inbox in self._inboxes)
-        read = sorted(topic for inbox in self._inboxes if inbox.inbound for topic in inbox.subscribed)
+        busy = any(inbox.busy or inbox.subscribed != read[inbox] for inbox in self._inboxes)
         return {
             "policy_version": in_force.version if in_force is not None else None,
-            "topics": read,
+            "topics": sorted(topic for inbox in self._inboxes if inbox.inbound for topic in read[inbox]),
             "lag": lag,
             "outbox": depth,
             "pending": pending,
