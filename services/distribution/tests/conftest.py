@@ -41,9 +41,13 @@ SECRET = bytes(range(32))
 """What the fixture `secrets` holds as `main`."""
 SQL = files("tepat_distribution") / "sql"
 MIGRATIONS = (files("tepat_chassis") / "sql" / "migrations", SQL / "migrations")
+TABLES = (
+    "payout", "person", "membership", "renewal", "mark", "rejudging", "too_large", "overlap", "rule", "agency",
+    "programme", "standing", "outbox", "quarantine",
+)  # fmt: skip
 
 ANI, BUDI, CITRA, DEWI = "3374014101900001", "3374010201900001", "3374014303900001", "3374014404900001"
-MAWAR, MELATI, KENANGA = "3374010101200001", "3374010101200002", "3374010101200003"
+MAWAR, MELATI, KENANGA, ANGGREK = (f"337401010120000{serial}" for serial in range(1, 5))
 
 Event = dict[str, Any]
 Place = tuple[str, int, int]
@@ -392,10 +396,7 @@ class Ledger:
 
     async def empty(self) -> None:
         """Forget everything."""
-        await self.database.pool.execute(
-            "truncate payout, person, membership, renewal, mark, rejudging, too_large, overlap, rule, agency, "
-            "programme, standing, outbox, quarantine restart identity"
-        )
+        await self.database.pool.execute("".join(f"delete from {table};" for table in TABLES))
         self._forget()
 
 
