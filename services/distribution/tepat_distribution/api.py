@@ -42,11 +42,18 @@ def router(database: Database) -> APIRouter:
 
     @routes.get("/trace/{name:path}")
     async def trace(name: str, person: Reader) -> dict[str, Any]:
-        """What this service did with a payout (``agency/payout_id`` or payout id), overlap, person or household."""
+        """What this service did with a payout (``agency/payout_id`` or payout id), overlap, person, household or event.
+
+        Only the event that holds of a payout is known here, and found by a look through the whole ledger.
+        """
         agency, _, rest = name.partition("/")
         rows = await every(
-            queries.payouts_named(database.pool, payout_id=rest or name, agency=agency if rest else None, g=_uuid(name))
+            queries.payouts_named(
+                database.pool, payout_id=rest or name, agency=agency if rest else None, g=_uuid(name), event_id=None
+            )
         )
+        if not rows:
+            rows = await every(queries.payouts_named(database.pool, payout_id=None, agency=None, g=None, event_id=name))
         rows = [row for row in rows if person.covers(row["region"])]
         steps = [_taken(row) for row in rows]
         if rows:

@@ -30,6 +30,7 @@ from payout p
 join agency a on a.id = p.agency
 left join programme pr on pr.id = p.programme
 where (:payout_id::text is not null and p.payout_id = :payout_id and (:agency::text is null or a.code = :agency))
+   or (:event_id::text is not null and p.event_id = :event_id)
    or (:g::uuid is not null and p.live and (p.household = :g or p.person = :g))
    or (:g::uuid is not null and (p.agency, p.payout_id) in (
         select o.agency_a, o.payout_a from overlap o where o.overlap_id = :g
