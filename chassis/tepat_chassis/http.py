@@ -16,6 +16,7 @@ Invariants:
 import asyncio
 import base64
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -317,6 +318,7 @@ def serve(app: FastAPI, settings: Serving) -> None:
     wrong; a stop that takes longer than ``STOP_SECONDS`` ends the process with status 1 at once.
     """
     configure(settings.service, settings.log_level)
+    gc.set_threshold(*COLLECT_AFTER)
     abandon = threading.Timer(STOP_SECONDS, _abandon)
     abandon.daemon = True
     try:

@@ -4,6 +4,7 @@ The database at URL is an empty one. Records are made beforehand; neither the br
 """
 
 import asyncio
+import gc
 import sys
 import tempfile
 import time
@@ -17,6 +18,7 @@ from typing import Any
 import orjson
 import psutil
 from tepat_chassis.database import Lock
+from tepat_chassis.http import COLLECT_AFTER
 from tepat_chassis.quarantine import Record
 from tepat_chassis.span import Span
 from tepat_contracts.topics import Kind
@@ -122,4 +124,5 @@ async def run(title: str, registry: Registry, told: list[Record]) -> None:
 
 
 if __name__ == "__main__":
+    gc.set_threshold(*COLLECT_AFTER)
     asyncio.run(measure(sys.argv[1]))
