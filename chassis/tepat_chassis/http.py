@@ -45,6 +45,8 @@ from tepat_chassis.logging import configure, get_logger, mask
 from tepat_chassis.metrics import CONTENT_TYPE, Metrics
 
 STOP_SECONDS = 4.8
+COLLECT_AFTER = (100_000, 20, 20)
+"""A batch makes tens of thousands of objects, none in a cycle: cycles are looked for after so many more, not 700."""
 _FINISH_SECONDS = 2.5
 _LEAST_SECONDS = 0.3
 _REQUEST_SECONDS = 1
