@@ -159,19 +159,18 @@ class Recheck:
         self._clock = clock
 
     async def work(self, connection: Connection) -> AsyncIterator[bool]:
-        """The duty's steps, each a transaction under the exclusive lock."""
+        """The duty's steps. Whom to look at is found without the lock: who is told of anew meanwhile is told right."""
         while True:
             in_force = await self._standing.first()
-            async with connection.transaction():
-                await connection.execute(f"select {Lock.EXCLUSIVE.value}({lock_key('facts')})")
-                after = await queries.recheck_after(connection)
-                if after is not None:
-                    niks = [row["nik"] async for row in queries.disputed(connection, after=after, most=AT_ONCE)]
-                    await Store(connection, in_force.document.pseudonyms, self._clock()).announce_persons(
-                        dict.fromkeys(niks)
-                    )
+            after = await queries.recheck_after(connection)
+            if after is not None:
+                niks = [row["nik"] async for row in queries.disputed(connection, after=after, most=AT_ONCE)]
+                async with connection.transaction():
+                    await connection.execute(f"select {Lock.EXCLUSIVE.value}({lock_key('facts')})")
+                    store = Store(connection, in_force.document.pseudonyms, self._clock())
+                    await store.announce_persons(dict.fromkeys(niks))
                     if niks:
-                        await queries.recheck_on(connection, after=niks[-1])
+                        await queries.recheck_on(connection, after=after, reached=niks[-1])
                     else:
-                        await queries.recheck_done(connection)
+                        await queries.recheck_done(connection, after=after)
             yield after is not None

@@ -214,3 +214,11 @@ async def test_long_chains_and_big_stars_stay_linear(registry: Registry) -> None
     await registry.take([merged(number(n), number(9000), revision=1) for n in range(1, 4001)])
     assert {told["stands_for"] for told in (await registry.persons()).values()} == {nik(number(9000))}
     assert await registry.fold("registry.suspects.v1", "pair") == {}
+
+
+async def test_pseudonyms_stay_those_of_the_first_secret(registry: Registry) -> None:
+    await registry.follow({**policy("t-2", dinsos=1), "secret_id": "another"})
+    assert registry.standing.in_force is not None
+    assert registry.standing.in_force.version == "t-2"
+    await registry.take([recorded(NIKS[0], KKS[0])])
+    assert set(await registry.persons()) == {nik(NIKS[0])}

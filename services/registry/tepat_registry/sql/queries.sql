@@ -148,10 +148,12 @@ with begun as (delete from recheck) insert into recheck (after) values (0);
 select after from recheck;
 
 -- name: recheck_on!
-update recheck set after = :after;
+-- This far it has come, unless it was begun anew meanwhile.
+update recheck set after = :reached where after = :after;
 
 -- name: recheck_done!
-delete from recheck;
+-- It is done, unless it was begun anew meanwhile.
+delete from recheck where after = :after;
 
 -- name: rechecks$
 select count(*) from recheck;
