@@ -133,6 +133,13 @@ async def test_a_payout_corrected_to_another_person_leaves_the_first(ledger: Led
     assert (await told(ledger))[1] == ("cleared", 2, "payout_changed")
 
 
+async def test_a_payout_corrected_to_another_card_leaves_the_first(ledger: Ledger) -> None:
+    await ledger.take([PKH, BPNT])
+    assert await pairs(ledger) == ["p1+p2"]
+    await ledger.take([payout(card=MELATI, revision=1)])
+    assert await pairs(ledger) == []
+
+
 @pytest.mark.parametrize(
     ("change", "field", "value"),
     [
