@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 
 from fastapi import FastAPI
@@ -18,6 +18,7 @@ from tepat_contracts.topics import Kind
 from tepat_eligibility import api, policed
 from tepat_eligibility.handlers import Registry, Visits, follow
 from tepat_eligibility.judge import SERVICE, Judge
+from tepat_eligibility.recall import recall
 from tepat_eligibility.settings import EligibilitySettings
 from tepat_eligibility.store import queries
 
@@ -36,6 +37,7 @@ def build(settings: EligibilitySettings, clock: Callable[[], datetime] = lambda:
         lock=Lock.SHARED,
     )
     service.duty("mark", Judge(service.standing, clock).work)
+    service.prepare = partial(recall, settings.kafka, service.database)
     service.pending = queries.left_to_decide
     return service.api(api.router(service.database))
 

@@ -41,7 +41,7 @@ from tepat_eligibility.domain import (
     turns_on,
 )
 from tepat_eligibility.policed import Policed
-from tepat_eligibility.store import Wanted, every, queries
+from tepat_eligibility.store import WITHDRAWALS, Wanted, every, queries
 
 log = structlog.get_logger()
 
@@ -116,6 +116,8 @@ class Judge:
             await queries.mark_everybody(connection)
         if programmes := turned(policy.document.programmes, before, day.date):
             await queries.start_sweep(connection, programmes=programmes)
+        if orphans := [row["subject"] for row in await every(queries.orphans(connection, withdrawn=WITHDRAWALS))]:
+            await self._keep(connection, Wanted(), orphans, None, policy, day, {})
         log.info("the day turned", day=day.iso, programmes=programmes)
         return True
 

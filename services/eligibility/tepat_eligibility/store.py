@@ -10,7 +10,7 @@ Invariants
 from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import date, datetime
 from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import aiosql
@@ -21,6 +21,10 @@ from tepat_eligibility.domain import WITHDRAWN, Decision
 queries: Any = aiosql.from_path(
     str(files("tepat_eligibility") / "sql" / "queries"), "asyncpg", mandatory_parameters=False
 )
+
+
+WITHDRAWALS: Final = list(WITHDRAWN.values())
+"""The reasons that only withdrawals have."""
 
 
 async def every(rows: AsyncIterator[Any]) -> list[Any]:
@@ -152,7 +156,7 @@ async def keep(
                 **stamped,
             )
         )
-    stand = {"subjects": ",".join(judged), "withdrawn": list(WITHDRAWN.values()), "only": only}
+    stand = {"subjects": ",".join(judged), "withdrawn": WITHDRAWALS, "only": only}
     if await queries.standing(connection, **stand) > len(wanted):
         still, keys = frozenset(deciding), wanted.keys()
         unwanted = [

@@ -7,7 +7,7 @@ import orjson
 import pytest
 from tepat_chassis.database import Lock
 from tepat_eligibility import judge
-from tepat_eligibility.store import queries
+from tepat_eligibility.store import every, queries
 
 from .conftest import PIP, PKH, Eligibility, g, lives, nik_of, person, policy, programme, renewed, visited
 
@@ -305,6 +305,19 @@ async def test_the_day_is_that_of_the_policys_time_zone_and_may_turn_back(eligib
     assert await eligibility.standing_decisions() == {("D", g("mawar")): "eligible"}
 
 
+async def test_decisions_that_a_rebuilt_database_cannot_explain_are_withdrawn(eligibility: Eligibility) -> None:
+    await eligibility.take(*family())
+    await eligibility.decide()
+    await eligibility.take(person("dewi", lives("melati"), attributes=POOR))
+    await eligibility.decide()
+    await eligibility.database.pool.execute("delete from residence where person = $1", g("dewi"))
+    await eligibility.on("2026-03-02")
+    stand = await eligibility.standing_decisions()
+    assert ("PKH", g("melati")) not in stand
+    assert ("PIP", g("dewi")) not in stand
+    assert ("PKH", g("mawar")) in stand
+
+
 # --- visits -----------------------------------------------------------------------------------------------------
 
 
@@ -375,6 +388,30 @@ async def test_no_nik_nor_what_was_answered_is_kept(eligibility: Eligibility) ->
     assert "3374010102900001" not in text
     assert "Rini" not in text
     assert "earth" not in text
+
+
+async def test_decisions_are_listed_by_region_with_all_below_it(eligibility: Eligibility) -> None:
+    regions = {"a": "33.74.01.1001", "b": "33.74.01", "c": "33.74.10", "d": None}
+    people = [person(name, lives(name), region=region) for name, region in regions.items() if region]
+    nowhere = person("d", lives("d"))
+    del nowhere["data"]["region"]
+    await eligibility.take(*people, nowhere)
+    await eligibility.decide()
+
+    async def listed(*own: str) -> set[str]:
+        rows = await every(
+            queries.decisions(
+                eligibility.database.pool,
+                after_subject=None, after_programme=None, programme="PKH", decision=None, unit=None, subjects=None,
+                regions=list(own) or None, at_most=10,
+            )
+        )  # fmt: skip
+        return {str(row["subject"]) for row in rows}
+
+    assert await listed("33.74.01") == {g("a"), g("b")}
+    assert await listed("33.74.1", "33.74.01.1001") == {g("a")}
+    assert await listed("33") == {g("a"), g("b"), g("c")}
+    assert await listed() == {g("a"), g("b"), g("c"), g("d")}
 
 
 # --- many at once -----------------------------------------------------------------------------------------------

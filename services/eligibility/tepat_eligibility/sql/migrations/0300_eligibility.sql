@@ -91,3 +91,8 @@ create table decision (
     primary key (subject, programme)
 );
 create index decision_by_programme on decision (programme, decision, subject);
+
+-- A row once what our own topic holds was read into `decision`.
+create table recalled (
+    one bool primary key default true check (one)
+);

@@ -10,6 +10,13 @@ insert into today (day) values (:day) on conflict (one) do update set day = excl
 -- Marks those about whom something changes by itself up to a day.
 insert into mark (g) select person from residence where turns_on <= :day;
 
+-- name: orphans
+-- Subjects of standing decisions that live nowhere: a rebuilt database knows them from our own topic alone.
+select distinct subject::text as subject from decision
+where reasons <> all(:withdrawn::text[])
+    and not exists (select from residence where person = subject)
+    and not exists (select from residence where household = subject);
+
 -- name: take_marks
 -- Takes the oldest marks: each person or household once, with the trace of its last mark.
 -- By array, not by join: emptied as often as it fills, the table never has statistics to plan a join by.

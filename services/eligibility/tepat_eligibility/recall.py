@@ -1,0 +1,73 @@
+"""What our own topic holds, read once by a new database, so that revisions go on above it.
+
+Invariants
+- Nothing is announced before this is done: it runs ahead of the subscriptions, and what is read is kept with the
+  greatest revision of each key, however often it is read and by however many instances.
+- What is announced already, unchanged, is not announced again; what no longer stands is withdrawn when the day turns.
+"""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any
+
+import orjson
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRecord
+from tepat_chassis.database import Database
+
+from tepat_eligibility.judge import DECISIONS
+from tepat_eligibility.store import queries
+
+log = structlog.get_logger()
+
+AT_ONCE = 10_000
+WAIT_MS = 500
+
+
+async def recall(kafka: str, database: Database) -> None:
+    """Read our own topic to its end, unless this database did before.
+
+    Raises:
+        aiokafka.errors.KafkaError: the broker cannot be read.
+    """
+    if await queries.recalled(database.pool):
+        return
+    consumer = AIOKafkaConsumer(
+        DECISIONS, bootstrap_servers=kafka, group_id=None, enable_auto_commit=False, auto_offset_reset="earliest",
+        isolation_level="read_committed", max_partition_fetch_bytes=4 * 1024 * 1024,
+    )  # fmt: skip
+    await consumer.start()
+    try:
+        ends = await consumer.end_offsets(consumer.assignment())
+        records = 0
+        while any([await consumer.position(partition) < end for partition, end in ends.items()]):
+            for batch in (await consumer.getmany(timeout_ms=WAIT_MS, max_records=AT_ONCE)).values():
+                await _keep(database, batch)
+                records += len(batch)
+    finally:
+        await consumer.stop()
+    await queries.set_recalled(database.pool)
+    log.info("own topic read", topic=DECISIONS, records=records)
+
+
+async def _keep(database: Database, batch: Sequence[ConsumerRecord]) -> None:
+    """Keep the latest record of each key."""
+    latest: dict[bytes, tuple[Any, ...]] = {}
+    for record in batch:
+        if record.value is not None:
+            event = orjson.loads(record.value)
+            data = event["data"]
+            held = latest.get(record.key)
+            if held is None or held[-1] < data["revision"]:
+                latest[record.key] = (
+                    data[data["unit"]], data["programme"], data["unit"], data["decision"],
+                    orjson.dumps(data["reasons"]).decode(), data.get("region"), data["policy_version"],
+                    date.fromisoformat(data["as_of"]), datetime.fromisoformat(event["time"]), data["revision"],
+                )  # fmt: skip
+    if latest:
+        columns = (
+            "subjects", "programmes", "units", "decisions", "reasons", "regions", "versions", "days", "times",
+            "revisions",
+        )  # fmt: skip
+        told = dict(zip(columns, map(list, zip(*latest.values(), strict=True)), strict=True))
+        await queries.recall(database.pool, **told)
