@@ -17,6 +17,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from tepat_demo import stream
 from tepat_demo.oracle import Record
+from tepat_local.testing import directory
 
 UP_SECONDS = 240
 STOP_SECONDS = 10
@@ -84,7 +85,7 @@ class Running:
 
 def start(data: Path, *options: str) -> Running:
     """`tepat up`, ready."""
-    log = (data.parent / f"{data.name}.log").open("ab")
+    log = (data / "up.log").open("ab")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TEPAT_")}
     up = subprocess.Popen(
         [sys.executable, "-m", "tepat_cli", "up", "--data", str(data), *options],
@@ -95,19 +96,20 @@ def start(data: Path, *options: str) -> Running:
     while not (data / "endpoints.json").exists():
         if up.poll() is not None or time.monotonic() > until:
             up.kill()
-            pytest.fail((data.parent / f"{data.name}.log").read_text()[-4000:])
+            pytest.fail((data / "up.log").read_text()[-4000:])
         time.sleep(0.1)
     return Running(data, up)
 
 
 @pytest.fixture(scope="session")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def system() -> Iterator[Running]:
     """A system with two instances of distribution, for every test of this folder; stopped as its user stops it."""
-    running = start(tmp_path_factory.mktemp("e2e") / "data", "--instances", f"distribution={DISTRIBUTIONS}")
-    yield running
-    began = time.monotonic()
-    running.up.send_signal(signal.SIGINT)
-    assert running.up.wait(30) == 0
-    assert time.monotonic() - began < STOP_SECONDS
-    assert not any(running.processes(service) for service in ("registry", "distribution"))
-    assert not (running.data / "endpoints.json").exists()
+    with directory() as folder:
+        running = start(folder, "--instances", f"distribution={DISTRIBUTIONS}")
+        yield running
+        began = time.monotonic()
+        running.up.send_signal(signal.SIGINT)
+        assert running.up.wait(30) == 0
+        assert time.monotonic() - began < STOP_SECONDS
+        assert not any(running.processes(service) for service in ("registry", "distribution"))
+        assert not (running.data / "endpoints.json").exists()

@@ -86,7 +86,7 @@ TAKEN: dict[str, Callable[[], bytes]] = {
 
 
 async def test_bad_records_between_good_ones(system: Running) -> None:
-    file = system.data.parent / "bad.json"
+    file = system.data / "bad.json"
     file.write_text(json.dumps(POLICY))
     system.tepat("policy", "apply", file)
     expected: dict[int, str] = {}
@@ -122,7 +122,7 @@ async def test_a_replay_takes_a_record_once(system: Running) -> None:
         "agencies": [{**POLICY["agencies"][0], "programmes": ["PKH", "XYZ"]}, POLICY["agencies"][1]],
         "programmes": [*POLICY["programmes"], {"code": "XYZ", "name": {"id": "X", "en": "X"}, "unit": "person"}],
     }
-    file = system.data.parent / "wider.json"
+    file = system.data / "wider.json"
     file.write_text(json.dumps(wider))
     system.tepat("policy", "apply", file)
     for _ in range(2):

@@ -76,7 +76,7 @@ async def test_two_halves_at_the_same_moment(system: Running) -> None:
         ],
         "overlap_rules": [{"id": "x", "programmes": ["PKH", "BPNT"], "scope": "household", "verdict": "exclusive"}],
     }  # fmt: skip
-    file = system.data.parent / "halves.json"
+    file = system.data / "halves.json"
     file.write_text(json.dumps(policy))
     await asyncio.to_thread(system.tepat, "policy", "apply", file)
     async with system.producer() as producer:
