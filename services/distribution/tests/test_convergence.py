@@ -117,6 +117,7 @@ rules = st.lists(
 DENSE = [
     PKH_BPNT, PKH_BLT, PKH_SB, rule("pkh-twice", "PKH", "PKH", "household", "review"),
     rule("bpnt-blt", "BPNT", "BLT-DD", "household", "review"), rule("sb-bpnt", "SB", "BPNT", "person", "review"),
+    rule("pkh-blt-person", "PKH", "BLT-DD", "person", "review"),
 ]  # fmt: skip
 KNOWN = [("PKH", "BPNT", "BLT-DD", "SB")] * 9 + [("PKH", "SB"), ("BPNT", "BLT-DD")]
 

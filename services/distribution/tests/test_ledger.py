@@ -237,6 +237,14 @@ async def test_days_are_inclusive_to_the_ends_of_the_calendar(
     assert await pairs(ledger, registry) == ["p1+p2"]
 
 
+async def test_of_one_agencys_facts_the_latest_since_tells(ledger: Ledger, registry: Registry) -> None:
+    await ledger.take([PKH, payout("p2", "BPNT", BUDI, KENANGA, by="himbara")])
+    await hear(ledger, registry, lives(BUDI, MELATI, "2021-01-01"), lives(BUDI, MAWAR, "2025-01-01"))
+    assert await pairs(ledger, registry) == ["p1+p2"]
+    await hear(ledger, registry, lives(BUDI, MELATI, "2026-01-01"))
+    assert await pairs(ledger, registry) == []
+
+
 async def test_persons_come_and_go_with_a_merge(ledger: Ledger, registry: Registry) -> None:
     await ledger.take([PKH, payout("p2", of=BUDI, card=MELATI)])
     assert await pairs(ledger) == []
@@ -318,6 +326,45 @@ async def test_known_agencies_use_up_no_numbers(ledger: Ledger, registry: Regist
 
 
 # --- the policy
+
+
+@pytest.mark.parametrize(
+    ("effective", "applies"),
+    [
+        ({"from_": "2026-02-01"}, True),  # the first day shared, not the first of either
+        ({"from_": "2026-02-02"}, False),
+        ({"to": "2026-02-01"}, True),
+        ({"to": "2026-01-31"}, False),
+        ({}, True),
+    ],
+)
+async def test_a_rule_is_in_effect_on_the_first_day_shared(
+    ledger: Ledger, effective: dict[str, str], applies: bool
+) -> None:
+    later = payout("p2", "BPNT", BUDI, by="himbara", days=("2026-02-01", "2026-12-31"))
+    await ledger.follow(policy(rule("r", "PKH", "BPNT", "household", "review", **effective), version="t-2"))
+    await ledger.take([PKH, later])
+    assert await pairs(ledger) == (["p1+p2"] if applies else [])
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "wins"),
+    [
+        (("a", "household", "review"), ("b", "household", "exclusive"), "b"),
+        (("a", "household", "complementary"), ("b", "household", "review"), "b"),
+        (("a", "household", "exclusive"), ("b", "person", "review"), "a"),
+        (("a", "household", "review"), ("b", "person", "review"), "b"),
+        (("a", "person", "review"), ("B", "person", "review"), "B"),
+    ],
+)
+async def test_the_strongest_verdict_wins_then_the_person_then_the_lesser_id(
+    ledger: Ledger, one: tuple[str, str, str], other: tuple[str, str, str], wins: str
+) -> None:
+    rules = [rule(id_, "PKH", "BPNT", scope, verdict) for id_, scope, verdict in (one, other)]
+    await ledger.follow(policy(*rules, version="t-2"))
+    await ledger.take([PKH, payout("p2", "BPNT", by="himbara")])
+    ((_, overlap),) = (await ledger.check()).overlaps.items()
+    assert overlap["rule"] == wins
 
 
 async def test_a_policy_rejudges_all_that_ever_was(ledger: Ledger) -> None:
@@ -431,6 +478,27 @@ async def test_a_person_too_large_leaves_what_the_households_find(ledger: Ledger
     assert await pairs(ledger) == ["p1+p2", "p3+p5"]
     await ledger.take([ended("p4", by="dpmd")])
     assert await pairs(ledger) == ["p1+p2", "p1+p3", "p3+p5"]
+
+
+@pytest.mark.usefixtures("limit")
+async def test_a_group_too_large_hands_its_pairs_to_the_groups_that_cross_it(ledger: Ledger) -> None:
+    by_person = rule("by-person", "PKH", "BPNT", "person", "review")
+    by_household = rule("by-household", "PKH", "BPNT", "household", "exclusive")
+    twice = rule("twice", "PKH", "PKH", "household", "review")
+    await ledger.follow(policy(by_person, by_household, twice, version="t-2"))
+    await ledger.take([PKH, payout("p2", "BPNT", by="himbara"), payout("p3", of=BUDI, card=MELATI)])
+    await ledger.take([payout("p4", of=BUDI, card=MELATI), payout("p5", "BLT-DD", BUDI, KENANGA, by="dpmd")])
+
+    async def stand() -> set[str]:
+        return {overlap["rule"] for overlap in (await ledger.check()).overlaps.values()}
+
+    assert await stand() == {"by-household", "same-programme-same-person"}
+    await ledger.take([payout(f"c{n}", "BLT-DD", CITRA, by="dpmd", days=(f"20{n}-01-01",) * 2) for n in (10, 11)])
+    assert await stand() == {"by-person", "same-programme-same-person"}  # of Ani, whom nobody touched
+    await ledger.take([payout("p6", "BLT-DD", BUDI, KENANGA, by="dpmd", days=("2010-01-01", "2010-01-01"))])
+    assert await stand() == {"by-person", "twice"}  # in Melati, which nobody touched
+    await ledger.take([ended("c10", by="dpmd"), ended("p6", by="dpmd")])
+    assert await stand() == {"by-household", "same-programme-same-person"}
 
 
 @pytest.mark.usefixtures("limit")

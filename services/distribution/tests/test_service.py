@@ -1,0 +1,478 @@
+"""The service whole, on a real broker and a real database: what it takes, refuses, takes again and survives.
+
+The broker outlives a test: each has agencies of its own, and removes their topics at its end. Only the services of
+one test run at a time, since all share their consumer groups.
+"""
+
+import asyncio
+import hashlib
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from secrets import token_hex
+from typing import Any
+
+import asyncpg
+import httpx
+import orjson
+import pytest
+import pytest_asyncio
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
+from tepat_chassis import kafka as cluster
+from tepat_chassis.quarantine import Sealer
+from tepat_contracts import topics
+from tepat_contracts.policy import from_document
+from tepat_contracts.topics import POLICY, Kind, inbound_name, receipts_name
+from tepat_demo import oracle, stream
+from tepat_demo.oracle import Record
+from tepat_distribution.app import build
+from tepat_distribution.detect import OVERLAPS
+from tepat_distribution.settings import DistributionSettings
+from tepat_local import tokens
+
+from .conftest import (
+    BUDI,
+    MAWAR,
+    PKH_BLT,
+    PKH_BPNT,
+    SECRET,
+    Event,
+    Registry,
+    agency,
+    ended,
+    event,
+    lives,
+    merged,
+    payout,
+    policy,
+    renewed,
+)
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+
+PARTITIONS = 2
+PATIENCE = 60.0
+LEFT = "select (select count(*) from mark) + (select count(*) from rejudging) + (select count(*) from outbox)"
+
+Sent = tuple[str, int, Event | bytes | None]
+"""Topic, partition, value."""
+
+
+class Province:
+    """Two agencies with names of their own on the session's broker, a fresh database, and who reads what came of it."""
+
+    def __init__(self, kafka: str, database: str, secrets: Path, folder: Path) -> None:
+        suffix = token_hex(4)
+        self.kafka, self.database, self.folder = kafka, database, folder
+        self.dinsos, self.himbara, self.asing = (f"{name}-{suffix}" for name in ("dinsos", "himbara", "asing"))
+        self.settings = DistributionSettings(
+            kafka=kafka, secrets=secrets, jwks=str(tokens.issue(folder)), issuer=tokens.ISSUER,
+            distribution_url=database, partitions=PARTITIONS, http_port=0,
+        )  # fmt: skip
+        self.document: dict[str, Any] = {}
+        self._producer = AIOKafkaProducer(bootstrap_servers=kafka, max_request_size=3 * 1024 * 1024)
+
+    @property
+    def agencies(self) -> tuple[str, str, str]:
+        return self.dinsos, self.himbara, self.asing
+
+    def topic(self, by: str) -> str:
+        return inbound_name(by, Kind.PAYOUTS)
+
+    async def open(self) -> None:
+        wanted = topics.own(PARTITIONS) + [t for by in self.agencies for t in topics.of_agency(by, PARTITIONS)]
+        await cluster.declare(self.kafka, wanted)
+        await self._producer.start()
+
+    async def close(self) -> None:
+        await self._producer.stop()
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.kafka)
+        await admin.start()
+        try:
+            await admin.delete_topics([t.name for by in self.agencies for t in topics.of_agency(by)])
+        finally:
+            await admin.close()
+
+    # -- what comes in
+
+    async def apply(self, version: str, *codes: str) -> None:
+        """Put a policy on its topic: who may pay `codes` is dinsos, BPNT is himbara's."""
+        self.document = policy(
+            PKH_BPNT, PKH_BLT, version=version, programmes=[*codes, "BPNT"],
+            agencies=[agency(self.dinsos, *codes, rank=1), agency(self.himbara, "BPNT", rank=2)],
+        )  # fmt: skip
+        document = from_document(self.document).document()
+        told = event("province", "policy.applied", document) | {"source": "urn:tepat:service:policy"}
+        await self.send([(POLICY.name, 0, told)], key=version)
+
+    async def send(self, sent: Iterable[Sent], key: str = "any") -> list[int]:
+        """Send records, in the order of each partition; their offsets."""
+        futures = [
+            await self._producer.send(
+                topic, orjson.dumps(value) if isinstance(value, dict) else value, key=key.encode(),
+                partition=partition,
+            )
+            for topic, partition, value in sent
+        ]  # fmt: skip
+        return [(await future).offset for future in futures]
+
+    async def tell(self, told: Iterable[Event]) -> None:
+        """What the registry tells."""
+        for each in told:
+            name = "persons" if "person" in each["data"] else "households"
+            key = each["data"].get("person") or each["data"]["household"]
+            full = event("registry", "x", {}) | {"source": "urn:tepat:service:registry"} | each
+            await self.send([(f"registry.{name}.v1", int(key[0], 16) % PARTITIONS, full)], key=key)
+
+    # -- what comes out
+
+    async def covered(self) -> stream.Unanswered:
+        """Wait until every offset of the agencies' payouts has its receipt."""
+        bounds = await stream.bounds(self.kafka, [self.topic(by) for by in self.agencies])
+        return await stream.answers(self.kafka, bounds, PATIENCE)
+
+    async def settled(self) -> None:
+        """Wait until every offset has its one receipt, all is judged, and everything announced is on its topic."""
+        unanswered = await self.covered()
+        assert (unanswered.left, unanswered.twice()) == (0, 0)
+        await self.until(lambda left: left == 0, LEFT)
+
+    async def until(self, holds: Callable[[Any], bool], query: str) -> None:
+        """Wait until the database answers as it should; None where the service has not made its tables yet."""
+        connection = await asyncpg.connect(self.database)
+
+        async def answer() -> Any:
+            try:
+                return await connection.fetchval(query)
+            except asyncpg.UndefinedTableError:
+                return None
+
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while not holds(await answer()):  # noqa: ASYNC110 – others write it, and say nothing
+                    await asyncio.sleep(0.02)
+        finally:
+            await connection.close()
+
+    async def receipts(self, by: str) -> list[Event]:
+        """The agency's receipts; an event that was sent again counts once."""
+        records = await stream.read(self.kafka, [receipts_name(by)], committed=True)
+        return list({told["id"]: told for record in records for told in [orjson.loads(record.value or b"")]}.values())
+
+    async def overlaps(self, *, committed: bool = True) -> list[Record]:
+        """What was announced of these agencies' payouts."""
+        records = await stream.read(self.kafka, [OVERLAPS], committed=committed)
+        return [r for r in records if any(by.encode() in (r.value or b"") for by in self.agencies)]
+
+    async def check(self, facts: Sequence[Event] = ()) -> dict[str, Any]:
+        """Once settled: what stands announced is what the oracle says of what the receipts say was taken."""
+        await self.settled()
+        sent = await stream.read(self.kafka, [self.topic(by) for by in self.agencies])
+        receipts = await stream.read(self.kafka, [receipts_name(by) for by in self.agencies], committed=True)
+        told = [
+            Record(f"agency.{self.dinsos}.beneficiaries.v1", 0, offset, [], orjson.dumps(fact))
+            for offset, fact in enumerate(facts)
+        ]
+        accepted = oracle.accepted_by_receipts(sent, receipts)
+        outcome = oracle.expected([*accepted, *told], self.document, SECRET)
+        announced = await self.overlaps()
+        assert oracle.differences(oracle.fold(announced), outcome.overlaps) == []
+        for committed in (True, False):
+            assert oracle.irregularities(await self.overlaps(committed=committed)) == []
+        return outcome.overlaps
+
+    # -- the service
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[httpx.AsyncClient]:
+        """The service in this process, once it follows the last policy; its HTTP side, as an operator."""
+        app = build(self.settings)
+        headers = {"Authorization": f"Bearer {(self.folder / 'tokens' / 'operator').read_text()}"}
+        transport = httpx.ASGITransport(app=app)
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=transport, base_url="http://distribution/v1", headers=headers) as client,
+        ):
+            await self.following(client)
+            yield client
+
+    async def following(self, client: httpx.AsyncClient) -> None:
+        """Wait until the service follows the last policy."""
+        async with asyncio.timeout(PATIENCE):
+            while (await client.get("/status")).json()["policy_version"] != self.document["version"]:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+
+    @asynccontextmanager
+    async def process(self, failpoint: str = "") -> AsyncIterator[subprocess.Popen[bytes]]:
+        """The service in a process of its own; it is ended with the block, unless it died before."""
+        given = {
+            name: str(getattr(self.settings, name))
+            for name in ("kafka", "secrets", "jwks", "issuer", "partitions", "http_port")
+        } | {"distribution_url": self.database, "failpoint": failpoint}
+        environment = os.environ | {f"TEPAT_{name.upper()}": value for name, value in given.items()}
+        with (self.folder / "distribution.log").open("ab") as log:
+            process = subprocess.Popen(  # noqa: ASYNC220 – it returns at once
+                [sys.executable, "-m", "tepat_distribution"], env=environment, stdout=log, stderr=log
+            )
+        try:
+            yield process
+        finally:
+            process.terminate()
+            await asyncio.to_thread(process.wait)
+
+
+@pytest_asyncio.fixture
+async def province(kafka: str, database: str, secrets: Path, tmp_path: Path) -> AsyncIterator[Province]:
+    """Agencies of this test's own, under a policy that is theirs."""
+    made = Province(kafka, database, secrets, tmp_path)
+    await made.open()
+    await made.apply(f"t-{made.dinsos}", "PKH")
+    yield made
+    await made.close()
+
+
+def number(serial: int) -> str:
+    """A valid NIK that is a valid KK too."""
+    return f"3374{serial // 9_999 + 1:02}010290{serial % 9_999 + 1:04}"
+
+
+# --- what is refused
+
+
+def changed(by: str, told: Event, **data: Any) -> Event:
+    return {**told, "source": f"urn:tepat:agency:{by}", "data": {**told["data"], **data}}
+
+
+def bad_records(by: str) -> list[tuple[str, bytes | None]]:
+    """Records that cannot be taken, each with its reason."""
+    good = payout("bad", by=by)
+    recipient = good["data"]["recipient"]
+    whole = orjson.dumps(good)
+    told: list[tuple[str, bytes | Event | None]] = [
+        ("malformed", None),
+        ("malformed", b""),
+        ("malformed", b"{"),
+        ("malformed", b"\xff\xfe{}"),
+        ("malformed", b"[" * 10_000 + b"]" * 10_000),
+        ("malformed", whole.replace(b"750000", b"NaN")),
+        ("malformed", whole[:-1] + b" " * (1_048_577 - len(whole)) + b"}"),
+        ("schema", b"[]"),
+        ("schema", whole.replace(b'"disbursed"', b'"x"').replace(b"750000", b'"750000"')),
+        ("schema", whole.replace(b"Jalan", b"").replace(b'"bad"', b'"b\\u0000d"')),
+        ("schema", changed(by, good, revision=-1)),
+        ("schema", changed(by, good, revision=2**63)),
+        ("schema", changed(by, good, payout_id="a|b")),
+        ("schema", changed(by, good, covers={"from": "0000-01-01", "to": "2026-01-01"})),
+        ("schema", good | {"time": "2026-01-05T08:00:60Z"}),
+        ("source_mismatch", changed("dinsos-lain", good)),
+        ("unknown_type", good | {"type": "tepat.person.recorded.v1"}),
+        ("nik_invalid", changed(by, good, recipient=recipient | {"nik": "3374014101900000"})),
+        ("kk_invalid", changed(by, good, recipient=recipient | {"kk": "0074010101200001"})),
+        ("programme_unknown", changed(by, good, programme="BLT-DD")),
+        ("not_permitted", changed(by, good, programme="BPNT")),
+        ("region_unknown", changed(by, good, region="99")),
+        ("covers_inverted", changed(by, good, covers={"from": "2026-02-01", "to": "2026-01-31"})),
+    ]
+    return [(reason, orjson.dumps(value) if isinstance(value, dict) else value) for reason, value in told]
+
+
+async def test_what_is_bad_is_told_and_kept_and_its_neighbours_are_taken(province: Province) -> None:
+    by, topic = province.dinsos, province.topic(province.dinsos)
+    bad = bad_records(by)
+    among: list[tuple[str | None, Event | bytes | None]] = []
+    for index, (reason, value) in enumerate(bad):
+        good = payout(f"p{index}", of=number(index), card=number(index), by=by)
+        among += [(None, good), (reason, value)]
+    among.append((None, payout("last", of=number(0), card=number(0), by=by, days=("9999-12-31", "9999-12-31"))))
+    offsets = await province.send([(topic, 0, value) for _, value in among])
+    pairs = [payout(f"q{n}", "BPNT", number(n), number(n), by=province.himbara) for n in range(len(bad))]
+    await province.send((province.topic(province.himbara), n % PARTITIONS, each) for n, each in enumerate(pairs))
+    await province.send([(province.topic(province.asing), 1, payout("p", by=province.asing))])
+
+    async with province.running() as client:
+        assert len(await province.check()) == len(bad)
+        told = await province.receipts(by)
+        rejected = {each["data"]["offset"]: each["data"] for each in told if each["type"] == "tepat.event.rejected.v1"}
+        wanted = {offset: reason for offset, (reason, _) in zip(offsets, among, strict=True) if reason}
+        assert {offset: data["reason"] for offset, data in rejected.items()} == wanted
+        ranges = sorted(
+            (each["data"]["from_offset"], each["data"]["to_offset"], each["data"]["accepted"], each["data"]["rejected"])
+            for each in told if each["type"] == "tepat.events.accepted.v1" and each["data"]["partition"] == 0
+        )  # fmt: skip
+        assert [(first, last) for first, last, *_ in ranges] == [
+            (offset, offset) for offset, (reason, _) in zip(offsets, among, strict=True) if not reason
+        ]
+        assert {counts for *_, accepted, refused in ranges for counts in [(accepted, refused)]} == {(1, 0)}
+        (unknown,) = await province.receipts(province.asing)
+        assert (unknown["data"]["reason"], unknown["data"]["pointer"]) == ("agency_unknown", "/source")
+
+        # the quarantine holds each record whole, sealed; its topic says which
+        sealer = Sealer((province.settings.secrets / "seal").read_bytes())
+        values = {offset: value for offset, (reason, value) in zip(offsets, among, strict=True) if reason}
+        connection = await asyncpg.connect(province.database)
+        rows = await connection.fetch('select * from quarantine where topic = $1 order by "offset"', topic)
+        await connection.close()
+        assert {row["offset"]: row["reason"] for row in rows} == wanted
+        for row in rows:
+            opened = sealer.open(topic, 0, row["offset"], row["sealed"])
+            assert opened.value == values[row["offset"]]
+            assert row["sha256"] == hashlib.sha256(opened.value or b"").digest()
+            assert not re.search(r"\d{16}", f"{row['message']} {row['pointer']}")
+        records = await stream.read(province.kafka, ["distribution.quarantine.v1"], committed=True)
+        listed = [orjson.loads(record.value or b"")["data"] for record in records]
+        assert {data["offset"]: data["reason"] for data in listed if data["topic"] == topic} == wanted
+
+        # and the service goes on
+        await province.send([(topic, 0, ended("p0", by=by))])
+        assert len(await province.check()) == len(bad) - 1
+        assert (await client.get("/status")).json()["ready"]
+
+
+async def test_a_replay_takes_a_record_once_however_often_it_is_asked(province: Province) -> None:
+    topic = province.topic(province.dinsos)
+    waiting = payout("p1", "BLT-DD", by=province.dinsos)
+    wrong = payout("p2", "BLT-DD", "3374014101900000", by=province.dinsos)
+    offset, hopeless, _ = await province.send([
+        (topic, 0, waiting), (topic, 0, wrong), (topic, 0, payout("p3", of=BUDI, by=province.dinsos)),
+    ])  # fmt: skip
+
+    async with province.running() as client:
+        assert await province.check() == {}
+        assert (await client.post("/quarantine/replay", json={})).json() == {
+            "replayed": 2, "accepted": 0, "rejected": 2,
+        }  # fmt: skip
+        await province.apply("t-fixed", "PKH", "BLT-DD")
+        await province.following(client)
+        entry = {"topic": topic, "partition": 0, "offset": offset}
+        asked = [client.post("/quarantine/replay", json={"entries": [entry]}) for _ in range(4)]
+        answers = [answer.json()["accepted"] for answer in await asyncio.gather(*asked)]
+        assert sorted(answers) == [0, 0, 0, 1]
+        answer = await client.post("/quarantine/replay", json={"reason": "nik_invalid"})
+        assert answer.json() == {"replayed": 1, "accepted": 0, "rejected": 1}
+        ((_, overlap),) = (await province.check()).items()
+        assert overlap["rule"] == "pkh-blt"
+        outcomes = Counter(
+            (each["data"]["offset"], each["data"]["outcome"], each["data"].get("reason"))
+            for each in await province.receipts(province.dinsos) if each["type"] == "tepat.event.replayed.v1"
+        )  # fmt: skip
+        assert outcomes == {
+            (offset, "rejected", "programme_unknown"): 1, (offset, "accepted", None): 1,
+            (hopeless, "rejected", "nik_invalid"): 2,
+        }  # fmt: skip
+
+
+# --- what is read again
+
+
+async def test_a_misused_id_is_settled_by_what_the_topic_still_holds(province: Province) -> None:
+    by, topic = province.dinsos, province.topic(province.dinsos)
+    amounts = ((10, 9), (9, 10), (5, 5))  # as text "9" > "10"
+    first = [payout(f"p{n}", by=by, id_=f"x{n}", amount=one) for n, (one, _) in enumerate(amounts)]
+    second = [payout(f"p{n}", by=by, id_=f"x{n}", amount=other) for n, (_, other) in enumerate(amounts)]
+    filling = [payout(f"f{n}", of=number(n), card=number(n), by=by) for n in range(50)]
+    partner = payout("q", "BPNT", BUDI, by=province.himbara, amount=1_000)
+    await province.send([(province.topic(province.himbara), 0, partner)])
+    async with province.running():
+        await province.send((topic, n % PARTITIONS, each) for n, each in enumerate(filling + first + filling))
+        await province.covered()
+        await province.send((topic, n % PARTITIONS, each) for n, each in enumerate(second))
+        found = await province.check()
+    at_risk = {
+        overlap["payouts"][0]["payout_id"]: overlap["amount_at_risk"]
+        for overlap in found.values() if overlap["rule"] == "pkh-bpnt"
+    }  # fmt: skip
+    assert at_risk == {"p0": 9, "p1": 9, "p2": 5}
+
+
+# --- two instances
+
+
+async def owners(kafka: str, group: str) -> dict[tuple[str, int], str]:
+    """Which member of the group reads each partition, once the group is stable."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    try:
+        (answer,) = await admin.describe_consumer_groups([group])
+    finally:
+        await admin.close()
+    _, _, state, _, _, members, *_ = answer.groups[0]
+    if state != "Stable":
+        return {}
+    return {
+        (partition.topic, partition.partition): member
+        for member, _, _, _, assignment in members
+        for partition in ConsumerProtocolMemberAssignment.decode(assignment).partitions()
+    }
+
+
+async def test_two_instances_that_take_the_halves_at_one_moment_miss_none(province: Province) -> None:
+    a, b = province.topic(province.dinsos), province.topic(province.himbara)
+    async with province.process(), province.process():
+        apart: list[tuple[int, int]] = []
+        async with asyncio.timeout(PATIENCE):
+            while not apart:
+                owned = await owners(province.kafka, "tepat-distribution-payouts")
+                apart = [
+                    (p, q) for p in range(PARTITIONS) for q in range(PARTITIONS)
+                    if len({owned.get((a, p)), owned.get((b, q)), None}) == 3
+                ]  # fmt: skip
+                await asyncio.sleep(0.1)
+        await province.until(bool, f"select count(*) from standing where version = '{province.document['version']}'")
+        for n in range(200):
+            p, q = apart[n % len(apart)]
+            of, halves = number(n), ("PKH", "BPNT") if n % 2 else ("BPNT", "PKH")
+            pair = {
+                "PKH": (a, p, payout(f"p{n}", "PKH", of, MAWAR[:12] + f"{n + 1:04}", by=province.dinsos)),
+                "BPNT": (b, q, payout(f"q{n}", "BPNT", of, MAWAR[:12] + f"{n + 1:04}", by=province.himbara)),
+            }
+            await province.send(pair[half] for half in halves)
+        assert len(await province.check()) == 200
+
+
+# --- dying
+
+
+async def test_a_service_killed_in_the_midst_goes_on_where_it_stopped(province: Province) -> None:
+    registry = Registry()
+    told = list(registry.learn([
+        *(lives(number(n), number(n // 3), by=province.dinsos) for n in range(0, 90, 2)),
+        *(merged(number(n), number(n + 1), by=province.dinsos) for n in range(0, 90, 9)),
+        *(renewed(number(n), number(n + 1), by=province.dinsos) for n in range(0, 30, 7)),
+    ]))  # fmt: skip
+
+    def some(start: int, end: int) -> list[Sent]:
+        made: list[Sent] = []
+        for n in range(start, end):
+            by, programme = ((province.dinsos, "PKH"), (province.himbara, "BPNT"))[n % 2]
+            serial = n * 7 % 900  # each payout is told of several times, the later of which holds
+            of, card = number(serial), number(serial // 3)
+            each = payout(f"p{serial}", programme, of, card, by=by, revision=n // 900, amount=n)
+            if n % 23 == 0:
+                each = ended(f"p{serial}", by=by, revision=n // 900)
+            made.append((province.topic(by), serial % PARTITIONS, b"{" if n % 101 == 0 else each))
+        return made
+
+    async with province.process() as process:
+        await province.send(some(0, 2_000))
+        await province.tell(told[::2])
+        await province.until(bool, "select count(*) from overlap")
+        await province.send(some(2_000, 2_600))
+        process.kill()
+    async with province.process("relay.after_commit:2") as process:  # sent, and not known to be
+        await province.send(some(2_600, 3_400))
+        await asyncio.to_thread(process.wait, PATIENCE)
+        assert process.returncode == -9
+    async with province.process("detect.before_commit:1") as process:
+        await province.send(some(3_400, 4_000))
+        await asyncio.to_thread(process.wait, PATIENCE)
+        assert process.returncode == -9
+    async with province.process():
+        await province.tell(told[1::2])
+        assert len(await province.check(registry.facts)) > 100
