@@ -10,12 +10,13 @@ Invariants
   ``IDLE_SECONDS``: its locks do not outlive it.
 """
 
+import asyncio
 import struct
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from enum import Enum
 from importlib.resources.abc import Traversable
-from typing import TypeAlias
+from typing import Any, TypeAlias, TypeVar
 from zlib import crc32
 
 import asyncpg
@@ -25,6 +26,8 @@ from asyncpg.pool import PoolConnectionProxy
 log = structlog.get_logger()
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+
+T = TypeVar("T")
 
 IDLE_SECONDS = 10
 MINIMUM_VERSION = 18
@@ -129,6 +132,21 @@ class Database:
         )
         await self._prepare(connection)
         return connection
+
+
+async def kept_open(connection: Connection, work: Coroutine[Any, Any, T]) -> T:
+    """The result of work done elsewhere in the midst of a transaction, however long it takes.
+
+    The server hears of us meanwhile, or it would end the session after ``IDLE_SECONDS``, as it still does when the
+    process is stopped.
+    """
+    task = asyncio.create_task(work)
+    try:
+        while not (await asyncio.wait({task}, timeout=IDLE_SECONDS / 4))[0]:
+            await connection.execute("select 1")
+        return await task
+    finally:
+        task.cancel()
 
 
 COPY_HEADER = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)

@@ -7,7 +7,7 @@ Invariants
   judged from marks alone, in one session at a time, against a snapshot that holds all marked facts.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from datetime import date, datetime
 from importlib.resources import files
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ from uuid import UUID
 
 import aiosql
 import structlog
-from tepat_chassis.database import Connection, copy_binary
+from tepat_chassis.database import Connection, copy_binary, kept_open
 from tepat_chassis.quarantine import Told
 from tepat_contracts.policy import Policy
 
@@ -52,7 +52,7 @@ class Staged(NamedTuple):
 
 
 #: Finds the records held at (agency, partition, offset), by their places; those no longer kept are left out.
-Recall = Callable[[Sequence[tuple[str, int, int]]], Awaitable[Mapping[tuple[str, int, int], str]]]
+Recall = Callable[[Sequence[tuple[str, int, int]]], Coroutine[Any, Any, Mapping[tuple[str, int, int], str]]]
 
 
 class Store:
@@ -82,7 +82,7 @@ class Store:
         for tie in ties:
             row = rows[tie["agency"], tie["payout_id"]]
             places[row.payout] = (row.agency, tie["held_partition"], tie["held_offset"])
-        held = await self._recall(list(set(places.values())))
+        held = await kept_open(connection, self._recall(list(set(places.values()))))
         greater = [
             payout
             for payout, place in places.items()

@@ -4,6 +4,7 @@ The registry here is a plain function over all facts told so far: it shares noth
 The topics are lists in memory, from which single records can be read again.
 """
 
+import asyncio
 import json
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
@@ -293,12 +294,14 @@ class Ledger:
         self.accepted: list[Record] = []
         self.refused: list[str] = []
         self.recalled: list[Place] = []
+        self.seconds_to_recall = 0.0
         self._topics: dict[tuple[str, int], list[Record]] = defaultdict(list)
         self._looked_at: Counter[str] = Counter()
         self.standing.in_force = None
 
     async def _recall(self, places: Sequence[Place]) -> Mapping[Place, str]:
         self.recalled += places
+        await asyncio.sleep(self.seconds_to_recall)
         return {
             (by, partition, offset): data_of(self._topics[inbound_name(by, Kind.PAYOUTS), partition][offset])
             for by, partition, offset in places

@@ -12,6 +12,7 @@ import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tepat_chassis import database
 from tepat_chassis.pseudonyms import Pseudonyms
 from tepat_chassis.quarantine import Record
 from tepat_contracts.events.fields import PAYOUT_ID_PATTERN
@@ -30,6 +31,7 @@ from .conftest import (
     KENANGA,
     MAWAR,
     MELATI,
+    MIGRATIONS,
     NOW,
     PKH_BLT,
     PKH_BPNT,
@@ -179,6 +181,20 @@ async def test_events_that_misuse_one_id_are_told_apart_by_their_data(ledger: Le
         await ledger.take([first, second])  # in one batch the greater of the two asks, and stands there itself
         await ledger.check()
         assert len(ledger.recalled) <= 2
+
+
+async def test_reading_again_may_take_longer_than_a_session_may_idle(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await ledger.take([payout(id_="x", amount=10), BPNT])
+    await ledger.database.close()
+    monkeypatch.setattr(database, "IDLE_SECONDS", 0.2)
+    monkeypatch.setitem(database.SESSION, "idle_in_transaction_session_timeout", "200ms")
+    await ledger.database.open(*MIGRATIONS)
+    ledger.seconds_to_recall = 0.5
+    await ledger.take([payout(id_="x", amount=9)])
+    assert len(ledger.recalled) == 1
+    assert await pairs(ledger) == ["p1+p2"]
 
 
 async def test_a_repeat_in_other_bytes_is_no_other_event(ledger: Ledger) -> None:
