@@ -277,7 +277,7 @@ class Ledger:
     """
 
     def __init__(self, url: str, secrets: Path) -> None:
-        self.database = Database(url, service="distribution", session=(SQL / "session.sql").read_text(), size=2)
+        self.database = Database(url, service="distribution", session=(SQL / "session.sql").read_text(), size=6)
         self.standing = Standing(self.database, policed.parse)
         self.store = Store(data_of, self._recall)
         payouts = Payouts(self.store, cache(lambda secret_id: Pseudonyms(read_secret(secrets, secret_id))))

@@ -3,9 +3,11 @@
 `check` judges all that is left and compares with the oracle; what a story is about is asserted beside it.
 """
 
+import asyncio
 import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta, timezone
+from random import Random
 from typing import Any
 
 import orjson
@@ -126,7 +128,7 @@ async def test_a_payout_that_ended_is_resolved_anew_when_it_revives(ledger: Ledg
 
 
 async def test_a_payout_corrected_to_another_person_leaves_the_first(ledger: Ledger) -> None:
-    await ledger.take([PKH, payout("p2")])
+    await ledger.take([PKH, payout("p2", card=MELATI)])
     assert await pairs(ledger) == ["p1+p2"]
     await ledger.take([payout("p2", of=BUDI, card=MELATI, revision=1)])
     assert await pairs(ledger) == []
@@ -546,6 +548,51 @@ async def test_a_policy_rejudges_groups_too_large(ledger: Ledger) -> None:
     assert await pairs(ledger) == ["p4+p5", "p5+p6"]
     await ledger.follow(policy(rule("r", "PKH", "BPNT", "person", "exclusive"), version="t-2", repeatable=("BPNT",)))
     assert await pairs(ledger) == ["p2+p6"]
+
+
+# --- at the same time
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_who_takes_and_who_judges_at_the_same_time_lose_nothing(
+    ledger: Ledger, registry: Registry, seed: int
+) -> None:
+    chance = Random(seed)
+    people, cards = [ANI, BUDI, CITRA, DEWI], [MAWAR, MELATI, KENANGA]
+
+    def some_payout() -> Event:
+        by, programme = chance.choice([("dinsos", "PKH"), ("himbara", "BPNT"), ("dpmd", "BLT-DD")])
+        known: Event = {"by": by, "revision": chance.randrange(9), "id_": chance.choice("ab")}
+        id_ = f"p{chance.randrange(8)}"
+        if chance.random() < 0.2:
+            return ended(id_, **known)
+        return payout(id_, programme, chance.choice(people), chance.choice(cards), amount=chance.randrange(9), **known)
+
+    batches = [[some_payout() for _ in range(chance.randrange(1, 9))] for _ in range(120)]
+    words = [
+        word for n in range(30)
+        for word in registry.learn([lives(chance.choice(people), chance.choice(cards), revision=n)])
+    ]  # fmt: skip
+    taking = True
+
+    async def take() -> None:
+        while batches:
+            await ledger.take(batches.pop())
+
+    async def hear_all() -> None:
+        while words:
+            await ledger.hear([words.pop(0)])
+
+    async def judge() -> None:
+        while taking:
+            await ledger.judge(1)
+            await asyncio.sleep(0)
+
+    judging = asyncio.create_task(judge())
+    await asyncio.gather(take(), take(), take(), hear_all())
+    taking = False
+    await judging
+    assert await pairs(ledger, registry)
 
 
 # --- rows
