@@ -5,11 +5,12 @@ Invariants:
 - false and unknown is false, true or unknown is true, and so within `all` and `exists` over a household's members:
   what one member's missing datum leaves open, another's may settle, whatever their order;
 - the criteria that an expression is split into, joined by and, have the value of the whole;
-- an outcome depends on nothing but the fields that `Uses` names, so outcomes may be kept by the values of those.
+- outcomes depend on nothing but what `Criteria.seen` gives, and may be kept by it.
 
 The library (common-expression-language) reads CEL and evaluates it; it gives out no syntax tree, so what is asked of
 an expression's form is asked of its tokens. Its `&&`, `||` and `?:` take an error on one side as CEL demands, its
-macros do not: where one fails it is written out member by member and tried again.
+macros do not; so `all` and `exists` over members are taken out, worked out here member by member, and put back as
+what they came to. That is also what makes them cheap: most members are like one seen before.
 """
 
 import re
@@ -36,9 +37,11 @@ _TOKEN: Final = re.compile(
 _OPENING: Final = {"(": ")", "[": "]", "{": "}"}
 _CLOSING: Final = frozenset(_OPENING.values())
 _MACROS: Final = frozenset({"all", "exists", "exists_one", "filter", "map"})
-_JOINED: Final = {"all": (" && ", "true"), "exists": (" || ", "false")}
-_LONGEST: Final = 50_000
-"""Characters of a criterion written out; a larger household's stays unknown."""
+_SETTLES: Final = {"all": False, "exists": True}
+"""The outcome for one member that settles it for all."""
+_WORDS: Final = frozenset({"true", "false", "null", "in"})
+_KEPT: Final = 50_000
+"""Outcomes kept of one macro."""
 
 
 class Token(NamedTuple):
@@ -262,31 +265,125 @@ class _Reader:
 # --- evaluating -------------------------------------------------------------------------------------------------
 
 
-class Criterion:
-    """One criterion, compiled once; as `text` it stands in reasons."""
+class Expression:
+    """An expression compiled once, its `all` and `exists` over members taken out of it."""
 
     def __init__(self, text: str) -> None:
-        self.text: Final = text
-        self.named: Final = named(text)
-        self._program = _compiled(text)
-        self._over_members = any(True for _ in _over_members(_tokens(text)))
-        self._written_out: dict[int, cel.Program | None] = {}
+        self.macros: Final[list[Macro]] = []
+        stand_in = "_"
+        while stand_in in text:
+            stand_in += "_"
+        tokens, rest, at, place = _tokens(text), [], 0, 0
+        pairs = _pairs(tokens)
+        while place < len(tokens):
+            close = pairs.get(place + 5) if _over_members(tokens, place) else None
+            if close is not None and close > place + 8:
+                name = f"{stand_in}{len(self.macros)}"
+                body = text[tokens[place + 8].start : tokens[close - 1].end]
+                self.macros.append(Macro(name, tokens[place + 4].text, tokens[place + 6].text, body))
+                rest += [text[at : tokens[place].start], name]
+                at, place = tokens[close].end, close
+            place += 1
+        self.rest: Final = "".join([*rest, text[at:]])
+        self._uses = uses(self.rest)
+        self._program = _compiled(self.rest)
 
     @property
     def compiles(self) -> bool:
         """Whether it is CEL at all."""
-        return self._program is not None
+        return self._program is not None and all(macro.body.compiles for macro in self.macros)
 
-    def outcome(self, context: dict[str, Any]) -> bool | None:
-        """Whether it is met; None where that is unknown."""
-        outcome = _run(self._program, context)
-        if outcome is None and self._over_members:
-            size = len(context["household"].get("members", ()))
-            if size not in self._written_out:
-                longer = written_out(self.text, size)
-                self._written_out[size] = None if longer is None else _compiled(longer)
-            outcome = _run(self._written_out[size], context)
-        return outcome
+    def outcome(
+        self, person: View | None, household: View, today: datetime, bound: Mapping[str, View] | None = None
+    ) -> bool | None:
+        """Whether it is met; None where that is unknown. `bound` are members that macros around it have named."""
+        context = self._uses.context(person, household, today)
+        if bound:
+            context.update(bound)
+        for macro in self.macros:
+            if (outcome := macro.outcome(person, household, today, bound)) is not None:
+                context[macro.stand_in] = outcome
+        return _run(self._program, context)
+
+
+class Macro:
+    """`all` or `exists` over a household's members, `stand_in` being the name its outcome goes by."""
+
+    def __init__(self, stand_in: str, kind: str, name: str, body: str) -> None:
+        self.stand_in: Final = stand_in
+        self.body: Final = Expression(body)
+        self._name = name
+        self._settles = _SETTLES[kind]
+        tokens = _tokens(body)
+        self._fields = _fields_of(tokens, name)
+        self._alone = self._fields is not None and _free(tokens) <= {name}
+        self._kept: dict[tuple[Any, ...], bool | None] = {}
+
+    def outcome(
+        self, person: View | None, household: View, today: datetime, bound: Mapping[str, View] | None = None
+    ) -> bool | None:
+        """What it comes to; one member who settles it does so whatever lacks of others."""
+        unknown = False
+        for member in household["members"]:
+            outcome = self._of(member, person, household, today, bound)
+            if outcome is self._settles:
+                return outcome
+            unknown = unknown or outcome is None
+        return None if unknown else not self._settles
+
+    def _of(
+        self, member: View, person: View | None, household: View, today: datetime, bound: Mapping[str, View] | None
+    ) -> bool | None:
+        if not self._alone:
+            return self.body.outcome(person, household, today, {**(bound or {}), self._name: self._seen(member)})
+        key = tuple([member.get(name) for name in self._fields or ()])
+        if key not in self._kept:
+            if len(self._kept) >= _KEPT:
+                self._kept.clear()
+            self._kept[key] = self.body.outcome(None, household, today, {self._name: self._seen(member)})
+        return self._kept[key]
+
+    def _seen(self, member: View) -> View:
+        """A member with the fields that are asked for."""
+        return {name: member[name] for name in self._fields or PERSON if name in member}
+
+
+def _over_members(tokens: Sequence[Token], place: int) -> bool:
+    """Whether `household.members.all(m,` or `household.members.exists(m,` stands there."""
+    at = [token.text for token in tokens[place : place + 8]]
+    return (
+        at[:4] == ["household", ".", "members", "."]
+        and at[4:5] != []
+        and at[4] in _SETTLES
+        and at[5:6] == ["("]
+        and at[7:] == [","]
+        and tokens[place + 6].kind == "name"
+        and (place == 0 or tokens[place - 1].text != ".")
+    )
+
+
+def _fields_of(tokens: Sequence[Token], name: str) -> tuple[str, ...] | None:
+    """The fields selected of what a name stands for; None where it is used in any other way."""
+    found = set()
+    for place, token in enumerate(tokens):
+        if token.kind == "name" and token.text == name and (place == 0 or tokens[place - 1].text != "."):
+            after = [each.text for each in tokens[place + 1 : place + 4]]
+            if after[:1] != ["."] or after[2:] == ["("]:
+                return None
+            found.add(after[1])
+    return tuple(field for field in PERSON if field in found)
+
+
+def _free(tokens: Sequence[Token]) -> set[str]:
+    """The names an expression takes from outside, those bound within among them."""
+    return {
+        token.text
+        for place, token in enumerate(tokens)
+        if token.kind == "name"
+        and token.text not in _WORDS
+        and (place == 0 or tokens[place - 1].text != ".")
+        and (place + 1 == len(tokens) or tokens[place + 1].text != "(")
+    }
 
 
 def _compiled(expression: str) -> "cel.Program | None":
@@ -306,66 +403,37 @@ def _run(program: "cel.Program | None", context: dict[str, Any]) -> bool | None:
     return outcome if isinstance(outcome, bool) else None
 
 
-def _over_members(tokens: Sequence[Token]) -> Iterator[int]:
-    """Where `household.members.all(` and `household.members.exists(` stand."""
-    for place in range(len(tokens) - 6):
-        at = [token.text for token in tokens[place : place + 6]]
-        if at[:4] == ["household", ".", "members", "."] and at[4] in _JOINED and at[5] == "(":
-            yield place
+class Criterion:
+    """One criterion: `text` as it stands in reasons, and what it speaks of by name."""
 
-
-def written_out(expression: str, size: int) -> str | None:
-    """The expression with `all` and `exists` over a household's members written out for so many of them.
-
-    None where it would grow beyond bounds, or where one name is bound twice within itself.
-    """
-    while len(expression) <= _LONGEST:
-        tokens = _tokens(expression)
-        places = list(_over_members(tokens))
-        if not places:
-            return expression
-        place = places[-1]  # nothing of its kind stands within it
-        close = _pairs(tokens).get(place + 5)
-        if close is None:
-            return None
-        name, body = tokens[place + 6].text, range(place + 8, close)
-        if any(
-            tokens[at].text == name and tokens[at - 2].text in _MACROS and tokens[at + 1].text == ","
-            for at in body
-        ):  # fmt: skip
-            return None
-        join, none = _JOINED[tokens[place + 4].text]
-        each = [_put(expression, tokens, body, name, f"household.members[{number}]") for number in range(size)]
-        instead = f"({join.join(f'({one})' for one in each) or none})"
-        expression = expression[: tokens[place].start] + instead + expression[tokens[close].end :]
-    return None
-
-
-def _put(expression: str, tokens: Sequence[Token], body: range, name: str, instead: str) -> str:
-    """The body of a macro with another expression in the place of the name it binds."""
-    told, at = [], tokens[body.start].start
-    for place in body:
-        token = tokens[place]
-        if token.kind == "name" and token.text == name and tokens[place - 1].text != ".":
-            told += [expression[at : token.start], instead]
-            at = token.end
-    return "".join([*told, expression[at : tokens[body.stop - 1].end]])
+    def __init__(self, text: str) -> None:
+        self.text: Final = text
+        self.named: Final = named(text)
+        self.expression: Final = Expression(text)
 
 
 class Criteria:
     """A programme's criteria, compiled once."""
 
     def __init__(self, expression: str) -> None:
-        self.expression: Final = expression
         parts = [Criterion(part) for part in split(expression)]
-        whole = [Criterion(expression)]
-        self.criteria: Final = parts if parts and all(part.compiles for part in parts) else whole
+        split_well = parts and all(part.expression.compiles for part in parts)
+        self.criteria: Final = parts if split_well else [Criterion(expression)]
         self.uses: Final = uses(expression)
+        self._macros = [macro for each in self.criteria for macro in each.expression.macros]
+        self._rest = uses("&&".join(f"({each.expression.rest})" for each in self.criteria))
+
+    def seen(self, person: View | None, household: View, today: datetime) -> tuple[Any, ...]:
+        """All that outcomes and what lacks for them depend on, but the day itself; `today` is the day at midnight."""
+        seen = self._rest.values(person, household)
+        if not self._macros:
+            return seen
+        came_to = [macro.outcome(person, household, today) for macro in self._macros]
+        return (seen, *came_to, *self.uses.lacking(person, household))
 
     def outcomes(self, person: View | None, household: View, today: datetime) -> list[bool | None]:
-        """Each criterion's outcome; `today` is the day at midnight."""
-        context = self.uses.context(person, household, today)
-        return [criterion.outcome(context) for criterion in self.criteria]
+        """Each criterion's outcome."""
+        return [each.expression.outcome(person, household, today) for each in self.criteria]
 
 
 def both(outcomes: Sequence[bool | None]) -> bool | None:

@@ -189,10 +189,10 @@ class Programme:
             self._decided_on = day.date
         if self._asks_alive and person is not None and person["deceased"]:
             return self._dead
-        values = self._criteria.uses.values(person, household)
-        decision = self._decided.get(values)
+        seen = self._criteria.seen(person, household, day.midnight)
+        decision = self._decided.get(seen)
         if decision is None:
-            decision = self._decided[values] = self._judged(person, household, day)
+            decision = self._decided[seen] = self._judged(person, household, day)
         if self.needs_verification and decision.decision == "eligible":
             visit = latest(visits, self.code)
             return self._visited(decision, None if visit is None else visit.outcome == "confirmed")
