@@ -90,7 +90,7 @@ opening = st.lists(
 later = payouts(revisions)
 sent = st.lists(later | later | later | ends, min_size=1, max_size=2)
 
-tellers = st.sampled_from([*PROGRAMMES, "asing"])
+tellers = st.sampled_from(["dinsos", "himbara", *PROGRAMMES, "asing"])
 memberships = calls(
     lives, niks, kks, st.sampled_from([*["2020-01-01"] * 4, "2026-01-01", "2026-03-31", FIRST, LAST]),
     st.sampled_from([*[None] * 4, "2026-01-31", "2019-12-31", FIRST, LAST]), by=tellers,
@@ -98,6 +98,7 @@ memberships = calls(
 merges = calls(merged, niks, st.sampled_from([*NIKS, None]), by=tellers)
 renewals = calls(renewed, kks, st.sampled_from([*KKS, None]), by=tellers)
 facts = st.lists(memberships | memberships | merges | renewals, min_size=1, max_size=2)
+known = st.lists(memberships, max_size=8)
 
 effects = st.sampled_from([
     {}, {}, {"from_": "2026-02-01"}, {"to": "2026-01-31"}, {"from_": "2026-01-01", "to": "2026-01-01"},
@@ -189,10 +190,15 @@ def _key(told: Event) -> str:
 
 
 @pytest.mark.timeout(600)
-@given(policies(), opening, happenings, st.sampled_from([3, 4, 1_000, 1_000]))
+@given(policies(), opening, known, happenings, st.sampled_from([3, 4, 1_000, 1_000]))
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_what_stands_is_what_overlap_md_defines(
-    ledger: Ledger, first: dict[str, Any], opening: list[Event], happening: list[Any], limit: int
+    ledger: Ledger,
+    first: dict[str, Any],
+    opening: list[Event],
+    known: list[Event],
+    happening: list[Any],
+    limit: int,
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(domain, "GROUP_LIMIT", limit)
@@ -200,7 +206,12 @@ async def test_what_stands_is_what_overlap_md_defines(
         await ledger.empty()
         await ledger.follow(first)
         history = History(ledger)
-        for (step, told), checked in [(("take", opening), True), *happening, (("check", None), True)]:
+        for (step, told), checked in [
+            (("learn", known), False),
+            (("take", opening), True),
+            *happening,
+            (("judge", 1), True),
+        ]:
             await history.happen(step, told)
             if checked:
                 await history.happen("check", None)
