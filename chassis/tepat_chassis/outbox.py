@@ -70,9 +70,9 @@ def one_a_key(rows: Sequence[asyncpg.Record]) -> list[asyncpg.Record]:
     return taken
 
 
-def partition_of(key: bytes, partitions: Sequence[int], available: Sequence[int]) -> int:  # noqa: ARG001
+def partition_of(key: bytes, partitions: int) -> int:
     """The partition of a key, as librdkafka's: by CRC-32 in 0.2 µs. aiokafka's own, in pure Python, takes 14."""
-    return partitions[crc32(key) % len(partitions)]
+    return crc32(key) % partitions
 
 
 class Relay:
@@ -118,7 +118,6 @@ class Relay:
             linger_ms=2,
             max_batch_size=512 * 1024,
             max_request_size=MAX_REQUEST_BYTES,
-            partitioner=partition_of,
         )
         await producer.start()
         try:
@@ -142,10 +141,26 @@ class Relay:
             self._declared |= unknown
         reach("relay.before_send")
         async with producer.transaction():
-            sent = [await producer.send(row["topic"], row["value"], key=row["key"].encode()) for row in rows]
-            await asyncio.gather(*sent)
+            await asyncio.gather(*[sent async for sent in _sent(producer, rows)])
             reach("relay.before_commit")
         reach("relay.after_commit")
+
+
+async def _sent(producer: AIOKafkaProducer, rows: Sequence[asyncpg.Record]) -> AsyncIterator["asyncio.Future[object]"]:
+    """Send rows by the batch of a partition: half of what they cost sent one by one, each with a future of its own."""
+    partitions = {topic: len(await producer.partitions_for(topic)) for topic in {row["topic"] for row in rows}}
+    parts: dict[tuple[str, int], list[tuple[bytes, bytes | None]]] = {}
+    for row in rows:
+        topic, key = row["topic"], row["key"].encode()
+        parts.setdefault((topic, partition_of(key, partitions[topic])), []).append((key, row["value"]))
+    for (topic, partition), records in parts.items():
+        batch = producer.create_batch()
+        for key, value in records:
+            if batch.append(timestamp=None, key=key, value=value) is None:  # full: a first record always fits
+                yield await producer.send_batch(batch, topic, partition=partition)
+                batch = producer.create_batch()
+                batch.append(timestamp=None, key=key, value=value)
+        yield await producer.send_batch(batch, topic, partition=partition)
 
 
 async def depth(connection: Connection) -> tuple[int, float]:
