@@ -47,13 +47,12 @@ def router(database: Database) -> APIRouter:
         Only the event that holds of a payout is known here, and found by a look through the whole ledger.
         """
         agency, _, rest = name.partition("/")
-        rows = await every(
-            queries.payouts_named(
-                database.pool, payout_id=rest or name, agency=agency if rest else None, g=_uuid(name), event_id=None
-            )
-        )
-        if not rows:
-            rows = await every(queries.payouts_named(database.pool, payout_id=None, agency=None, g=None, event_id=name))
+        nobody = {"payout_id": None, "agency": None, "g": None, "event_id": None}
+        meant: list[dict[str, Any]] = [{"payout_id": rest, "agency": agency}] if rest else []
+        meant += [{"payout_id": name, "g": _uuid(name)}, {"event_id": name}]  # a payout id may have a slash itself
+        rows: list[Any] = []
+        while meant and not rows:
+            rows = await every(queries.payouts_named(database.pool, **nobody | meant.pop(0)))
         rows = [row for row in rows if person.covers(row["region"])]
         steps = [_taken(row) for row in rows]
         if rows:

@@ -368,6 +368,51 @@ async def test_a_replay_takes_a_record_once_however_often_it_is_asked(province: 
         }  # fmt: skip
 
 
+# --- what people see
+
+
+async def test_overlaps_and_payouts_are_found_by_whatever_names_them(province: Province) -> None:
+    id_ = "PKH/2026/1"  # as offices number what they write
+    await province.send([
+        (province.topic(province.dinsos), 0, payout(id_, by=province.dinsos, id_=f"event-{province.dinsos}")),
+        (province.topic(province.himbara), 0, payout("q", "BPNT", BUDI, by=province.himbara, region="33.74.02")),
+        (province.topic(province.himbara), 0, payout("r", "BPNT", BUDI, by=province.himbara, region="33.75")),
+    ])  # fmt: skip
+    async with province.running() as client:
+        found = await province.check()
+
+        async def listed(**asked: Any) -> list[str]:
+            items = (await client.get("/overlaps", params={"agency": province.himbara} | asked)).json()["items"]
+            return sorted("+".join(side["payout_id"] for side in item["payouts"]) for item in items)
+
+        assert await listed() == [f"{id_}+q", f"{id_}+r", "q+r"]
+        assert await listed(verdict="exclusive") == ["q+r"]
+        assert await listed(region="33.74") == [f"{id_}+q"]
+        assert await listed(region="33.7") == []
+        assert await listed(programme="PKH") == [f"{id_}+q", f"{id_}+r"]
+        assert await listed(agency="nobody") == []
+        assert await listed(live=False) == []
+        (one,) = [each for each in found.values() if each["region"] == "33.74.02"]
+        assert await listed(overlap_id=one["overlap_id"]) == [f"{id_}+q"]
+        page = (await client.get("/overlaps", params={"agency": province.himbara, "limit": 2})).json()
+        assert len(page["items"]) == 2
+        assert await listed(cursor=page["next"]) != await listed()
+
+        async def traced(name: str) -> Counter[str]:
+            return Counter(step["what"] for step in (await client.get(f"/trace/{name}")).json()["steps"])
+
+        mine = {"payout disbursed": 1, "overlap announced": 2}
+        for name in (id_, f"{province.dinsos}/{id_}", f"event-{province.dinsos}"):
+            assert await traced(name) == mine
+        assert await traced(one["overlap_id"]) == {"payout disbursed": 2, "overlap announced": 3}
+        assert await traced(one["household"]) == {"payout disbursed": 3, "overlap announced": 3}
+        assert await traced("nothing") == {}
+        await province.send([(province.topic(province.dinsos), 0, ended(id_, by=province.dinsos))])
+        await province.check()
+        assert await listed(live=False) == [f"{id_}+q", f"{id_}+r"]
+        assert await traced(id_) == {"payout cancelled": 1, "overlap cleared": 2}
+
+
 # --- what is read again
 
 
