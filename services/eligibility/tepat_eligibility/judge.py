@@ -116,7 +116,8 @@ class Judge:
             await queries.mark_everybody(connection)
         if programmes := turned(policy.document.programmes, before, day.date):
             await queries.start_sweep(connection, programmes=programmes)
-        if orphans := [row["subject"] for row in await every(queries.orphans(connection, withdrawn=WITHDRAWALS))]:
+        if await queries.to_clear(connection):
+            orphans = [row["subject"] for row in await every(queries.orphans(connection, withdrawn=WITHDRAWALS))]
             await self._keep(connection, Wanted(), orphans, None, policy, day, {})
         log.info("the day turned", day=day.iso, programmes=programmes)
         return True

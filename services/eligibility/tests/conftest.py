@@ -40,6 +40,7 @@ NOON = datetime(2026, 3, 1, 5, tzinfo=UTC)
 """Noon in Jakarta."""
 SECRET = bytes(range(32))
 MIGRATIONS = (files("tepat_chassis") / "sql" / "migrations", files("tepat_eligibility") / "sql" / "migrations")
+SESSION = (files("tepat_eligibility") / "sql" / "session.sql").read_text()
 
 _NAMES = UUID(int=0)
 _ids = count(1)
@@ -147,7 +148,7 @@ class Eligibility:
 
     def __init__(self, url: str, secrets: Path) -> None:
         self.now = NOON
-        self.database = Database(url, service="eligibility", size=3)
+        self.database = Database(url, service="eligibility", session=SESSION, size=3)
         self.standing: Standing[Policed] = Standing(self.database, policed.parse)
         self.judge = Judge(self.standing, lambda: self.now)
         visits = Visits(cache(lambda secret_id: Pseudonyms(read_secret(secrets, secret_id))))
@@ -238,7 +239,7 @@ class Eligibility:
         """Forget everything."""
         tables = (
             "person", "renewal", "verification", "mark", "residence", "touched", "sweep", "today", "decision",
-            "standing", "outbox",
+            "standing", "outbox", "recalled",
         )  # fmt: skip
         await self.database.pool.execute("; ".join(f"delete from {table}" for table in tables))
         self.standing.in_force = None

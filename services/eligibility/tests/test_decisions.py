@@ -311,6 +311,7 @@ async def test_decisions_that_a_rebuilt_database_cannot_explain_are_withdrawn(el
     await eligibility.take(person("dewi", lives("melati"), attributes=POOR))
     await eligibility.decide()
     await eligibility.database.pool.execute("delete from residence where person = $1", g("dewi"))
+    await queries.set_recalled(eligibility.database.pool)
     await eligibility.on("2026-03-02")
     stand = await eligibility.standing_decisions()
     assert ("PKH", g("melati")) not in stand

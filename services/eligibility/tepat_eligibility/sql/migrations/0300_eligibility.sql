@@ -92,7 +92,8 @@ create table decision (
 );
 create index decision_by_programme on decision (programme, decision, subject);
 
--- A row once what our own topic holds was read into `decision`.
+-- A row once what our own topic holds was read into `decision`; whether what of it nothing explains was withdrawn.
 create table recalled (
-    one bool primary key default true check (one)
+    one      bool primary key default true check (one),
+    cleared  bool not null default false
 );

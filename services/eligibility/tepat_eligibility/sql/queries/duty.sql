@@ -10,13 +10,6 @@ insert into today (day) values (:day) on conflict (one) do update set day = excl
 -- Marks those about whom something changes by itself up to a day.
 insert into mark (g) select person from residence where turns_on <= :day;
 
--- name: orphans
--- Subjects of standing decisions that live nowhere: a rebuilt database knows them from our own topic alone.
-select distinct subject::text as subject from decision
-where reasons <> all(:withdrawn::text[])
-    and not exists (select from residence where person = subject)
-    and not exists (select from residence where household = subject);
-
 -- name: take_marks
 -- Takes the oldest marks: each person or household once, with the trace of its last mark.
 -- By array, not by join: emptied as often as it fills, the table never has statistics to plan a join by.
@@ -26,27 +19,31 @@ select distinct on (taken.g) taken.g::text as g, trace from taken order by taken
 
 -- name: marked
 -- The persons marked, and those who live in households marked.
+with marked as materialized (select unnest(string_to_array(:g, ',')::uuid[]) as g)
 select person::text as person, told, household::text as household
-from person left join residence using (person)
-where person = any(string_to_array(:g, ',')::uuid[])
-union
-select person::text, told, household::text from residence join person using (person)
-where household = any(string_to_array(:g, ',')::uuid[]);
+from marked join person on person = g left join residence using (person)
+union all
+select person::text, told, household::text
+from marked join residence on household = g join person using (person)
+where person <> all(string_to_array(:g, ',')::uuid[]);
 
 -- name: renewed
 -- Which of these cards were renewed, and by which.
 select household::text as household, stands_for::text as stands_for
-from renewal where household = any(string_to_array(:households, ',')::uuid[]) and household <> stands_for;
+from unnest(string_to_array(:households, ',')::uuid[]) as household join renewal using (household)
+where household <> stands_for;
 
 -- name: settle!
 -- Persons live in these households from now on.
-insert into residence as r (person, household, turns_on)
-select person, household, nullif(turns_on, '')::date
-from unnest(
-    string_to_array(:persons, ',')::uuid[], string_to_array(:households, ',')::uuid[], string_to_array(:turns_on, ','))
-    as settled (person, household, turns_on)
-on conflict (person) do update set household = excluded.household, turns_on = excluded.turns_on
-    where (r.household, r.turns_on) is distinct from (excluded.household, excluded.turns_on);
+merge into residence r using (
+    select person, household, nullif(turns_on, '')::date as turns_on
+    from unnest(
+        string_to_array(:persons, ',')::uuid[], string_to_array(:households, ',')::uuid[],
+        string_to_array(:turns_on, ',')) as settled (person, household, turns_on)) as s
+on r.person = s.person
+when not matched then insert (person, household, turns_on) values (s.person, s.household, s.turns_on)
+when matched and (r.household, r.turns_on) is distinct from (s.household, s.turns_on)
+    then update set household = s.household, turns_on = s.turns_on;
 
 -- name: unsettle!
 -- These NIKs stand for nobody, and live nowhere.
@@ -89,48 +86,47 @@ delete from sweep where id = :id;
 
 -- name: members
 -- Who lives in these households, the deceased among them, in the order of their pseudonyms.
-select household::text as household, told from residence join person using (person)
-where household = any(string_to_array(:households, ',')::uuid[]) order by person;
+select household::text as household, told
+from unnest(string_to_array(:households, ',')::uuid[]) as household
+join residence using (household) join person using (person)
+order by person;
 
 -- name: visits
 -- The visits made to these NIKs.
 select nik::text as nik, verified_on, event_time, event_id, agency, programme, outcome
-from verification where nik = any(string_to_array(:niks, ',')::uuid[]);
+from unnest(string_to_array(:niks, ',')::uuid[]) as nik join verification using (nik);
 
 -- name: decide
 -- Keeps decisions that differ from those announced; gives them back with their revisions.
 -- A decision is given by its number in the arrays of units, programmes, decisions and reasons.
-insert into decision (
-    subject, programme, unit, decision, reasons, region, revision, policy_version, as_of, decided_at)
-select subject, programme, want.unit, want.decision, want.reasons, want.region, coalesce(have.revision, 0) + 1,
-    :policy_version, :as_of, :decided_at
-from (
-    select subject, region, (:units::text[])[number] as unit, (:programmes::text[])[number] as programme,
-        (:decisions::text[])[number] as decision, (:reasons::text[])[number] as reasons
-    from (
-        select subject, number, nullif(region, '') as region
-        from unnest(
-            string_to_array(:subjects, ',')::uuid[], string_to_array(:numbers, ',')::int[],
-            string_to_array(:regions, ',')) as told (subject, number, region)) as told) as want
-left join decision have using (subject, programme)
-where (have.unit, have.decision, have.reasons, have.region)
-    is distinct from (want.unit, want.decision, want.reasons, want.region)
-on conflict (subject, programme) do update
-    set unit = excluded.unit, decision = excluded.decision, reasons = excluded.reasons, region = excluded.region,
-        revision = excluded.revision, policy_version = excluded.policy_version, as_of = excluded.as_of,
-        decided_at = excluded.decided_at
-returning subject::text as subject, programme, unit, decision, reasons, region, revision;
+merge into decision d using (
+    select subject, nullif(region, '') as region, (:units::text[])[number] as unit,
+        (:programmes::text[])[number] as programme, (:decisions::text[])[number] as decision,
+        (:reasons::text[])[number] as reasons
+    from unnest(
+        string_to_array(:subjects, ',')::uuid[], string_to_array(:numbers, ',')::int[],
+        string_to_array(:regions, ',')) as told (subject, number, region)) as w
+on d.subject = w.subject and d.programme = w.programme
+when not matched then insert (
+        subject, programme, unit, decision, reasons, region, revision, policy_version, as_of, decided_at)
+    values (
+        w.subject, w.programme, w.unit, w.decision, w.reasons, w.region, 1, :policy_version, :as_of, :decided_at)
+when matched and (d.unit, d.decision, d.reasons, d.region) is distinct from (w.unit, w.decision, w.reasons, w.region)
+    then update set unit = w.unit, decision = w.decision, reasons = w.reasons, region = w.region,
+        revision = d.revision + 1, policy_version = :policy_version, as_of = :as_of, decided_at = :decided_at
+returning d.subject::text as subject, d.programme, d.unit, d.decision, d.reasons, d.region, d.revision;
 
 -- name: standing$
 -- How many decisions that are not withdrawn stand of these subjects (of these programmes, where any are named).
-select count(*) from decision
-where subject = any(string_to_array(:subjects, ',')::uuid[]) and reasons <> all(:withdrawn::text[])
+select count(*) from unnest(string_to_array(:subjects, ',')::uuid[]) as subject join decision using (subject)
+where reasons <> all(:withdrawn::text[])
     and (:only::text[] is null or programme = any(:only::text[]));
 
 -- name: standing_of
 -- Which those are.
-select subject::text as subject, programme, unit from decision
-where subject = any(string_to_array(:subjects, ',')::uuid[]) and reasons <> all(:withdrawn::text[])
+select subject::text as subject, programme, unit
+from unnest(string_to_array(:subjects, ',')::uuid[]) as subject join decision using (subject)
+where reasons <> all(:withdrawn::text[])
     and (:only::text[] is null or programme = any(:only::text[]));
 
 -- name: withdraw

@@ -18,3 +18,14 @@ on conflict (subject, programme) do update
         policy_version = excluded.policy_version, as_of = excluded.as_of, decided_at = excluded.decided_at,
         revision = excluded.revision
     where d.revision < excluded.revision;
+
+-- name: to_clear$
+-- Whether decisions read from our own topic are still to be looked through.
+update recalled set cleared = true where not cleared returning true;
+
+-- name: orphans
+-- Subjects of standing decisions that live nowhere: known from our own topic alone.
+select distinct subject::text as subject from decision
+where reasons <> all(:withdrawn::text[])
+    and not exists (select from residence where person = subject)
+    and not exists (select from residence where household = subject);
