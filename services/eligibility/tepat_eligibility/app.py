@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import cache, partial
+from functools import cache
 from importlib.resources import files
 
 from fastapi import FastAPI
@@ -16,7 +16,7 @@ from tepat_contracts.policy import from_document
 from tepat_contracts.topics import Kind
 
 from tepat_eligibility import api, policed
-from tepat_eligibility.handlers import Registry, Visits, follow
+from tepat_eligibility.handlers import Policies, Registry, Visits
 from tepat_eligibility.judge import SERVICE, Judge
 from tepat_eligibility.recall import recall
 from tepat_eligibility.settings import EligibilitySettings
@@ -26,9 +26,15 @@ from tepat_eligibility.store import queries
 def build(settings: EligibilitySettings, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> FastAPI:
     """The service, ready to be served; ``clock`` tells which day it is."""
     service = Service(settings, parse=policed.parse, sql=files("tepat_eligibility") / "sql")
-    visits = Visits(cache(lambda secret_id: Pseudonyms(read_secret(settings.secrets, secret_id))))
+    pseudonyms = cache(lambda secret_id: Pseudonyms(read_secret(settings.secrets, secret_id)))
+    visits = Visits(pseudonyms)
 
-    service.policy(StandingIntake(from_document, follow))
+    async def prepare() -> None:
+        await recall(settings.kafka, service.database)
+        if (in_force := await service.standing.refresh()) is not None:
+            pseudonyms(in_force.document.secret_id)  # better not to start than to stop at the first visit
+
+    service.policy(StandingIntake(from_document, Policies(pseudonyms).follow))
     service.topic("registry.persons.v1", Registry(), lock=Lock.EXCLUSIVE)
     service.topic("registry.households.v1", Registry(), lock=Lock.EXCLUSIVE)
     service.agencies(
@@ -37,7 +43,7 @@ def build(settings: EligibilitySettings, clock: Callable[[], datetime] = lambda:
         lock=Lock.SHARED,
     )
     service.duty("mark", Judge(service.standing, clock).work)
-    service.prepare = partial(recall, settings.kafka, service.database)
+    service.prepare = prepare
     service.pending = queries.left_to_decide
     return service.api(api.router(service.database))
 

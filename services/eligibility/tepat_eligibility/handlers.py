@@ -118,14 +118,27 @@ class Visits:
             await connection.execute(WAKE)
 
 
-async def follow(connection: Connection, policy: Policy, document: dict[str, object]) -> dict[str, object]:
-    """Follow a policy: have decided again what it decides otherwise; what is kept of it is the document."""
-    stored = await connection.fetchval(IN_FORCE)
-    old = from_document(orjson.loads(stored)) if stored is not None else None
-    if old is not None:  # before the first policy nothing was settled or decided: the marks are all still there
+class Policies:
+    """Follows policies. A policy whose secret cannot be read is not in force before it can."""
+
+    def __init__(self, pseudonyms: Callable[[str], Pseudonyms]) -> None:
+        self._pseudonyms = pseudonyms
+
+    async def follow(self, connection: Connection, policy: Policy, document: dict[str, object]) -> dict[str, object]:
+        """Have decided again what a policy decides otherwise; what is kept of it is the document.
+
+        Raises SecretMissing.
+        """
+        stored = await connection.fetchval(IN_FORCE)
+        if stored is None:  # nothing was settled or decided: the marks are all still there
+            self._pseudonyms(policy.secret_id)
+            return document
+        old = from_document(orjson.loads(stored))
+        if policy.secret_id != old.secret_id:
+            log.error("the policy names another secret, which is not followed: pseudonyms in use would not match")
         if ranks(old) != ranks(policy):
             await queries.mark_everybody(connection)
         if programmes := restated(old, policy):
             await queries.start_sweep(connection, programmes=programmes)
-    await connection.execute(WAKE)
-    return document
+        await connection.execute(WAKE)
+        return {**document, "secret_id": old.secret_id}

@@ -31,7 +31,7 @@ from tepat_contracts.policy import from_document
 from tepat_contracts.topics import Kind, inbound_name
 from tepat_eligibility import policed
 from tepat_eligibility.domain import WITHDRAWN
-from tepat_eligibility.handlers import Registry, Visits, follow
+from tepat_eligibility.handlers import Policies, Registry, Visits
 from tepat_eligibility.judge import DECISIONS, Judge
 from tepat_eligibility.policed import Policed
 from tepat_eligibility.store import queries
@@ -151,11 +151,12 @@ class Eligibility:
         self.database = Database(url, service="eligibility", session=SESSION, size=3)
         self.standing: Standing[Policed] = Standing(self.database, policed.parse)
         self.judge = Judge(self.standing, lambda: self.now)
-        visits = Visits(cache(lambda secret_id: Pseudonyms(read_secret(secrets, secret_id))))
+        pseudonyms = cache(lambda secret_id: Pseudonyms(read_secret(secrets, secret_id)))
+        visits = Visits(pseudonyms)
         self._visits = AgencyIntake(
             "eligibility", visits.admit, visits.write, sealer=Sealer(bytes(32)), metrics=Metrics(), clock=lambda: NOON
         )
-        self._policy = StandingIntake(from_document, follow)
+        self._policy = StandingIntake(from_document, Policies(pseudonyms).follow)
         self._registry = Registry()
         self._offsets = count()
         self._schema: TypeAdapter[Any] = TypeAdapter(DecisionMade)

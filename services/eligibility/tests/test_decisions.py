@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 import pytest
 from tepat_chassis.database import Lock
+from tepat_chassis.pseudonyms import SecretMissing
 from tepat_eligibility import judge
 from tepat_eligibility.store import every, queries
 
@@ -243,6 +244,19 @@ async def test_what_a_policy_no_longer_decides_is_withdrawn(
     await eligibility.follow(policy(version="t-3"))
     await eligibility.decide()
     assert (await eligibility.standing_decisions())["PKH", g("mawar")] == "eligible"
+
+
+async def test_a_policy_comes_into_force_once_its_secret_can_be_read_and_never_changes_it(
+    eligibility: Eligibility,
+) -> None:
+    await eligibility.follow(policy(version="t-2", secret_id="other"))
+    assert eligibility.standing.in_force is not None
+    assert eligibility.standing.in_force.version == "t-2"
+    assert eligibility.standing.in_force.document.secret_id == "main"
+    await eligibility.empty()
+    with pytest.raises(SecretMissing):
+        await eligibility.follow(policy(secret_id="other"))
+    assert await eligibility.standing.refresh() is None
 
 
 async def test_a_policy_that_is_no_cel_is_unknown_and_harms_nobody(eligibility: Eligibility) -> None:
