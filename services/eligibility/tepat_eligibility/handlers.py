@@ -30,7 +30,15 @@ from tepat_eligibility.store import PersonTold, RenewalTold, VisitTold, queries
 log = structlog.get_logger()
 
 WAKE = "notify mark"
+TRACEPARENT = 55
+"""Characters of a traceparent as far as it is known (W3C Trace Context)."""
 IN_FORCE = "select document from standing order by seq desc limit 1"
+
+
+def _trace(event: Any) -> str | None:
+    """The traceparent of an event, without what versions of it to come may add at its end."""
+    trace = event.get("traceparent")
+    return trace[:TRACEPARENT] if trace else None
 
 
 class Registry:
@@ -50,7 +58,7 @@ class Registry:
                     continue
                 try:
                     event = orjson.loads(record.value)
-                    data, trace = event["data"], event.get("traceparent")
+                    data, trace = event["data"], _trace(event)
                     revision = data["revision"]
                     if event["type"] == PERSON_RESOLVED:
                         key = data["person"]
@@ -102,7 +110,7 @@ class Visits:
             data["outcome"],
             data["verified_on"],
             data["region"],
-            event.get("traceparent"),
+            _trace(event),
         )
 
     async def write(self, connection: Connection, rows: list[VisitTold | None]) -> None:

@@ -162,8 +162,8 @@ class Judge:
             )
         await queries.touch(
             connection,
-            households=list(touched), traces=list(touched.values()),
-            persons=list(stood_for), person_traces=list(stood_for.values()),
+            households=",".join(touched), traces=",".join(trace or "" for trace in touched.values()),
+            persons=",".join(stood_for), person_traces=",".join(trace or "" for trace in stood_for.values()),
         )  # fmt: skip
 
     # -- decisions ---------------------------------------------------------------------------------

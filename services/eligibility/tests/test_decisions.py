@@ -60,6 +60,16 @@ async def test_the_trace_of_what_led_to_a_decision_goes_on(eligibility: Eligibil
     assert "traceparent" not in (await eligibility.announced())[-1]
 
 
+async def test_a_trace_of_a_version_to_come_is_carried_as_far_as_it_is_known(eligibility: Eligibility) -> None:
+    trace = "01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    ani = {**person("ani", lives("mawar"), attributes=POOR), "traceparent": f"{trace}-a,b"}
+    await eligibility.take(ani, person("budi", lives("melati"), attributes=POOR))
+    await eligibility.decide()
+    traces = {event["data"].get("household"): event["traceparent"] for event in await eligibility.announced()}
+    assert traces[g("mawar")] == trace
+    assert traces[g("melati")] not in (trace, None)
+
+
 async def test_repeated_and_late_facts_announce_nothing(eligibility: Eligibility) -> None:
     await eligibility.take(*family())
     await eligibility.decide()

@@ -53,10 +53,12 @@ delete from residence where person = any(string_to_array(:persons, ',')::uuid[])
 -- Has households decided again: these, and those of persons for whom a NIK was marked.
 insert into touched (household, trace)
 select distinct on (household) household, trace
-from (select * from unnest(:households::uuid[], :traces::text[])
+from (select household, nullif(trace, '')
+      from unnest(string_to_array(:households, ',')::uuid[], string_to_array(:traces, ',')) as h (household, trace)
       union all
-      select r.household, p.trace
-      from unnest(:persons::uuid[], :person_traces::text[]) as p (person, trace) join residence r using (person)
+      select r.household, nullif(p.trace, '')
+      from unnest(string_to_array(:persons, ',')::uuid[], string_to_array(:person_traces, ','))
+          as p (person, trace) join residence r using (person)
      ) as all_touched (household, trace)
 order by household, trace
 on conflict (household) do update set trace = coalesce(excluded.trace, touched.trace);
