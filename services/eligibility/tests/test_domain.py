@@ -161,6 +161,17 @@ def test_like_households_share_a_decision_for_the_day() -> None:
     assert after.decision == "ineligible"
 
 
+def test_what_lacks_is_told_of_each_though_the_outcome_is_alike() -> None:
+    programme = Programme(ruled("household.members.exists(m, m.age > 60 || m.decile < 2)"))
+    missing = [
+        reasons(programme.decide(None, {"size": 1, "members": [member]}, DAY))[0]["missing"]
+        for member in ({"decile": 5}, {"age": 20}, {})
+    ]
+    assert missing == [
+        ["household.members.age"], ["household.members.decile"], ["household.members.age", "household.members.decile"],
+    ]  # fmt: skip
+
+
 def test_the_deceased_are_not_eligible_unless_the_policy_says_so() -> None:
     household = {"size": 1, "decile": 1, "members": []}
     pupil = {"deceased": True, "school_level": "SD"}
