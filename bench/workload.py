@@ -42,7 +42,8 @@ def payouts(count: int, households: int, seed: int = 1) -> Iterator[tuple[bytes,
 
 def _event(payout: int, household: int, programme: str, quarter: int, kind: str, revision: int) -> tuple[bytes, bytes]:
     payout_id = f"{programme}-2026-{payout}"
-    nik = f"3374011{household % 10}0190{household // 9999 % 10000:04d}"[:12] + f"{household % 9999 + 1:04d}"
+    number, serial = divmod(household, 9999)
+    year, (month_born, day_born) = number // (12 * 28), divmod(number % (12 * 28), 28)
     data: dict[str, Any] = {"payout_id": payout_id, "revision": revision}
     if kind == "cancelled":
         data["reason"] = "salah"
@@ -51,7 +52,10 @@ def _event(payout: int, household: int, programme: str, quarter: int, kind: str,
         data |= {
             "programme": programme,
             "covers": {"from": f"2026-{month:02d}-01", "to": f"2026-{month + 2:02d}-28"},
-            "recipient": {"nik": nik, "kk": f"337401{household // 9999 % 1000000:06d}{household % 9999 + 1:04d}"},
+            "recipient": {
+                "nik": f"337401{day_born + 1:02d}{month_born + 1:02d}{50 + year:02d}{serial + 1:04d}",
+                "kk": f"337401{number:06d}{serial + 1:04d}",
+            },
             "benefit": {"kind": "cash", "amount": 750000},
             "region": "33.74.01.1001",
         }

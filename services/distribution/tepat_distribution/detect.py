@@ -3,8 +3,8 @@
 Invariants
 - One instance judges at a time, in the session that holds the duty; each step is one transaction: marks taken,
   difference found, announcement kept and put into the outbox, all or nothing.
-- Judging reads a snapshot taken after the marks were, so it sees at least the facts that left them; a fact that
-  commits later leaves a mark of its own.
+- A step reads one snapshot, in which the marks are seen with the facts that left them; a fact that commits later
+  leaves a mark of its own.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -44,8 +44,7 @@ class Detector:
         """One step a transaction, until nothing is touched."""
         await connection.execute(BY_KEY)
         while True:
-            await self._store.know(connection)
-            async with connection.transaction():
+            async with connection.transaction(isolation="repeatable_read"):
                 more = await self.step(connection)
                 reach("detect.before_commit")
             reach("detect.after_commit")
@@ -73,7 +72,7 @@ class Detector:
         await self._store.announce(connection, announcements, now)
         messages = [
             _message(OVERLAPS, str(a.overlap_id), a.type, a.revision, now, a.data, a.trace)
-            for a in announcements if a.type is not None
+            for a in announcements
         ]  # fmt: skip
         for row in resized:
             revision = row["revision"] + 1

@@ -81,18 +81,11 @@ class Announcement:
 
     overlap_id: UUID
     revision: int
-    type: str | None
-    """None where nothing that is announced changed, only what is kept."""
+    type: str
     data: dict[str, Any]
     row: tuple[Any, ...] | None
     """For table ``announced``; none of a pair that is cleared."""
     trace: str | None
-
-
-ANNOUNCED = (
-    "rule", "by_person", "strength", "starts", "ends", "household", "region", "amount_at_risk", "amount_a", "amount_b",
-    "programme_a", "programme_b", "revision_a", "revision_b", "rank_a", "rank_b", "person",
-)  # fmt: skip
 
 
 def announcements(
@@ -126,8 +119,7 @@ def _detected(
     agency_a, agency_b = agencies[row["agency_a"]], agencies[row["agency_b"]]
     payout_a, payout_b = row["payout_a"], row["payout_b"]
     identity = had["overlap_id"] if had is not None else overlap_id(agency_a, payout_a, agency_b, payout_b)
-    silent = had is not None and had["live"] and all(had[name] == row[name] for name in ANNOUNCED)
-    revision = (had["revision"] if had is not None else 0) + (not silent)
+    revision = had["revision"] + 1 if had is not None else 1
     data = {
         "overlap_id": str(identity),
         "revision": revision,
@@ -149,9 +141,9 @@ def _detected(
         row["agency_a"], payout_a, row["agency_b"], payout_b, identity, revision, True, row["rule"], row["by_person"],
         row["strength"], row["starts"], row["ends"], row["household"], row["region"], row["amount_at_risk"],
         row["amount_a"], row["amount_b"], row["programme_a"], row["programme_b"], row["revision_a"], row["revision_b"],
-        row["rank_a"], row["rank_b"], row["person"], row["shared_person"], row["shared_household"], policy_version, now,
+        row["rank_a"], row["rank_b"], row["person"], policy_version, now,
     )  # fmt: skip
-    return Announcement(identity, revision, None if silent else "tepat.overlap.detected.v1", data, kept, row["trace"])
+    return Announcement(identity, revision, "tepat.overlap.detected.v1", data, kept, row["trace"])
 
 
 def _side(agency: str, payout: str, row: Mapping[str, Any], side: str, programmes: Mapping[int, str]) -> dict[str, Any]:

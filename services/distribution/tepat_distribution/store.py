@@ -34,7 +34,7 @@ async def every(rows: AsyncIterator[Any]) -> list[Any]:
 
 
 MARKS_AT_ONCE = 4
-GROUPS_AT_ONCE = 5_000
+REJUDGED_AT_ONCE = 20_000
 STAGE = (
     "agency", "revision", "rank", "event_time", "nik", "told", "told_kk", "programme", "starts", "ends", "amount",
     "partition", "offset", "digest", "payout_id", "event_id", "region", "trace",
@@ -173,54 +173,28 @@ class Store:
 
     # -- judging -----------------------------------------------------------------------------------
 
-    async def touch(self, connection: Connection) -> int:
-        """Take the oldest marks, or else the next step of a rejudging; 0 where there is nothing to judge."""
-        marks: int = await queries.take_marks(connection, marks=MARKS_AT_ONCE)
-        if marks == 0 and not await every(queries.rejudge_step(connection, groups=GROUPS_AT_ONCE)):
-            return 0
-        await self._analyze(connection, "touched")
-        return 1
-
-    async def know(self, connection: Connection) -> None:
-        """Keep the planner's idea of the ledger right as it grows from empty: autovacuum looks once a minute."""
-        await self._analyze(connection, "payout", "overlap", "person", "membership", "renewal")
-
-    async def _analyze(self, connection: Connection, *tables: str) -> None:
-        """Take statistics anew where a table is no longer of the size the plans were made for."""
-        for row in await every(queries.misjudged(connection, names=tables)):
-            await connection.execute(f"analyze (skip_locked) {row['name']}")
+    async def touch(self, connection: Connection) -> bool:
+        """Take the oldest marks, or else the next step of a rejudging; whether there was anything to judge."""
+        return bool(
+            await queries.take_marks(connection, marks=MARKS_AT_ONCE)
+            or await queries.rejudge_step(connection, payouts=REJUDGED_AT_ONCE)
+        )
 
     async def differences(self, connection: Connection) -> tuple[list[Any], list[Any]]:
         """The touched pairs that differ from what was announced, and the groups that changed size."""
-        await queries.gather_households(connection, at_most=domain.GROUP_LIMIT)
-        await self._analyze(connection, "member")
-        resized = await self._resize(connection, person=False)
-        await queries.leave_out_large(connection)
-        await queries.gather_persons(connection, at_most=domain.GROUP_LIMIT)
-        resized += await self._resize(connection, person=True)
-        await queries.leave_out_large(connection)
-        await self._analyze(connection, "member")
-        return await every(queries.differences(connection)), resized
-
-    async def _resize(self, connection: Connection, *, person: bool) -> list[Any]:
-        """Note the groups of a kind that became too large, or are no longer, and touch what crosses the former."""
-        resized = await every(queries.resized(connection, person=person, at_most=domain.GROUP_LIMIT))
-        if resized:
-            groups, persons = [row["g"] for row in resized], [person] * len(resized)
+        await queries.take_subjects(connection, at_most=domain.GROUP_LIMIT)
+        if resized := await every(queries.resized(connection, at_most=domain.GROUP_LIMIT)):
+            groups = [row["g"] for row in resized]
             await queries.resize(
                 connection,
                 groups=groups,
-                persons=persons,
+                persons=[row["person"] for row in resized],
                 revisions=[row["revision"] + 1 for row in resized],
                 large=[row["large"] for row in resized],
             )
-            await queries.touch_across(connection, groups=groups, persons=persons)
-            if person:  # the households they touched were not gathered yet
-                await connection.execute("delete from member")
-                await queries.gather_households(connection, at_most=domain.GROUP_LIMIT)
-                await queries.leave_out_large(connection)
-                await queries.gather_persons(connection, at_most=domain.GROUP_LIMIT)
-        return resized
+            await queries.touch_groups(connection, groups=groups)
+            await queries.take_subjects(connection, at_most=domain.GROUP_LIMIT)
+        return await every(queries.differences(connection)), resized
 
     async def announce(
         self, connection: Connection, announcements: Sequence[domain.Announcement], now: datetime

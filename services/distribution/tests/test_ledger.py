@@ -427,7 +427,7 @@ async def test_a_programme_that_left_the_policy_is_judged_by_the_rule_built_in(l
 
 
 async def test_a_rejudging_of_many_pages_ends(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tepat_distribution.store.GROUPS_AT_ONCE", 3)
+    monkeypatch.setattr("tepat_distribution.store.REJUDGED_AT_ONCE", 3)
     families = [(f"{ANI[:12]}{n + 1:04}", f"{MAWAR[:12]}{n // 2 + 1:04}") for n in range(20)]
     await ledger.take([payout(f"p{n}", of=of, card=card) for n, (of, card) in enumerate(families)])
     await ledger.judge()

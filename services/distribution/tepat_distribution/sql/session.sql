@@ -5,12 +5,14 @@ create temp table if not exists stage (
     payout_id text collate "C", event_id text collate "C", region text collate "C", trace text
 ) on commit delete rows;
 
-create temp table if not exists touched (g uuid, person boolean) on commit delete rows;
+create temp table if not exists touched (agency smallint, payout_id text collate "C", fresh boolean)
+    on commit delete rows;
 
-create temp table if not exists member (
-    g uuid, by_person boolean, person uuid, household uuid, amount bigint, revision bigint, starts date, ends date,
-    agency smallint, programme smallint, rank smallint, code text collate "C", payout_id text collate "C",
-    region text collate "C", trace text
+create temp table if not exists left_group (g uuid, person boolean) on commit delete rows;
+
+create temp table if not exists subject (
+    household uuid, person uuid, starts date, ends date, agency smallint, programme smallint, live boolean,
+    fresh boolean, household_large boolean, person_large boolean, spread boolean, payout_id text collate "C"
 ) on commit delete rows;
 
 create temp table if not exists announced (
@@ -18,5 +20,5 @@ create temp table if not exists announced (
     revision bigint, live boolean, rule text collate "C", by_person boolean, strength smallint, starts date, ends date,
     household uuid, region text collate "C", amount_at_risk bigint, amount_a bigint, amount_b bigint,
     programme_a smallint, programme_b smallint, revision_a bigint, revision_b bigint, rank_a smallint, rank_b smallint,
-    person uuid, shared_person uuid, shared_household uuid, policy_version text, announced_at timestamptz
+    person uuid, policy_version text, announced_at timestamptz
 ) on commit delete rows;

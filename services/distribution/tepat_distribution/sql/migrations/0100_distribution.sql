@@ -78,19 +78,22 @@ create table renewal (
     revision   bigint not null
 );
 
--- Persons and households to be judged again: one row a transaction that touched them.
+-- Payouts to be judged again: one row a transaction that changed them.
 create table mark (
-    id         bigint generated always as identity primary key,
-    persons    uuid[] not null,
-    households uuid[] not null
+    id          bigint generated always as identity primary key,
+    agencies    smallint[] not null,
+    payout_ids  text[] not null,
+    fresh       boolean[] not null,              -- new in the ledger: nothing was announced of it before
+    left_groups uuid[] not null                  -- persons and households that these payouts are gone from
 );
--- Pseudonyms do not compress: spare the try.
-alter table mark alter column persons set storage external, alter column households set storage external;
+-- Ids do not compress: spare the try.
+alter table mark alter column agencies set storage external, alter column payout_ids set storage external,
+    alter column fresh set storage external, alter column left_groups set storage external;
 
--- All is to be judged again: how far that has come, by kind of group.
+-- All is to be judged again, in the order of the ledger's key: how far that has come. One row, or none.
 create table rejudging (
-    person boolean primary key,
-    after  uuid not null
+    agency    smallint not null,
+    payout_id text collate "C" not null
 );
 
 -- Groups with more than 1,000 live payouts, which no rule applies to.
@@ -103,39 +106,36 @@ create table too_large (
 
 -- What was last announced of each pair. `a` and `b` are in the order of (agency, payout_id) by code point.
 create table overlap (
-    overlap_id       uuid not null,
-    shared_person    uuid,
-    shared_household uuid,
-    person           uuid,
-    household        uuid not null,
-    revision         bigint not null,
-    amount_at_risk   bigint not null,
-    amount_a         bigint not null,
-    amount_b         bigint not null,
-    revision_a       bigint not null,
-    revision_b       bigint not null,
-    announced_at     timestamptz not null,
-    starts           date not null,
-    ends             date not null,
-    agency_a         smallint not null,
-    agency_b         smallint not null,
-    programme_a      smallint not null,
-    programme_b      smallint not null,
-    rank_a           smallint not null,
-    rank_b           smallint not null,
-    strength         smallint not null,
-    by_person        boolean not null,
-    live             boolean not null,
-    payout_a         text collate "C" not null,
-    payout_b         text collate "C" not null,
-    rule             text collate "C" not null,
-    region           text collate "C" not null,
-    policy_version   text not null,
+    overlap_id     uuid not null,
+    person         uuid,
+    household      uuid not null,
+    revision       bigint not null,
+    amount_at_risk bigint not null,
+    amount_a       bigint not null,
+    amount_b       bigint not null,
+    revision_a     bigint not null,
+    revision_b     bigint not null,
+    announced_at   timestamptz not null,
+    starts         date not null,
+    ends           date not null,
+    agency_a       smallint not null,
+    agency_b       smallint not null,
+    programme_a    smallint not null,
+    programme_b    smallint not null,
+    rank_a         smallint not null,
+    rank_b         smallint not null,
+    strength       smallint not null,
+    by_person      boolean not null,
+    live           boolean not null,
+    payout_a       text collate "C" not null,
+    payout_b       text collate "C" not null,
+    rule           text collate "C" not null,
+    region         text collate "C" not null,
+    policy_version text not null,
     primary key (agency_a, payout_a, agency_b, payout_b)
 );
 create unique index overlap_by_id on overlap (overlap_id);
-create index overlap_by_person on overlap (shared_person) where live;
-create index overlap_by_household on overlap (shared_household) where live;
+create index overlap_by_second on overlap (agency_b, payout_b) where live;
 
 -- Who a NIK is and whose household that person was in on a day (overlap.md, "Person and household").
 -- One statement, so that the planner puts it in line wherever it is called. Memberships come with the person: of

@@ -1,183 +1,185 @@
--- The overlaps of what was touched. Every statement here runs in the session that holds the detecting duty.
+-- The overlaps of what was touched. Every statement here runs in the session that holds the detecting duty, the
+-- statements of one step on one snapshot. Look-ups are lateral and kept apart (`offset 0`, `limit`): made a row at a
+-- time by index, whatever the planner believes of tables that grow from empty within minutes.
 
 -- name: take_marks$
--- Take the oldest marks into `touched`; the number of marks taken.
+-- Take the oldest marks into `touched`; the number of marks taken. Of the groups left only those matter that were
+-- too large: a payout's own overlaps are found by the payout.
 with taken as (
     delete from mark where id in (select id from mark order by id limit :marks)
-    returning persons, households
+    returning agencies, payout_ids, fresh, left_groups
 ), touching as (
-    insert into touched (g, person)
-    select distinct g, true from taken, unnest(persons) g where g is not null
-    union all
-    select distinct g, false from taken, unnest(households) g where g is not null)
+    insert into touched (agency, payout_id, fresh)
+    select u.* from taken, unnest(agencies, payout_ids, fresh) u
+), leaving as (
+    insert into left_group (g, person)
+    select l.g, l.person from too_large l
+    where l.live and l.g in (select g from taken, unnest(left_groups) g))
 select count(*) from taken;
 
--- name: misjudged
--- Of these tables the ones that grew or shrank threefold since their statistics were taken (8 pages are small).
-select c.oid::regclass::text as name
-from pg_class c cross join lateral (select pg_relation_size(c.oid) / 8192 as pages) now
-where c.oid = any(:names::text[]::regclass[])
-  and (now.pages > 3 * greatest(c.relpages, 8) or c.relpages > 3 * greatest(now.pages, 8));
-
--- name: rejudge_step
--- Touch the next groups of a rejudging and move it on; the last group touched, none when it has ended.
-with at as (
-    select person, after from rejudging order by person limit 1
-), next as (
-    select g from at, lateral (
-        select distinct household as g from payout where live and not at.person and household > at.after
-        order by 1 limit :groups) h
-    union all
-    select g from at, lateral (
-        select distinct payout.person as g from payout where live and at.person and payout.person > at.after
-        order by 1 limit :groups) p
+-- name: rejudge_step$
+-- Touch the next payouts of a rejudging and move it on, or end it; the number of payouts, none when all is judged.
+with next as (
+    select p.agency, p.payout_id
+    from rejudging r cross join lateral (
+        select agency, payout_id from payout p
+        where p.live and (p.agency, p.payout_id) > (r.agency, r.payout_id)
+        order by agency, payout_id limit :payouts) p
 ), touching as (
-    insert into touched (g, person) select g, at.person from next, at
+    insert into touched (agency, payout_id, fresh) select agency, payout_id, false from next
 ), moved as (
-    update rejudging r set after = (select max(g::text)::uuid from next) from at
-    where r.person = at.person and exists (select from next)
+    update rejudging r set agency = last.agency, payout_id = last.payout_id
+    from (select * from next order by agency desc, payout_id desc limit 1) last
 ), ended as (
-    delete from rejudging r using at where r.person = at.person and not exists (select from next))
-select at.person, (select count(*) from next) as groups from at;
+    delete from rejudging where not exists (select from next))
+select count(*) from next;
 
--- name: gather_households!
--- The live payouts of each touched household, at most one more than a group may have.
-insert into member
-select t.g, t.person, p.person, p.household, p.amount, p.revision, p.starts, p.ends, p.agency, p.programme, p.rank,
-       agency.code, p.payout_id, p.region, p.trace
-from touched t
-cross join lateral (select * from payout where live and household = t.g limit :at_most + 1) p
-join agency on agency.id = p.agency
-where not t.person;
-
--- name: gather_persons!
--- The live payouts of each touched person, less those whom a gathered household holds whole: all pairs of a
--- person whose payouts lie in one touched household, of a size that rules apply to, are found there.
-insert into member
-select t.g, t.person, p.person, p.household, p.amount, p.revision, p.starts, p.ends, p.agency, p.programme, p.rank,
-       agency.code, p.payout_id, p.region, p.trace
-from touched t
-left join (
-    select person, any_value(household) as household from member where not by_person group by person
-) within on within.person = t.g
-cross join lateral (select * from payout where live and payout.person = t.g limit :at_most + 1) p
-join agency on agency.id = p.agency
-where t.person
-  and (within.person is null
-       or exists (select from payout o where o.live and o.person = t.g and o.household <> within.household));
-
--- name: leave_out_large!
--- Leave out the groups that are too large: no rule of their scope applies, and pairs in them are judged by the
--- other group they share.
-delete from member m using too_large l where l.g = m.g and l.live;
+-- name: take_subjects!
+-- The touched payouts as they are now; whether their household or person has more live payouts than it may, and
+-- whether the person's are spread over households. By household, so that neighbours in its index are read together.
+-- A person who is not spread has no more payouts than the household.
+insert into subject (household, person, starts, ends, agency, programme, live, fresh, payout_id,
+                     household_large, spread, person_large)
+select s.*, g.household_large, g.spread,
+       (g.household_large or g.spread)
+       and exists (select from payout p where p.live and p.person = s.person offset :at_most limit 1)
+from (
+    select p.household, p.person, p.starts, p.ends, p.agency, p.programme, p.live, t.fresh, p.payout_id
+    from (select agency, payout_id, bool_and(fresh) as fresh from touched group by agency, payout_id) t
+    join payout p on p.agency = t.agency and p.payout_id = t.payout_id
+    order by p.household) s
+cross join lateral (
+    select s.live and exists (
+               select from payout p where p.live and p.household = s.household offset :at_most limit 1) as household_large,
+           s.live and (
+               exists (select from payout p where p.live and p.person = s.person and p.household < s.household)
+               or exists (select from payout p where p.live and p.person = s.person and p.household > s.household)
+           ) as spread
+    offset 0) g;
 
 -- name: resized
--- Touched groups of one kind that have become too large, or are no longer.
-with large as (
-    select g from member where by_person = :person group by g having count(*) > :at_most
+-- Touched and left groups that have become too large, or are no longer.
+with sized as (
+    select household as g, false as person, household_large as large from subject where live
+    union all
+    select person, true, person_large from subject where live
+    union all
+    select l.g, l.person,
+           case when l.person
+                then exists (select from payout p where p.live and p.person = l.g offset :at_most limit 1)
+                else exists (select from payout p where p.live and p.household = l.g offset :at_most limit 1) end
+    from left_group l
 )
-select l.g, :person as person, true as large, coalesce(was.revision, 0) as revision
-from large l left join too_large was using (g)
-where not coalesce(was.live, false)
-union all
-select t.g, :person, false, was.revision
-from touched t join too_large was using (g)
-where was.live and t.person = :person and t.g not in (select g from large);
+select distinct s.g, s.person, s.large, coalesce(was.revision, 0) as revision
+from sized s left join too_large was using (g)
+where s.large <> coalesce(was.live, false);
 
 -- name: resize!
 insert into too_large (g, person, revision, live)
 select * from unnest(:groups::uuid[], :persons::boolean[], :revisions::bigint[], :large::boolean[])
 on conflict (g) do update set revision = excluded.revision, live = excluded.live;
 
--- name: touch_across!
--- A group that became too large hands its pairs to the groups that cross it: touch those too.
-insert into touched (g, person)
-select distinct case when m.by_person then m.household else m.person end, not m.by_person
-from payout p
-join unnest(:groups::uuid[], :persons::boolean[]) x (g, person) on true
-cross join lateral (select p.person, p.household, x.person as by_person) m
-where p.live and ((x.person and p.person = x.g) or (not x.person and p.household = x.g))
-  and not exists (select from touched t
-                  where t.g = case when m.by_person then m.household else m.person end);
+-- name: touch_groups!
+-- All payouts of groups that changed size are to be judged: their pairs go, come, or pass to another rule.
+with leaving as (delete from subject)
+insert into touched (agency, payout_id, fresh)
+select p.agency, p.payout_id, false
+from unnest(:groups::uuid[]) g
+cross join lateral (
+    select agency, payout_id from payout where live and household = g
+    union all
+    select agency, payout_id from payout where live and person = g) p;
 
 -- name: differences
--- What the touched groups' overlaps are now, against what was announced of them: each pair that differs.
--- A pair belongs to the groups its two payouts share. Both sides cover exactly the pairs of a touched group:
--- a payout that changed has marked the groups it left, so a pair announced under them is found by them.
--- Relies on `leave_out_large`. The lateral look-ups at the end are made a row at a time, by key, whatever the
--- planner believes of the ledger: few pairs differ.
+-- The pairs of the subjects that differ from what was announced of them.
+-- Each subject is paired with the live payouts that share its household or person, unless that group is too large.
+-- A payout new in the ledger has nothing announced to clear; of the others what was announced is looked up by either
+-- side. Rules stand in both directions; a pair of two subjects is found twice and kept once.
 with applying as materialized (
-    select distinct on (a.code, a.payout_id, b.code, b.payout_id)
-        a.agency as agency_a, a.payout_id as payout_a, b.agency as agency_b, b.payout_id as payout_b,
-        a.revision as revision_a, b.revision as revision_b, a.rank as rank_a, b.rank as rank_b,
-        a.programme as programme_a, b.programme as programme_b, a.amount as amount_a, b.amount as amount_b,
-        least(a.amount, b.amount) as amount_at_risk, b.household, b.region, coalesce(b.trace, a.trace) as trace,
-        case when r.person then a.person end as person,
-        case when a.person = b.person then a.person end as shared_person,
-        case when a.household = b.household then a.household end as shared_household,
-        greatest(a.starts, b.starts) as starts, least(a.ends, b.ends) as ends,
-        r.id as rule, r.person as by_person, r.strength
-    from member a
-    join member b on b.g = a.g and a.starts <= b.ends and b.starts <= a.ends
-                 and (a.code, a.payout_id) < (b.code, b.payout_id)
-    join rule r on r.a = a.programme and r.b = b.programme
-               and greatest(a.starts, b.starts) between r.starts and r.ends
-    where case when r.person then a.person = b.person else a.household = b.household end
-      and not exists (select from too_large l
-                      where l.live and l.g = case when r.person then a.person else a.household end)
-    order by a.code, a.payout_id, b.code, b.payout_id, r.strength, r.person desc, r.id
-), want as materialized (
-    select * from applying where strength < 2
-), have as materialized (
-    select distinct on (overlap_id) *
+    select distinct on (agency_a, payout_a, agency_b, payout_b) *
     from (
-        select o.* from touched t join overlap o on o.shared_household = t.g
-        where o.live and not t.person
-          and (not o.by_person or not exists (select from too_large l where l.g = t.g and l.live))
+        select case when o.xy then x.agency else y.agency end as agency_a,
+               case when o.xy then x.payout_id else y.payout_id end as payout_a,
+               case when o.xy then y.agency else x.agency end as agency_b,
+               case when o.xy then y.payout_id else x.payout_id end as payout_b,
+               greatest(x.starts, y.starts) as starts, least(x.ends, y.ends) as ends,
+               case when r.person then x.person end as person, r.person as by_person, r.strength, r.id as rule
+        from subject x
+        cross join lateral (
+            select agency, programme, starts, ends, person, household, payout_id from payout
+            where live and household = x.household and not x.household_large
+            union all
+            select agency, programme, starts, ends, person, household, payout_id from payout
+            where live and person = x.person and household < x.household and x.spread and not x.person_large
+            union all
+            select agency, programme, starts, ends, person, household, payout_id from payout
+            where live and person = x.person and household > x.household and x.spread and not x.person_large
+            union all
+            select agency, programme, starts, ends, person, household, payout_id from payout
+            where live and person = x.person and household = x.household
+              and x.household_large and not x.person_large) y
+        join rule r on r.a = x.programme and r.b = y.programme
+                   and greatest(x.starts, y.starts) between r.starts and r.ends
+        join agency ax on ax.id = x.agency
+        join agency ay on ay.id = y.agency
+        cross join lateral (select (ax.code, x.payout_id) < (ay.code, y.payout_id) as xy) o
+        where x.live and x.starts <= y.ends and y.starts <= x.ends
+          and (x.agency, x.payout_id) <> (y.agency, y.payout_id)
+          and case when r.person then x.person = y.person and not x.person_large
+                   else x.household = y.household and not x.household_large end) found
+    order by agency_a, payout_a, agency_b, payout_b, strength, by_person desc, rule
+), want as materialized (
+    select w.*, a.revision as revision_a, a.rank as rank_a, a.programme as programme_a, a.amount as amount_a,
+           b.revision as revision_b, b.rank as rank_b, b.programme as programme_b, b.amount as amount_b,
+           least(a.amount, b.amount) as amount_at_risk, b.household, b.region, coalesce(b.trace, a.trace) as trace
+    from applying w
+    cross join lateral (
+        select * from payout p where p.agency = w.agency_a and p.payout_id = w.payout_a limit 1) a
+    cross join lateral (
+        select * from payout p where p.agency = w.agency_b and p.payout_id = w.payout_b limit 1) b
+    where w.strength < 2
+), gone as (
+    select o.*
+    from subject x cross join lateral (
+        select agency_a, payout_a, agency_b, payout_b from overlap
+        where live and agency_a = x.agency and payout_a = x.payout_id
         union all
-        select o.* from touched t join overlap o on o.shared_person = t.g
-        where o.live and t.person
-          and (o.by_person or not exists (select from too_large l where l.g = t.g and l.live))) o
-    order by overlap_id
-), differing as (
-    select w.*, h.agency_a as had_agency_a, h.payout_a as had_payout_a, h.agency_b as had_agency_b,
-           h.payout_b as had_payout_b
-    from want w full join have h
-      on (w.agency_a, w.payout_a, w.agency_b, w.payout_b) = (h.agency_a, h.payout_a, h.agency_b, h.payout_b)
-    where (w.rule, w.by_person, w.strength, w.starts, w.ends, w.household, w.region, w.amount_a, w.amount_b,
-           w.programme_a, w.programme_b, w.revision_a, w.revision_b, w.rank_a, w.rank_b,
-           w.person, w.shared_person, w.shared_household)
-      is distinct from
-          (h.rule, h.by_person, h.strength, h.starts, h.ends, h.household, h.region, h.amount_a, h.amount_b,
-           h.programme_a, h.programme_b, h.revision_a, h.revision_b, h.rank_a, h.rank_b,
-           h.person, h.shared_person, h.shared_household)
+        select agency_a, payout_a, agency_b, payout_b from overlap
+        where live and agency_b = x.agency and payout_b = x.payout_id) o
+    where not x.fresh
+    except
+    select agency_a, payout_a, agency_b, payout_b from want
 )
-select coalesce(d.agency_a, d.had_agency_a) as agency_a, coalesce(d.payout_a, d.had_payout_a) as payout_a,
-       coalesce(d.agency_b, d.had_agency_b) as agency_b, coalesce(d.payout_b, d.had_payout_b) as payout_b,
-       d.rule is not null as wanted,
-       d.revision_a, d.revision_b, d.rank_a, d.rank_b, d.programme_a, d.programme_b, d.amount_a, d.amount_b,
-       d.amount_at_risk, d.household, d.region, d.trace, d.person, d.shared_person, d.shared_household, d.starts, d.ends,
-       d.rule, d.by_person, d.strength,
+select d.agency_a, d.payout_a, d.agency_b, d.payout_b, w.rule is not null as wanted,
+       w.revision_a, w.revision_b, w.rank_a, w.rank_b, w.programme_a, w.programme_b, w.amount_a, w.amount_b,
+       w.amount_at_risk, w.household, w.region, w.trace, w.person, w.starts, w.ends, w.rule, w.by_person, w.strength,
        o.had, pa.now as now_a, pb.now as now_b
-from differing d
+from want w
+full join gone using (agency_a, payout_a, agency_b, payout_b) as d
 left join lateral (
     select o as had from overlap o
-    where (o.agency_a, o.payout_a) = (coalesce(d.agency_a, d.had_agency_a), coalesce(d.payout_a, d.had_payout_a))
-      and (o.agency_b, o.payout_b) = (coalesce(d.agency_b, d.had_agency_b), coalesce(d.payout_b, d.had_payout_b))
+    where (o.agency_a, o.payout_a, o.agency_b, o.payout_b) = (d.agency_a, d.payout_a, d.agency_b, d.payout_b)
     limit 1) o on true
 left join lateral (
     select p as now from payout p
-    where d.rule is null and (p.agency, p.payout_id) = (d.had_agency_a, d.had_payout_a) limit 1) pa on true
+    where w.rule is null and p.agency = d.agency_a and p.payout_id = d.payout_a limit 1) pa on true
 left join lateral (
     select p as now from payout p
-    where d.rule is null and (p.agency, p.payout_id) = (d.had_agency_b, d.had_payout_b) limit 1) pb on true;
+    where w.rule is null and p.agency = d.agency_b and p.payout_id = d.payout_b limit 1) pb on true
+where w.rule is null or o.had is null or not (o.had).live
+   or (w.rule, w.by_person, w.strength, w.starts, w.ends, w.household, w.region, w.amount_a, w.amount_b,
+       w.programme_a, w.programme_b, w.revision_a, w.revision_b, w.rank_a, w.rank_b, w.person)
+      is distinct from
+      ((o.had).rule, (o.had).by_person, (o.had).strength, (o.had).starts, (o.had).ends, (o.had).household,
+       (o.had).region, (o.had).amount_a, (o.had).amount_b, (o.had).programme_a, (o.had).programme_b,
+       (o.had).revision_a, (o.had).revision_b, (o.had).rank_a, (o.had).rank_b, (o.had).person);
 
 -- name: announce!
 -- Keep what is announced now, by pair.
 insert into overlap (
     agency_a, payout_a, agency_b, payout_b, overlap_id, revision, live, rule, by_person, strength, starts, ends,
     household, region, amount_at_risk, amount_a, amount_b, programme_a, programme_b, revision_a, revision_b,
-    rank_a, rank_b, person, shared_person, shared_household, policy_version, announced_at)
+    rank_a, rank_b, person, policy_version, announced_at)
 select * from announced
 on conflict (agency_a, payout_a, agency_b, payout_b) do update set
     revision = excluded.revision, live = excluded.live, rule = excluded.rule, by_person = excluded.by_person,
@@ -185,8 +187,7 @@ on conflict (agency_a, payout_a, agency_b, payout_b) do update set
     region = excluded.region, amount_at_risk = excluded.amount_at_risk, amount_a = excluded.amount_a,
     amount_b = excluded.amount_b, programme_a = excluded.programme_a, programme_b = excluded.programme_b,
     revision_a = excluded.revision_a, revision_b = excluded.revision_b, rank_a = excluded.rank_a,
-    rank_b = excluded.rank_b, person = excluded.person, shared_person = excluded.shared_person,
-    shared_household = excluded.shared_household, policy_version = excluded.policy_version,
+    rank_b = excluded.rank_b, person = excluded.person, policy_version = excluded.policy_version,
     announced_at = excluded.announced_at;
 
 -- name: clear!

@@ -1,6 +1,7 @@
 -- name: take_staged
 -- Upsert the staged payouts, one row a payout, by the order in which events hold; resolve person and
--- household; mark the groups left and entered. Gives the payouts that stay as they were. Relies on the shared lock: nobody changes who is who now.
+-- household; mark what changed. Gives the payouts that stay as they were. Relies on the shared lock: nobody changes
+-- who is who now.
 -- Rows go in by key, so that two instances with the same payouts lock them in one order.
 with changed as (
     insert into payout as p (
@@ -21,12 +22,14 @@ with changed as (
         household = coalesce(excluded.household, p.household)
     where (excluded.revision, excluded.rank, excluded.event_time, excluded.event_id)
         > (p.revision, p.rank, p.event_time, p.event_id)
-    returning old.person as left_person, old.household as left_household, new.person, new.household,
-              new.agency, new.payout_id
+    returning old.agency is null as fresh, old.live as was_live, old.person as left_person,
+              old.household as left_household, new.live, new.person, new.household, new.agency, new.payout_id
 ), marked as (
-    insert into mark (persons, households)
-    select array_agg(person) || coalesce(array_agg(left_person) filter (where left_person <> person), '{}'),
-           array_agg(household) || coalesce(array_agg(left_household) filter (where left_household <> household), '{}')
+    insert into mark (agencies, payout_ids, fresh, left_groups)
+    select array_agg(agency), array_agg(payout_id), array_agg(fresh),
+           coalesce(array_agg(left_person) filter (where was_live and (not live or left_person <> person)), '{}')
+           || coalesce(array_agg(left_household)
+                       filter (where was_live and (not live or left_household <> household)), '{}')
     from changed where person is not null
     having count(*) > 0)
 select s.agency, s.payout_id from stage s

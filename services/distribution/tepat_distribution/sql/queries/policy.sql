@@ -32,10 +32,9 @@ select * from unnest(:a::smallint[], :b::smallint[], :ids::text[], :persons::boo
                      :starts::date[], :ends::date[]);
 
 -- name: rejudge_all!
--- Begin to judge every person and household again, or begin anew.
-insert into rejudging (person, after)
-values (false, '00000000-0000-0000-0000-000000000000'), (true, '00000000-0000-0000-0000-000000000000')
-on conflict (person) do update set after = excluded.after;
+-- Begin to judge every payout again, or begin anew.
+with begun as (delete from rejudging)
+insert into rejudging (agency, payout_id) values (0, '');
 
 -- name: disputed_persons
 -- Persons of whom more than one agency says where they live: only they move when ranks of trust change.

@@ -34,7 +34,7 @@ where excluded.revision > r.revision
 returning new.household, coalesce(old.stands_for, new.household) as stood_for;
 
 -- name: resolve_again!
--- Resolve the live payouts of these persons and households anew; mark what they left and entered.
+-- Resolve the live payouts of these persons and households anew; mark those that moved.
 with again as materialized (
     select p.agency, p.payout_id, r.person, r.household
     from payout p cross join lateral resolved(p.nik, p.told, p.told_kk, p.starts) r
@@ -48,7 +48,10 @@ with again as materialized (
     from again
     where (p.agency, p.payout_id) = (again.agency, again.payout_id)
       and (p.person, p.household) is distinct from (again.person, again.household)
-    returning old.person as left_person, old.household as left_household, new.person, new.household)
-insert into mark (persons, households)
-select array_agg(person) || array_agg(left_person), array_agg(household) || array_agg(left_household)
+    returning p.agency, p.payout_id, old.person as left_person, old.household as left_household,
+              new.person, new.household)
+insert into mark (agencies, payout_ids, fresh, left_groups)
+select array_agg(agency), array_agg(payout_id), array_agg(false),
+       coalesce(array_agg(left_person) filter (where left_person <> person), '{}')
+       || coalesce(array_agg(left_household) filter (where left_household <> household), '{}')
 from moved having count(*) > 0;
