@@ -45,6 +45,8 @@ from tepat_chassis.logging import configure, get_logger, mask
 from tepat_chassis.metrics import CONTENT_TYPE, Metrics
 
 STOP_SECONDS = 4.8
+SWITCH_SECONDS = 0.0005
+"""How long a thread that decodes a batch may keep the loop waiting."""
 COLLECT_AFTER = (100_000, 20, 20)
 """A batch makes tens of thousands of objects, none in a cycle: cycles are looked for after so many more, not 700."""
 _FINISH_SECONDS = 2.5
@@ -321,6 +323,7 @@ def serve(app: FastAPI, settings: Serving) -> None:
     """
     configure(settings.service, settings.log_level)
     gc.set_threshold(*COLLECT_AFTER)
+    sys.setswitchinterval(SWITCH_SECONDS)
     abandon = threading.Timer(STOP_SECONDS, _abandon)
     abandon.daemon = True
     try:

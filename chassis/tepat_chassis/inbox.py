@@ -8,7 +8,7 @@ Invariants
 - Every offset from a partition's first to its position belongs to exactly one committed span.
 - A batch is tried until it is committed or its partition is lost: no error drops one. Batches taken
   under an older assignment (``epoch``) are dropped before they write, and read again from the position.
-- The next batch is decoded while the database works on this one; never more than one waits.
+- The next batch is decoded, in a thread, while the database works on this one; never more than one waits.
 """
 
 import asyncio
@@ -76,7 +76,7 @@ class Intake(Protocol[W]):
     """What a service makes of a batch."""
 
     def decode(self, spans: Sequence[Span], in_force: InForce[Any] | None) -> W:
-        """Read the records: no I/O, no error for a bad record."""
+        """Read the records, in a thread: no I/O, nothing shared is changed, no error for a bad record."""
         ...
 
     async def write(self, connection: Connection, work: W) -> None:
@@ -301,7 +301,9 @@ class Inbox(ConsumerRebalanceListener, Generic[W]):  # type: ignore[misc]  # aio
         spans = await self._spans(records)
         if not spans or epoch != self._epoch:
             return
-        batch = self._decoded(epoch, spans, in_force)
+        batch = await self._decoded(epoch, spans, in_force)
+        if epoch != self._epoch:
+            return
         for span in spans:
             self._expected[TopicPartition(span.topic, span.partition)] = span.end
         self._in_flight += 1
@@ -329,11 +331,12 @@ class Inbox(ConsumerRebalanceListener, Generic[W]):  # type: ignore[misc]  # aio
             spans.append(Span(topic, number, expected, end, kept))
         return spans
 
-    def _decoded(self, epoch: int, spans: list[Span], in_force: InForce[Any] | None) -> _Batch[W]:
+    async def _decoded(self, epoch: int, spans: list[Span], in_force: InForce[Any] | None) -> _Batch[W]:
+        """Read in a thread: meanwhile the loop drives the database, which would stand still in long batches."""
         started = time.perf_counter()
         gc.disable()  # thousands of short-lived objects, none in a cycle
         try:
-            work = self._intake.decode(spans, in_force)
+            work = await asyncio.to_thread(self._intake.decode, spans, in_force)
         finally:
             gc.enable()
         return _Batch(epoch, spans, in_force, work, time.perf_counter() - started)
@@ -376,7 +379,7 @@ class Inbox(ConsumerRebalanceListener, Generic[W]):  # type: ignore[misc]  # aio
                 return
             except _Restated:
                 assert self._standing is not None
-                batch = self._decoded(batch.epoch, batch.spans, await self._standing.refresh())
+                batch = await self._decoded(batch.epoch, batch.spans, await self._standing.refresh())
             except Exception as error:  # no error may drop a batch: it is told, and tried again
                 self._metrics.failed(self.name)
                 log.error(
