@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -23,6 +24,7 @@ import typer
 from aiokafka.errors import KafkaError
 from rich.console import Console
 from tepat_contracts.policy import load
+from tepat_demo.district import District
 from tepat_demo.report import ProgressBars, render
 from tepat_demo.run import Report, run
 from tepat_local import files, processes
@@ -50,12 +52,10 @@ def demo(
     directory = (data or default_data().with_name("tepat-demo")).expanduser().absolute()
     began = time.monotonic()
     _clear(directory)
-    with _kept(directory) if keep else _passing(directory) as endpoints:
-        try:
-            report = asyncio.run(_run(directory, endpoints, seed, households))
-        except (TimeoutError, KafkaError, httpx.HTTPError) as wrong:
-            told = printable(str(wrong)) or type(wrong).__name__
-            raise Unreachable(f"the demo can't go on: {told}; the logs are in {directory / 'logs'}") from None
+    with ThreadPoolExecutor(1) as meanwhile:
+        district = meanwhile.submit(District, seed, households)  # as the servers start
+        with _kept(directory) if keep else _passing(directory) as endpoints:
+            report = _reported(directory, endpoints, district.result())
     render(report)
     say(f"done in {time.monotonic() - began:.0f} s", "dim")
     if keep:
@@ -64,7 +64,16 @@ def demo(
         raise typer.Exit(REJECTED)
 
 
-async def _run(directory: Path, endpoints: Mapping[str, Any], seed: int, households: int) -> Report:
+def _reported(directory: Path, endpoints: Mapping[str, Any], district: District) -> Report:
+    """What a run finds. Raises Unreachable where it can't go on."""
+    try:
+        return asyncio.run(_run(directory, endpoints, district))
+    except (TimeoutError, KafkaError, httpx.HTTPError) as wrong:
+        told = printable(str(wrong)) or type(wrong).__name__
+        raise Unreachable(f"the demo can't go on: {told}; the logs are in {directory / 'logs'}") from None
+
+
+async def _run(directory: Path, endpoints: Mapping[str, Any], district: District) -> Report:
     place = Place.of(data=directory, role="policy")
 
     async def apply_policy(file: Path) -> None:
@@ -75,9 +84,8 @@ async def _run(directory: Path, endpoints: Mapping[str, Any], seed: int, househo
             endpoints,
             directory / "tokens",
             (directory / "secrets" / "main").read_bytes(),
+            district,
             apply_policy=apply_policy,
-            seed=seed,
-            households=households,
             progress=progress,
         )
 

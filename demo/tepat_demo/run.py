@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import orjson
 from tepat_contracts.policy import load
@@ -119,10 +119,9 @@ async def run(
     endpoints: Mapping[str, Any],
     tokens: Path,
     secret: bytes,
+    district: District,
     *,
     apply_policy: ApplyPolicy,
-    seed: int = 1,
-    households: int = 30_000,
     progress: Progress | None = None,
     services: Services | None = None,
 ) -> Report:
@@ -135,21 +134,20 @@ async def run(
     told = progress or Silent()
     if services is None:
         async with HttpServices(endpoints, tokens) as over_http:
-            return await _run(endpoints["kafka"], secret, apply_policy, seed, households, told, over_http)
-    return await _run(endpoints["kafka"], secret, apply_policy, seed, households, told, services)
+            return await _run(endpoints["kafka"], secret, district, apply_policy, told, over_http)
+    return await _run(endpoints["kafka"], secret, district, apply_policy, told, services)
 
 
 async def _run(
     kafka: str,
     secret: bytes,
+    district: District,
     apply_policy: ApplyPolicy,
-    seed: int,
-    households: int,
     progress: Progress,
     services: Services,
 ) -> Report:
-    progress.stage("policy and district", None)
-    district, _ = await asyncio.gather(asyncio.to_thread(District, seed, households), apply_policy(POLICY))
+    progress.stage("policy", None)
+    await apply_policy(POLICY)
     inbound = await stream.topics(kafka, stream.INBOUND)
     before = await stream.bounds(kafka, inbound)
 
@@ -160,16 +158,19 @@ async def _run(
     after = await stream.bounds(kafka, inbound)
     progress.stage("services take", sum(end - first for first, end in after.values()))
     unanswered = await stream.answers(kafka, after, PATIENCE, progress.advance)
-    progress.stage("services come to rest", None)
-    await settled(services, PATIENCE)
-    seconds = time.perf_counter() - began
+    progress.stage("services come to rest, the oracle judges", None)
+    receipts = await stream.read(kafka, await stream.topics(kafka, stream.RECEIPTS), committed=True)
+    at_rest, (accepted, outcome) = await asyncio.gather(_settled(services), _judged(kafka, inbound, receipts, secret))
+    seconds = at_rest - began
 
-    progress.stage("the oracle reads and judges", None)
-    check, notices = await asyncio.gather(_check(kafka, inbound, secret), _notices(services))
-    standing = fold(check.announced)
-    refused = refusals(check.receipts, {where: end for where, (_, end) in before.items()})
+    progress.stage("announcements and notices", None)
+    announced = await stream.read(kafka, [stream.OVERLAPS], committed=True)
+    notices = await _notices(services)
+    standing = fold(announced)
+    standing = fold(announced)
+    refused = refusals(receipts, {where: end for where, (_, end) in before.items()})
     return Report(
-        seed=seed,
+        seed=district.seed,
         tally=district.tally,
         sent=sent,
         seconds_sending=sending,
@@ -179,13 +180,13 @@ async def _run(
         by_kecamatan=_rows(standing.values(), _kecamatan),
         refused=refused,
         notices=notices,
-        accepted=check.accepted,
+        accepted=accepted,
         announced=len(standing),
-        expected=len(check.outcome.overlaps),
-        too_large=len(check.outcome.too_large),
+        expected=len(outcome.overlaps),
+        too_large=len(outcome.too_large),
         wrong=[
-            *differences(standing, check.outcome.overlaps),
-            *irregularities(check.announced, compacted=True),
+            *differences(standing, outcome.overlaps),
+            *irregularities(announced, compacted=True),
             *_not_found(district.tally, standing),
             *_answered_wrongly(refused, district.tally.refused),
             *([f"{unanswered.twice()} records have more than one receipt"] if unanswered.twice() else []),
@@ -193,23 +194,19 @@ async def _run(
     )
 
 
-class _Check(NamedTuple):
-    """What stands on the topics, and what should; `accepted` counts records."""
-
-    receipts: list[Record]
-    announced: list[Record]
-    accepted: int
-    outcome: Outcome
+async def _settled(services: Services) -> float:
+    """When nothing was left to do anywhere."""
+    await settled(services, PATIENCE)
+    return time.perf_counter()
 
 
-async def _check(kafka: str, inbound: Collection[str], secret: bytes) -> _Check:
-    """Reads everything back and asks the oracle."""
-    announced = await stream.read(kafka, [stream.OVERLAPS], committed=True)
-    receipts = await stream.read(kafka, await stream.topics(kafka, stream.RECEIPTS), committed=True)
+async def _judged(
+    kafka: str, inbound: Collection[str], receipts: Sequence[Record], secret: bytes
+) -> tuple[int, Outcome]:
+    """How many of the records on the inbound topics were taken, and what the oracle makes of them."""
     accepted = accepted_by_receipts(await stream.read(kafka, inbound), receipts)
     policy = load(POLICY.read_text()).document()
-    outcome = await asyncio.to_thread(_judge, accepted, policy, secret)
-    return _Check(receipts, announced, len(accepted), outcome)
+    return len(accepted), await asyncio.to_thread(_judge, accepted, policy, secret)
 
 
 def _judge(accepted: list[Record], policy: Mapping[str, Any], secret: bytes) -> Outcome:

@@ -135,9 +135,8 @@ async def go(stand_in: StandIn, before: int, seed: int, progress: Seen | None = 
             {"kafka": stand_in.kafka, "http": {}},
             Path(),
             SECRET,
+            District(seed, SIZE),
             apply_policy=stand_in.apply,
-            seed=seed,
-            households=SIZE,
             progress=progress,
             services=stand_in,
         )

@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from tepat_demo.district import District
 from tepat_demo.oracle import fold, irregularities
 from tepat_demo.run import run
 
@@ -48,9 +49,8 @@ async def test_kill_of_each_service_in_the_midst(system: Running) -> None:
         system.endpoints,
         system.data / "tokens",
         (system.data / "secrets" / "main").read_bytes(),
+        District(7, HOUSEHOLDS),
         apply_policy=apply_policy,
-        seed=7,
-        households=HOUSEHOLDS,
         progress=Progress(),
     )
     await killing
