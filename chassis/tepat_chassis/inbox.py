@@ -14,7 +14,7 @@ Invariants
 import asyncio
 import gc
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
@@ -135,6 +135,7 @@ class Inbox(ConsumerRebalanceListener, Generic[W]):  # type: ignore[misc]  # aio
         self._worked_at = 0.0
         self._in_flight = 0
         self.inbound = False
+        self.own = False
 
     def subscribe(
         self,
@@ -153,6 +154,7 @@ class Inbox(ConsumerRebalanceListener, Generic[W]):  # type: ignore[misc]  # aio
             pattern: a regular expression of topic names, instead of ``topics``.
             own: the topics are written by our relays, in transactions.
         """
+        self.own = own
         self._subscriber = broker.subscriber(
             *topics,
             pattern=pattern,
@@ -179,9 +181,9 @@ class Inbox(ConsumerRebalanceListener, Generic[W]):  # type: ignore[misc]  # aio
         return self._subscriber.consumer if self._subscriber is not None else None
 
     @property
-    def held(self) -> set[tuple[str, int]]:
-        """Topic and number of the partitions this instance reads now."""
-        return {(partition.topic, partition.partition) for partition in self._expected}
+    def held(self) -> set[TopicPartition]:
+        """The partitions this instance reads now."""
+        return set(self._expected)
 
     @property
     def busy(self) -> bool:
@@ -430,13 +432,12 @@ class Inbox(ConsumerRebalanceListener, Generic[W]):  # type: ignore[misc]  # aio
             with suppress(KafkaError):  # for lag monitors only: positions are in the database
                 await consumer.commit({p: o for p, o in offsets.items() if p in consumer.assignment()})
 
-    async def lag(self) -> int:
+    async def lag(self, ends: Mapping[TopicPartition, int]) -> int:
         """Records on this instance's partitions that are not committed yet, by the broker's end offsets."""
         consumer = self.consumer
-        if consumer is None or not self._expected:
+        partitions = [partition for partition in self._expected if partition in ends]
+        if consumer is None or not partitions:
             return 0
-        partitions = list(self._expected)
-        ends = await consumer.end_offsets(partitions)
         pool = self._database.pool
         rows = await pool.fetch(POSITIONS, [p.topic for p in partitions], [p.partition for p in partitions])
         total = 0

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable
 
 import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, for_code
 from tepat_contracts import topics
@@ -28,6 +29,39 @@ def known(name: str, partitions: int) -> Topic:
         if topic.name == name:
             return topic
     raise ValueError(f"no contract declares a topic {name}")
+
+
+class Ends:
+    """Asks for partitions' end offsets, over connections of its own: on a consumer's they wait behind its long poll.
+
+    Of topics written in transactions the end is that of the last one committed.
+    """
+
+    def __init__(self, kafka: str) -> None:
+        self._kafka = kafka
+        self._consumers: dict[bool, AIOKafkaConsumer] = {}
+
+    async def start(self) -> None:
+        """Connect. Raises aiokafka.errors.KafkaError."""
+        for committed, level in ((True, "read_committed"), (False, "read_uncommitted")):
+            consumer = AIOKafkaConsumer(bootstrap_servers=self._kafka, isolation_level=level)
+            self._consumers[committed] = consumer
+            await consumer.start()
+
+    async def stop(self) -> None:
+        """Disconnect."""
+        for consumer in self._consumers.values():
+            await consumer.stop()
+
+    async def of(
+        self, committed: Iterable[TopicPartition], uncommitted: Iterable[TopicPartition]
+    ) -> dict[TopicPartition, int]:
+        """The offset after the last record of each. Raises aiokafka.errors.KafkaError."""
+        found: dict[TopicPartition, int] = {}
+        for consumer, partitions in ((self._consumers[True], committed), (self._consumers[False], uncommitted)):
+            if asked := list(partitions):
+                found |= await consumer.end_offsets(asked)
+        return found
 
 
 async def declare(kafka: str, wanted: Iterable[Topic]) -> None:

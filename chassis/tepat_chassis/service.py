@@ -88,6 +88,7 @@ class Service(Generic[P]):
         self.prepare: Callable[[], Awaitable[None]] = _unprepared
         self._migrations = (files("tepat_chassis") / "sql" / "migrations", sql / "migrations")
         self._inboxes: list[Inbox[Any]] = []
+        self._ends = kafka.Ends(settings.kafka)
         self._duties: list[tuple[Duty, Callable[[Any], AsyncIterator[bool]]]] = []
 
     # -- composition -------------------------------------------------------------------------------
@@ -174,6 +175,7 @@ class Service(Generic[P]):
         await self.database.open(*self._migrations)
         try:
             await self.prepare()
+            await self._ends.start()
             async with background:
                 await self.standing.refresh()
                 background.start("relay", self.relay.run())
@@ -186,6 +188,7 @@ class Service(Generic[P]):
                 yield
                 await self._stop()
         finally:
+            await self._ends.stop()
             await self.database.close()
 
     async def _stop(self) -> None:
@@ -227,9 +230,17 @@ class Service(Generic[P]):
         in_force = await self.standing.refresh()
         if in_force is not None:
             self.health.policy(in_force.version)
-        for inbox in self._inboxes:
-            await inbox.lag()
+        await self._lag()
         self.metrics.lags_told()
+
+    async def _lag(self) -> int:
+        """Records on this instance's partitions that are not committed yet."""
+        own, others = (
+            [partition for inbox in self._inboxes if inbox.own == own for partition in inbox.held]
+            for own in (True, False)
+        )
+        ends = await self._ends.of(own, others)
+        return sum([await inbox.lag(ends) for inbox in self._inboxes])
 
     async def status(self) -> dict[str, Any]:
         """What /v1/status tells: the policy taken, the agencies' topics read, and whether anything is left to do."""
@@ -238,7 +249,7 @@ class Service(Generic[P]):
             depth, _ = await outbox.depth(connection)
             pending = await self.pending(connection)
         read = {inbox: await inbox.read() for inbox in self._inboxes}  # before the lag, which counts those alone
-        lag = sum([await inbox.lag() for inbox in self._inboxes])
+        lag = await self._lag()
         busy = any(inbox.busy or inbox.subscribed != read[inbox] for inbox in self._inboxes)
         return {
             "policy_version": in_force.version if in_force is not None else None,
