@@ -114,7 +114,7 @@ class Relay:
             transactional_id=f"tepat-{self._database.service}-relay",
             transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
             enable_idempotence=True,
-            compression_type="lz4",
+            compression_type="zstd",
             linger_ms=2,
             max_batch_size=512 * 1024,
             max_request_size=MAX_REQUEST_BYTES,

