@@ -17,6 +17,7 @@ FLOW: Final = ("registry", "eligibility", "distribution", "notifications")
 """Each service but the last tells those after it."""
 LOOK_SECONDS: Final = 0.2
 IN_A_ROW: Final = 2
+RESTART_SECONDS: Final = 30
 
 Answer = dict[str, Any]
 
@@ -68,10 +69,19 @@ class HttpServices:
         return await self._asked("POST", f"{self._instances[service][0]}/v1/{path}", "operator", json=body)
 
     async def _asked(self, method: str, url: str, role: str | None, **more: Any) -> Answer:
+        """What a service answers; one that has died is asked again, since it is started again."""
         headers = {"authorization": f"Bearer {(self._tokens / role).read_text().strip()}"} if role else {}
-        response = await self._client.request(method, url, headers=headers, **more)
-        answer: Answer = response.raise_for_status().json()
-        return answer
+        clock = asyncio.get_running_loop().time
+        until = clock() + RESTART_SECONDS
+        while True:
+            try:
+                response = await self._client.request(method, url, headers=headers, **more)
+                answer: Answer = response.raise_for_status().json()
+                return answer
+            except httpx.TransportError:
+                if clock() > until:
+                    raise
+            await asyncio.sleep(LOOK_SECONDS)
 
 
 async def settled(services: Services, patience: float) -> None:
