@@ -43,7 +43,11 @@ async def admin(brokers: str) -> AsyncIterator[AIOKafkaAdminClient]:
 async def producer(brokers: str, **settings: Any) -> AsyncIterator[AIOKafkaProducer]:
     """A producer that neither loses nor doubles a record. Raises Unreachable."""
     sender = AIOKafkaProducer(
-        bootstrap_servers=brokers, enable_idempotence=True, compression_type="zstd", max_request_size=2 << 20, **settings
+        bootstrap_servers=brokers,
+        enable_idempotence=True,
+        compression_type="zstd",
+        max_request_size=2 << 20,
+        **settings,
     )
     try:
         await sender.start()
