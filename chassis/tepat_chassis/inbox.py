@@ -42,6 +42,8 @@ W = TypeVar("W")
 BATCH_TIMEOUT_MS = 20
 BACKOFF = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 REVOKE_SECONDS = 10
+SESSION_MS = 6_000
+"""After so long without a sign of life a killed instance's partitions go to others: the least that brokers allow."""
 COMMIT_EVERY_SECONDS = 1.0
 
 POSITIONS = """
@@ -166,6 +168,8 @@ class Inbox(ConsumerRebalanceListener, Generic[W]):  # type: ignore[misc]  # aio
             ack_policy=AckPolicy.MANUAL,
             partition_assignment_strategy=(RoundRobinPartitionAssignor,),
             isolation_level="read_committed" if own else "read_uncommitted",
+            session_timeout_ms=SESSION_MS,
+            heartbeat_interval_ms=SESSION_MS // 3,
             max_partition_fetch_bytes=4 * 1024 * 1024,
             listener=self,
             parser=_whole,

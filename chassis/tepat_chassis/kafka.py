@@ -1,10 +1,10 @@
-"""Topics declared before use: brokers never create one on their own."""
+"""What is asked of the broker beside taking and sending: declaring topics, end offsets, reading our own back."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, for_code
 from tepat_contracts import topics
@@ -14,6 +14,8 @@ log = structlog.get_logger()
 
 TOPIC_ALREADY_EXISTS = 36
 COPIES = 3
+AT_ONCE = 10_000
+WAIT_MS = 500
 
 
 def known(name: str, partitions: int) -> Topic:
@@ -29,6 +31,50 @@ def known(name: str, partitions: int) -> Topic:
         if topic.name == name:
             return topic
     raise ValueError(f"no contract declares a topic {name}")
+
+
+async def read_to_end(
+    kafka: str, names: Sequence[str], keep: Callable[[Sequence[ConsumerRecord]], Awaitable[None]]
+) -> int:
+    """Read topics of ours from their beginning to where they end now; how many records that were.
+
+    Args:
+        keep: takes the records of one partition at a time, in order.
+
+    Raises:
+        aiokafka.errors.KafkaError: the broker cannot be read.
+    """
+    consumer = AIOKafkaConsumer(
+        *names, bootstrap_servers=kafka, group_id=None, enable_auto_commit=False, auto_offset_reset="earliest",
+        isolation_level="read_committed", max_partition_fetch_bytes=4 * 1024 * 1024,
+    )  # fmt: skip
+    await consumer.start()
+    try:
+        ends = await consumer.end_offsets(consumer.assignment())
+        records = 0
+        while any([await consumer.position(partition) < end for partition, end in ends.items()]):
+            for batch in (await consumer.getmany(timeout_ms=WAIT_MS, max_records=AT_ONCE)).values():
+                await keep(batch)
+                records += len(batch)
+        return records
+    finally:
+        await consumer.stop()
+
+
+async def filled(kafka: str, named: Callable[[str], bool]) -> dict[TopicPartition, int]:
+    """Where the partitions of topics so named end now, but for those that hold nothing.
+
+    Raises:
+        aiokafka.errors.KafkaError: the broker cannot be read.
+    """
+    async with AIOKafkaConsumer(bootstrap_servers=kafka) as consumer:
+        names = [name for name in await consumer.topics() if named(name)]
+    if not names:
+        return {}
+    async with AIOKafkaConsumer(*names, bootstrap_servers=kafka, group_id=None) as consumer:
+        partitions = consumer.assignment()
+        first, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
+        return {partition: end for partition, end in ends.items() if end > first[partition]}
 
 
 class Ends:

@@ -165,9 +165,8 @@ class AgencyIntake(Generic[R]):
             "topic": span.topic, "partition": span.partition, "from_offset": start, "to_offset": end,
             "accepted": accepted, "rejected": 0,
         }  # fmt: skip
-        event = envelope.event(
-            service=self._service, type="tepat.events.accepted.v1", id=f"{key}-accepted", time=now, data=data
-        )
+        id_ = f"{key}-{end}-accepted"  # of a new database the ranges may be others, and those are other events
+        event = envelope.event(service=self._service, type="tepat.events.accepted.v1", id=id_, time=now, data=data)
         return Message(receipts_name(agency_of(span.topic)), key, envelope.write(event))
 
     def _rejected(self, record: Told, rejection: Rejection, now: datetime) -> Iterator[Message]:

@@ -17,6 +17,7 @@ from tepat_contracts.topics import Kind
 from tepat_distribution import api, policed
 from tepat_distribution.detect import SERVICE, Detector
 from tepat_distribution.handlers import Payouts, Persons, data_of
+from tepat_distribution.rebuild import recall
 from tepat_distribution.recall import Recall
 from tepat_distribution.settings import DistributionSettings
 from tepat_distribution.store import Store, queries
@@ -28,6 +29,7 @@ def build(settings: DistributionSettings) -> FastAPI:
     store = Store(data_of, Recall(settings.kafka, data_of))
     payouts = Payouts(store, cache(lambda secret_id: Pseudonyms(read_secret(settings.secrets, secret_id))))
 
+    service.prepare = partial(recall, settings.kafka, service.database, store)
     service.policy(StandingIntake(from_document, partial(follow, store)))
     service.topic("registry.persons.v1", Persons(store), lock=Lock.EXCLUSIVE)
     service.topic("registry.households.v1", Persons(store), lock=Lock.EXCLUSIVE)

@@ -41,23 +41,23 @@ class Detector:
         self._clock = clock
 
     async def work(self, connection: "asyncpg.Connection[asyncpg.Record]") -> AsyncIterator[bool]:
-        """One step a transaction, until nothing is touched."""
+        """One step after the other, until nothing is touched."""
         await connection.execute(BY_KEY)
         while True:
-            async with connection.transaction(isolation="repeatable_read"):
-                more = await self.step(connection)
-                reach("detect.before_commit")
-            reach("detect.after_commit")
-            yield more
+            yield await self.step(connection)
 
     async def step(self, connection: Connection) -> bool:
-        """Judge the oldest marks; whether there were any."""
+        """Judge the oldest marks, in a transaction of its own; whether there were any."""
         started = perf_counter()
-        if not await self._store.touch(connection):
-            return False
-        differences, resized = await self._store.differences(connection)
+        async with connection.transaction(isolation="repeatable_read"):
+            if not await self._store.touch(connection):
+                return False
+            differences, resized = await self._store.differences(connection)
+            if differences or resized:
+                await self._announce(connection, differences, resized)
+            reach("detect.before_commit")
+        reach("detect.after_commit")
         if differences or resized:
-            await self._announce(connection, differences, resized)
             log.info(
                 "overlaps announced", pairs=len(differences), resized=len(resized),
                 ms=round((perf_counter() - started) * 1e3),

@@ -35,6 +35,7 @@ async def every(rows: AsyncIterator[Any]) -> list[Any]:
 
 MARKS_AT_ONCE = 4
 REJUDGED_AT_ONCE = 20_000
+RECALLED_AT_ONCE = 8_000
 STAGE = (
     "agency", "revision", "rank", "event_time", "nik", "told", "told_kk", "programme", "starts", "ends", "amount",
     "partition", "offset", "digest", "payout_id", "event_id", "region", "trace",
@@ -61,6 +62,7 @@ class Store:
     def __init__(self, data_of: Callable[[Told], str], recall: Recall) -> None:
         self._data_of = data_of
         self._recall = recall
+        self._rebuilt = False
 
     # -- facts -------------------------------------------------------------------------------------
 
@@ -140,6 +142,14 @@ class Store:
             await queries.learn_agencies(connection, codes=sorted(codes))
         return {row["code"]: row["id"] for row in await every(queries.agencies(connection))}
 
+    async def numbered(
+        self, connection: Connection, agencies: set[str], programmes: set[str]
+    ) -> tuple[dict[str, int], dict[str, int]]:
+        """The ledger's numbers of all agencies and programmes, these ones learnt where they are new."""
+        numbers = await self._numbered(connection, agencies)
+        await queries.learn_programmes(connection, codes=sorted(programmes))
+        return numbers, {row["code"]: row["id"] for row in await every(queries.programmes(connection))}
+
     # -- policy ------------------------------------------------------------------------------------
 
     async def follow(self, connection: Connection, policy: Policy) -> tuple[dict[str, int], dict[str, int]]:
@@ -175,10 +185,16 @@ class Store:
 
     async def touch(self, connection: Connection) -> bool:
         """Take the oldest marks, or else the next step of a rejudging; whether there was anything to judge."""
-        return bool(
+        if not self._rebuilt:
+            if await queries.rebuilding(connection):
+                return False
+            await queries.judge_recalled(connection, payouts=RECALLED_AT_ONCE)
+        touched = bool(
             await queries.take_marks(connection, marks=MARKS_AT_ONCE)
             or await queries.rejudge_step(connection, payouts=REJUDGED_AT_ONCE)
         )
+        self._rebuilt = self._rebuilt or not touched  # what marks there were are taken, and committed
+        return touched
 
     async def differences(self, connection: Connection) -> tuple[list[Any], list[Any]]:
         """The touched pairs that differ from what was announced, and the groups that changed size."""

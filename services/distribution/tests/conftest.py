@@ -44,7 +44,7 @@ SQL = files("tepat_distribution") / "sql"
 MIGRATIONS = (files("tepat_chassis") / "sql" / "migrations", SQL / "migrations")
 TABLES = (
     "payout", "person", "membership", "renewal", "mark", "rejudging", "too_large", "overlap", "rule", "agency",
-    "programme", "standing", "outbox", "quarantine",
+    "programme", "standing", "outbox", "quarantine", "recalled", "rebuilding",
 )  # fmt: skip
 
 ANI, BUDI, CITRA, DEWI = "3374014101900001", "3374010201900001", "3374014303900001", "3374014404900001"
@@ -351,7 +351,7 @@ class Ledger:
         """Judge up to that many steps, by default until nothing is left; how many there were."""
         done = 0
         while steps is None or done < steps:
-            async with self.database.transaction() as connection:
+            async with self.database.pool.acquire() as connection:
                 if not await self._detector.step(connection):
                     break
             done += 1

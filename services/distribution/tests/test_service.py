@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import httpx
@@ -26,14 +27,16 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from tepat_chassis import kafka as cluster
+from tepat_chassis.pseudonyms import Pseudonyms
 from tepat_chassis.quarantine import Sealer
 from tepat_contracts import topics
 from tepat_contracts.policy import from_document
 from tepat_contracts.topics import POLICY, Kind, inbound_name, receipts_name
 from tepat_demo import oracle, stream
 from tepat_demo.oracle import Record
+from tepat_distribution import domain
 from tepat_distribution.app import build
-from tepat_distribution.detect import OVERLAPS
+from tepat_distribution.detect import FINDINGS, OVERLAPS
 from tepat_distribution.settings import DistributionSettings
 from tepat_local import tokens
 
@@ -59,7 +62,9 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 PARTITIONS = 2
 PATIENCE = 60.0
-LEFT = "select (select count(*) from mark) + (select count(*) from rejudging) + (select count(*) from outbox)"
+LEFT = """
+select (select count(*) from mark) + (select count(*) from rejudging) + (select count(*) from rebuilding)
+     + (select count(*) from outbox)"""
 
 Sent = tuple[str, int, Event | bytes | None]
 """Topic, partition, value."""
@@ -174,6 +179,10 @@ class Province:
     async def check(self, facts: Sequence[Event] = ()) -> dict[str, Any]:
         """Once settled: what stands announced is what the oracle says of what the receipts say was taken."""
         await self.settled()
+        return await self.agreed(facts)
+
+    async def agreed(self, facts: Sequence[Event] = ()) -> dict[str, Any]:
+        """What the oracle says of what the receipts say was taken, and stands announced."""
         sent = await stream.read(self.kafka, [self.topic(by) for by in self.agencies])
         receipts = await stream.read(self.kafka, [receipts_name(by) for by in self.agencies], committed=True)
         told = [
@@ -510,11 +519,64 @@ async def test_a_service_killed_in_the_midst_goes_on_where_it_stopped(province: 
         await province.until(bool, "select count(*) from overlap")
         await province.send(some(2_000, 2_600))
         process.kill()
-    async with province.process("relay.after_commit:2") as process:  # sent, and not known to be
-        await province.send(some(2_600, 3_400))
-        await asyncio.to_thread(process.wait, PATIENCE)
-        assert process.returncode == -9
+    first = 2_600
+    for place in PLACES:  # on either side of each commit and each send
+        async with province.process(place) as process:
+            await province.send(some(first, first + 100))
+            await province.tell(told[1 + 2 * PLACES.index(place) :: 2 * len(PLACES)])
+            await asyncio.to_thread(process.wait, PATIENCE)
+            assert process.returncode == -9, place
+        first += 100
     async with province.process():
-        await province.send(some(3_400, 4_000))
-        await province.tell(told[1::2])
+        await province.send(some(first, 4_000))
         assert len(await province.check(registry.facts)) > 100
+
+
+PLACES = (
+    "payouts.before_commit:1", "payouts.after_commit:1", "registry.persons.v1.before_commit:1",
+    "registry.persons.v1.after_commit:1", "detect.before_commit:1", "detect.after_commit:1", "relay.before_send:1",
+    "relay.before_commit:1", "relay.after_commit:2", "relay.after_delete:1",
+)  # fmt: skip
+
+
+# --- a new database
+
+
+async def test_a_new_database_goes_on_from_what_was_announced(
+    province: Province, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(domain, "GROUP_LIMIT", 3)
+    monkeypatch.setattr(oracle, "GROUP_LIMIT", 3)
+    a, b = province.topic(province.dinsos), province.topic(province.himbara)
+    pairs = [
+        (topic, n % PARTITIONS, payout(f"{programme}{n}", programme, number(5_000 + n), number(5_000 + n), by=by))
+        for n in range(60)
+        for topic, by, programme in ((a, province.dinsos, "PKH"), (b, province.himbara, "BPNT"))
+    ]
+    many = [(a, 0, payout(f"m{n}", of=number(6_000), card=number(6_000), by=province.dinsos)) for n in range(4)]
+    await province.send(pairs + many)
+    async with province.running():
+        assert len(await province.check()) == 60
+        before = await province.overlaps()
+    ends = [(a, n % PARTITIONS, ended(f"PKH{n}", by=province.dinsos)) for n in range(7)]
+    await province.send([*ends, (a, 0, ended("m0", by=province.dinsos))])
+    connection = await asyncpg.connect(province.database)
+    await connection.execute("drop schema public cascade; create schema public")
+    await connection.close()
+    async with province.running():
+        assert (await province.covered()).left == 0
+        await province.until(lambda left: left == 0, LEFT)
+        assert len(await province.agreed()) == 53 + 3
+        new = [orjson.loads(record.value or b"") for record in await province.overlaps() if record not in before]
+        told = Counter((each["type"], each["data"]["revision"]) for each in new)
+        # what stands is not announced again, nor cleared before all of the history is taken again
+        assert told == {("tepat.overlap.cleared.v1", 2): 7, ("tepat.overlap.detected.v1", 1): 3}
+        findings = [
+            orjson.loads(record.value or b"")
+            for record in await stream.read(province.kafka, [FINDINGS], committed=True)
+        ]
+        household = str(UUID(bytes=Pseudonyms(SECRET).kk(number(6_000))))
+        ours = [each for each in findings if each["data"].get("household") == household]
+        assert [(each["type"], each["data"]["revision"]) for each in ours] == [
+            ("tepat.finding.raised.v1", 1), ("tepat.finding.cleared.v1", 2),
+        ]  # fmt: skip

@@ -8,20 +8,19 @@ Invariants
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from functools import partial
 from typing import Any
 
 import orjson
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRecord
+from aiokafka import ConsumerRecord
 from tepat_chassis.database import Database
+from tepat_chassis.kafka import read_to_end
 
 from tepat_eligibility.judge import DECISIONS
 from tepat_eligibility.store import queries
 
 log = structlog.get_logger()
-
-AT_ONCE = 10_000
-WAIT_MS = 500
 
 
 async def recall(kafka: str, database: Database) -> None:
@@ -32,20 +31,7 @@ async def recall(kafka: str, database: Database) -> None:
     """
     if await queries.recalled(database.pool):
         return
-    consumer = AIOKafkaConsumer(
-        DECISIONS, bootstrap_servers=kafka, group_id=None, enable_auto_commit=False, auto_offset_reset="earliest",
-        isolation_level="read_committed", max_partition_fetch_bytes=4 * 1024 * 1024,
-    )  # fmt: skip
-    await consumer.start()
-    try:
-        ends = await consumer.end_offsets(consumer.assignment())
-        records = 0
-        while any([await consumer.position(partition) < end for partition, end in ends.items()]):
-            for batch in (await consumer.getmany(timeout_ms=WAIT_MS, max_records=AT_ONCE)).values():
-                await _keep(database, batch)
-                records += len(batch)
-    finally:
-        await consumer.stop()
+    records = await read_to_end(kafka, [DECISIONS], partial(_keep, database))
     await queries.set_recalled(database.pool)
     log.info("own topic read", topic=DECISIONS, records=records)
 

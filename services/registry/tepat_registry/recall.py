@@ -8,20 +8,20 @@ Invariants
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import orjson
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRecord
+from aiokafka import ConsumerRecord
 from tepat_chassis.database import Database
+from tepat_chassis.kafka import read_to_end
 
 from tepat_registry.store import HOUSEHOLDS, PERSONS, REPORTS, SUSPECTS, digest, identity, queries
 
 log = structlog.get_logger()
 
 TOPICS = (PERSONS, HOUSEHOLDS, SUSPECTS, REPORTS)
-AT_ONCE = 10_000
-WAIT_MS = 500
 
 
 async def recall(kafka: str, database: Database) -> None:
@@ -34,20 +34,7 @@ async def recall(kafka: str, database: Database) -> None:
     topics = [topic for topic in TOPICS if topic not in known]
     if not topics:
         return
-    consumer = AIOKafkaConsumer(
-        *topics, bootstrap_servers=kafka, group_id=None, enable_auto_commit=False, auto_offset_reset="earliest",
-        isolation_level="read_committed", max_partition_fetch_bytes=4 * 1024 * 1024,
-    )  # fmt: skip
-    await consumer.start()
-    try:
-        ends = await consumer.end_offsets(consumer.assignment())
-        records = 0
-        while any([await consumer.position(partition) < end for partition, end in ends.items()]):
-            for batch in (await consumer.getmany(timeout_ms=WAIT_MS, max_records=AT_ONCE)).values():
-                await _keep(database, batch)
-                records += len(batch)
-    finally:
-        await consumer.stop()
+    records = await read_to_end(kafka, topics, partial(_keep, database))
     await queries.set_recalled(database.pool, topics=topics)
     log.info("own topics read", topics=topics, records=records)
 

@@ -105,37 +105,52 @@ create table too_large (
 );
 
 -- What was last announced of each pair. `a` and `b` are in the order of (agency, payout_id) by code point.
+-- Of a pair that a new database knows only as cleared, from the topic, no more is known than its revision.
 create table overlap (
     overlap_id     uuid not null,
     person         uuid,
-    household      uuid not null,
+    household      uuid,
     revision       bigint not null,
-    amount_at_risk bigint not null,
-    amount_a       bigint not null,
-    amount_b       bigint not null,
-    revision_a     bigint not null,
-    revision_b     bigint not null,
+    amount_at_risk bigint,
+    amount_a       bigint,
+    amount_b       bigint,
+    revision_a     bigint,
+    revision_b     bigint,
     announced_at   timestamptz not null,
-    starts         date not null,
-    ends           date not null,
+    starts         date,
+    ends           date,
     agency_a       smallint not null,
     agency_b       smallint not null,
-    programme_a    smallint not null,
-    programme_b    smallint not null,
-    rank_a         smallint not null,
-    rank_b         smallint not null,
-    strength       smallint not null,
-    by_person      boolean not null,
+    programme_a    smallint,
+    programme_b    smallint,
+    rank_a         smallint,
+    rank_b         smallint,
+    strength       smallint,
+    by_person      boolean,
     live           boolean not null,
     payout_a       text collate "C" not null,
     payout_b       text collate "C" not null,
-    rule           text collate "C" not null,
-    region         text collate "C" not null,
-    policy_version text not null,
+    rule           text collate "C",
+    region         text collate "C",
+    policy_version text,
     primary key (agency_a, payout_a, agency_b, payout_b)
 );
 create unique index overlap_by_id on overlap (overlap_id);
 create index overlap_by_second on overlap (agency_b, payout_b) where live;
+
+-- Our own topics were read back, by the first instance that this database saw; then all that was announced was judged.
+create table recalled (
+    once   boolean primary key default true check (once),
+    judged boolean not null default false
+);
+
+-- Until the inbound topics are taken again up to here, nothing is judged: half a history clears what stands.
+create table rebuilding (
+    topic     text not null,
+    partition int not null,
+    until     bigint not null,
+    primary key (topic, partition)
+);
 
 -- Who a NIK is and whose household that person was in on a day (overlap.md, "Person and household").
 -- One statement, so that the planner puts it in line wherever it is called. Memberships come with the person: of

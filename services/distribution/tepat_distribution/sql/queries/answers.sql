@@ -46,7 +46,8 @@ join agency w_agency on w_agency.code = w.code
 join overlap o on (o.agency_a, o.payout_a) = (w_agency.id, w.payout_id)
                or (o.agency_b, o.payout_b) = (w_agency.id, w.payout_id)
 join agency aa on aa.id = o.agency_a
-join agency ab on ab.id = o.agency_b;
+join agency ab on ab.id = o.agency_b
+where o.rule is not null;
 
 -- name: left_to_judge$
-select (select count(*) from mark) + (select count(*) from rejudging);
+select (select count(*) from mark) + (select count(*) from rejudging) + (select count(*) from rebuilding);

@@ -35,7 +35,7 @@ with next as (
 select count(*) from next;
 
 -- name: take_subjects!
--- The touched payouts as they are now; whether their household or person has more live payouts than it may, and
+-- The touched payouts as they are now, those that are not in the ledger as ended; whether their household or person has more live payouts than it may, and
 -- whether the person's are spread over households. By household, so that neighbours in its index are read together.
 -- A person who is not spread has no more payouts than the household.
 insert into subject (household, person, starts, ends, agency, programme, live, fresh, payout_id,
@@ -44,9 +44,10 @@ select s.*, g.household_large, g.spread,
        (g.household_large or g.spread)
        and exists (select from payout p where p.live and p.person = s.person offset :at_most limit 1)
 from (
-    select p.household, p.person, p.starts, p.ends, p.agency, p.programme, p.live, t.fresh, p.payout_id
+    select p.household, p.person, p.starts, p.ends, t.agency, p.programme, coalesce(p.live, false) as live, t.fresh,
+           t.payout_id
     from (select agency, payout_id, bool_and(fresh) as fresh from touched group by agency, payout_id) t
-    join payout p on p.agency = t.agency and p.payout_id = t.payout_id
+    left join payout p on p.agency = t.agency and p.payout_id = t.payout_id
     order by p.household) s
 cross join lateral (
     select s.live and exists (
@@ -188,7 +189,8 @@ on conflict (agency_a, payout_a, agency_b, payout_b) do update set
     amount_b = excluded.amount_b, programme_a = excluded.programme_a, programme_b = excluded.programme_b,
     revision_a = excluded.revision_a, revision_b = excluded.revision_b, rank_a = excluded.rank_a,
     rank_b = excluded.rank_b, person = excluded.person, policy_version = excluded.policy_version,
-    announced_at = excluded.announced_at;
+    announced_at = excluded.announced_at
+where excluded.revision > overlap.revision;
 
 -- name: clear!
 -- Mark pairs as no longer announced; their revision goes on when they come back.

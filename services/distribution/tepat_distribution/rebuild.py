@@ -1,0 +1,112 @@
+"""What our own topics hold, read once by a new database, so that revisions go on above it.
+
+Invariants
+- Nothing is judged before this is done and the inbound records that stood then are taken again: judged by half a
+  history, overlaps that stand would be cleared and announced anew.
+- What is read is kept with the greatest revision of each key, however often it is read and by however many instances.
+- In the end both sides of each overlap announced are judged: what the ledger no longer explains is cleared.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import orjson
+import structlog
+from aiokafka import ConsumerRecord
+from tepat_chassis.database import Connection, Database, Lock
+from tepat_chassis.kafka import filled, read_to_end
+from tepat_contracts.topics import Kind, inbound_pattern
+
+from tepat_distribution.detect import FINDINGS, OVERLAPS
+from tepat_distribution.domain import STATES, VERDICTS
+from tepat_distribution.store import Store, queries
+
+log = structlog.get_logger()
+
+FROM_REGISTRY = ("registry.persons.v1", "registry.households.v1")
+PAYOUTS = re.compile(inbound_pattern(Kind.PAYOUTS))
+
+
+def _is_history(topic: str) -> bool:
+    """Whether the ledger is made of this topic."""
+    return topic in FROM_REGISTRY or PAYOUTS.match(topic) is not None
+
+
+async def recall(kafka: str, database: Database, store: Store) -> None:
+    """Read our own topics to their end, unless this database did before.
+
+    Raises:
+        aiokafka.errors.KafkaError: the broker cannot be read.
+    """
+    if await queries.recalled(database.pool):
+        return
+    ends = await filled(kafka, _is_history)
+    records = await read_to_end(kafka, [OVERLAPS, FINDINGS], partial(_keep, database, store))
+    await queries.set_recalled(
+        database.pool,
+        topics=[partition.topic for partition in ends], partitions=[partition.partition for partition in ends],
+        until=list(ends.values()),
+    )  # fmt: skip
+    log.info("own topics read", topics=[OVERLAPS, FINDINGS], records=records)
+
+
+async def _keep(database: Database, store: Store, batch: Sequence[ConsumerRecord]) -> None:
+    """Keep the latest record of each key."""
+    latest: dict[str, Any] = {}
+    for record in batch:
+        if record.value is not None:
+            event = orjson.loads(record.value)
+            data = event["data"]
+            key = data.get("overlap_id") or data["finding_id"]
+            if key not in latest or data["revision"] > latest[key]["data"]["revision"]:
+                latest[key] = event
+    overlaps = [event for event in latest.values() if "overlap_id" in event["data"]]
+    findings = [event for event in latest.values() if event["data"].get("rule") == "group_too_large"]
+    if overlaps:
+        async with database.transaction(Lock.EXCLUSIVE) as connection:
+            await _keep_overlaps(connection, store, overlaps)
+    if findings:
+        groups = [event["data"] for event in findings]
+        await queries.recall_findings(
+            database.pool,
+            groups=[data.get("person") or data["household"] for data in groups],
+            persons=["person" in data for data in groups],
+            revisions=[data["revision"] for data in groups],
+            large=[event["type"] == "tepat.finding.raised.v1" for event in findings],
+        )
+
+
+async def _keep_overlaps(connection: Connection, store: Store, events: Sequence[Any]) -> None:
+    sides = [side for event in events for side in event["data"]["payouts"]]
+    agencies, programmes = await store.numbered(
+        connection,
+        {side["agency"] for side in sides},
+        {side["programme"] for side in sides if "programme" in side},
+    )
+    rows = [_row(event, agencies, programmes) for event in events]
+    await connection.copy_records_to_table("announced", records=rows)
+    await queries.announce(connection)
+
+
+def _row(event: Mapping[str, Any], agencies: Mapping[str, int], programmes: Mapping[str, int]) -> tuple[Any, ...]:
+    """An announcement as a row of table ``announced``."""
+    data, at = event["data"], datetime.fromisoformat(event["time"])
+    a, b = data["payouts"]
+    key = (
+        agencies[a["agency"]], a["payout_id"], agencies[b["agency"]], b["payout_id"],
+        UUID(data["overlap_id"]), data["revision"],
+    )  # fmt: skip
+    if event["type"] == "tepat.overlap.cleared.v1":
+        return (*key, False, *[None] * 18, at)
+    during, person = data["during"], data.get("person")
+    return (
+        *key, True, data["rule"], data["scope"] == "person", VERDICTS.index(data["verdict"]),
+        date.fromisoformat(during["from"]), date.fromisoformat(during["to"]), UUID(data["household"]), data["region"],
+        data["amount_at_risk"], a["amount"], b["amount"], programmes[a["programme"]], programmes[b["programme"]],
+        a["revision"], b["revision"], STATES.index(a["state"]), STATES.index(b["state"]),
+        UUID(person) if person else None, data["policy_version"], at,
+    )  # fmt: skip

@@ -1,0 +1,44 @@
+-- A new database reads our own topics back, so that revisions go on, and judges once the inbound ones are taken again.
+
+-- name: recalled$
+select exists (select from recalled);
+
+-- name: recall_findings!
+insert into too_large (g, person, revision, live)
+select * from unnest(:groups::uuid[], :persons::boolean[], :revisions::bigint[], :large::boolean[])
+on conflict (g) do update set revision = excluded.revision, live = excluded.live
+where excluded.revision > too_large.revision;
+
+-- name: set_recalled!
+-- All is read back. Where anything is announced, judging waits for the inbound records that stand now.
+with first as (
+    insert into recalled default values on conflict do nothing returning true
+)
+insert into rebuilding (topic, partition, until)
+select * from unnest(:topics::text[], :partitions::int[], :until::bigint[])
+where exists (select from first)
+  and (exists (select from overlap where live) or exists (select from too_large where live));
+
+-- name: rebuilding$
+-- How many partitions are yet to be taken again; those that are taken are struck off.
+with taken as (
+    delete from rebuilding r using position p
+    where (p.topic, p.partition) = (r.topic, r.partition) and p.next_offset >= r.until
+    returning 1)
+select (select count(*) from rebuilding) - (select count(*) from taken);
+
+-- name: judge_recalled!
+-- All is taken again: once, judge what was announced by both sides, so that what no longer holds is cleared.
+with now as (
+    update recalled set judged = true where not judged returning true
+)
+insert into mark (agencies, payout_ids, fresh, left_groups)
+select array_agg(agency), array_agg(payout_id), array_agg(false), '{}'
+from (
+    select agency, payout_id, row_number() over (order by agency, payout_id) / :payouts as page
+    from (select agency_a as agency, payout_a as payout_id from overlap where live
+          union select agency_b, payout_b from overlap where live) announced
+    where exists (select from now)) paged
+group by page
+union all
+select '{}', '{}', '{}', array_agg(g) from too_large where live and exists (select from now) having count(*) > 0;
