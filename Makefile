@@ -44,7 +44,7 @@ format: setup
 	.venv/bin/ruff check --fix .
 
 test: lint
-	.venv/bin/pytest
+	.venv/bin/pytest -n 2 --dist loadfile
 
 bench: setup
 	$(PY) -m bench

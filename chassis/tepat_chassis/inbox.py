@@ -13,6 +13,7 @@ Invariants
 
 import asyncio
 import gc
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -136,8 +137,10 @@ class Inbox(ConsumerRebalanceListener, Generic[W]):  # type: ignore[misc]  # aio
         self._subscriber: Any = None
         self._worked_at = 0.0
         self._in_flight = 0
+        self._assigned = False
         self.inbound = False
         self.own = False
+        self._wanted: re.Pattern[str] = re.compile("(?!)")
 
     def subscribe(
         self,
@@ -157,6 +160,7 @@ class Inbox(ConsumerRebalanceListener, Generic[W]):  # type: ignore[misc]  # aio
             own: the topics are written by our relays, in transactions.
         """
         self.own = own
+        self._wanted = re.compile(pattern or "|".join(map(re.escape, topics)))
         self._subscriber = broker.subscriber(
             *topics,
             pattern=pattern,
@@ -191,8 +195,8 @@ class Inbox(ConsumerRebalanceListener, Generic[W]):  # type: ignore[misc]  # aio
 
     @property
     def busy(self) -> bool:
-        """A batch is in flight."""
-        return self._in_flight > 0
+        """A batch is in flight, or which partitions are its own is not settled."""
+        return self._in_flight > 0 or not self._assigned
 
     def idle_seconds(self) -> float:
         """Seconds since the loop last came round: worked at a batch, or heard of the broker what it polled for."""
@@ -202,6 +206,10 @@ class Inbox(ConsumerRebalanceListener, Generic[W]):  # type: ignore[misc]  # aio
         polls = [consumer.last_poll_timestamp(p) or 0 for p in self._expected if p in consumer.assignment()]
         polled = time.time() - max(polls, default=0) / 1e3
         return float(max(0.0, min(polled, time.monotonic() - self._worked_at)))
+
+    def wants(self, topic: str) -> bool:
+        """Whether it is to read a topic of that name, once it sees that there is one."""
+        return self._wanted.fullmatch(topic) is not None
 
     @property
     def subscribed(self) -> set[str]:
@@ -223,6 +231,7 @@ class Inbox(ConsumerRebalanceListener, Generic[W]):  # type: ignore[misc]  # aio
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:  # noqa: ARG002 – all are taken anew
         """Let the batch in flight end, then forget the partitions."""
+        self._assigned = False
         with suppress(TimeoutError):
             await asyncio.wait_for(self._queue.join(), REVOKE_SECONDS)
         self._forget()
@@ -231,6 +240,7 @@ class Inbox(ConsumerRebalanceListener, Generic[W]):  # type: ignore[misc]  # aio
         """Go on from the database's positions."""
         self._forget()
         await self._resume(list(assigned))
+        self._assigned = True
         log.info(
             "partitions assigned",
             inbox=self.name,

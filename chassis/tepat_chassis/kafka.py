@@ -78,7 +78,8 @@ async def filled(kafka: str, named: Callable[[str], bool]) -> dict[TopicPartitio
 
 
 class Ends:
-    """Asks for partitions' end offsets, over connections of its own: on a consumer's they wait behind its long poll.
+    """Asks what topics there are and where they end, over connections of its own: on a consumer's own such questions
+    wait behind its long poll.
 
     Of topics written in transactions the end is that of the last one committed.
     """
@@ -98,6 +99,10 @@ class Ends:
         """Disconnect."""
         for consumer in self._consumers.values():
             await consumer.stop()
+
+    async def topics(self) -> set[str]:
+        """The topics there are now. Raises aiokafka.errors.KafkaError."""
+        return set(await self._consumers[True].topics())
 
     async def of(
         self, committed: Iterable[TopicPartition], uncommitted: Iterable[TopicPartition]

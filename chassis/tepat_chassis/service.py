@@ -248,9 +248,10 @@ class Service(Generic[P]):
         async with self.database.pool.acquire() as connection:
             depth, _ = await outbox.depth(connection)
             pending = await self.pending(connection)
+        there = await self._ends.topics()
         read = {inbox: await inbox.read() for inbox in self._inboxes}  # before the lag, which counts those alone
         lag = await self._lag()
-        busy = any(inbox.busy or inbox.subscribed != read[inbox] for inbox in self._inboxes)
+        busy = any(inbox.busy or set(filter(inbox.wants, there)) != read[inbox] for inbox in self._inboxes)
         return {
             "policy_version": in_force.version if in_force is not None else None,
             "topics": sorted(topic for inbox in self._inboxes if inbox.inbound for topic in read[inbox]),
