@@ -245,13 +245,14 @@ class Service(Generic[P]):
     async def status(self) -> dict[str, Any]:
         """What /v1/status tells: the policy taken, the agencies' topics read, and whether anything is left to do."""
         in_force = await self.standing.refresh()
-        async with self.database.pool.acquire() as connection:
-            depth, _ = await outbox.depth(connection)
-            pending = await self.pending(connection)
+        # In the order in which work passes through, so that none slips by from a place not yet looked at.
         there = await self._ends.topics()
-        read = {inbox: await inbox.read() for inbox in self._inboxes}  # before the lag, which counts those alone
+        read = {inbox: await inbox.read() for inbox in self._inboxes}
         lag = await self._lag()
         busy = any(inbox.busy or set(filter(inbox.wants, there)) != read[inbox] for inbox in self._inboxes)
+        async with self.database.pool.acquire() as connection:
+            pending = await self.pending(connection)
+            depth, _ = await outbox.depth(connection)
         return {
             "policy_version": in_force.version if in_force is not None else None,
             "topics": sorted(topic for inbox in self._inboxes if inbox.inbound for topic in read[inbox]),

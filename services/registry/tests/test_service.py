@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,9 +21,9 @@ import asyncpg
 import httpx
 import orjson
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
 from pydantic import TypeAdapter
-from tepat_chassis.kafka import declare, known
+from tepat_chassis.kafka import declare, known, read_to_end
 from tepat_chassis.pseudonyms import Pseudonyms, as_uuid
 from tepat_contracts import envelope
 from tepat_contracts.events.ours import OUTBOUND
@@ -165,21 +165,12 @@ class Province:
 
     async def read(self, *topics: str) -> list[Any]:
         """All committed records of topics, partition by partition, by offset."""
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self.kafka, isolation_level="read_committed", auto_offset_reset="earliest"
-        )
-        await consumer.start()
-        try:
-            partitions = [TopicPartition(topic, n) for topic in topics for n in range(PARTITIONS)]
-            consumer.assign(partitions)
-            await consumer.seek_to_beginning(*partitions)
-            ends = await consumer.end_offsets(partitions)
-            records = []
-            while any([await consumer.position(p) < ends[p] for p in partitions]):
-                for batch in (await consumer.getmany(timeout_ms=200)).values():
-                    records += batch
-        finally:
-            await consumer.stop()
+        records: list[Any] = []
+
+        async def keep(batch: Sequence[Any]) -> None:
+            records.extend(batch)
+
+        await read_to_end(self.kafka, topics, keep)
         return sorted(records, key=lambda record: (record.topic, record.partition, record.offset))
 
     async def announced(self, topic: str, ours: set[str]) -> dict[str, dict[str, Any]]:
