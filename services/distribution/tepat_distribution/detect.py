@@ -20,7 +20,7 @@ from tepat_chassis.outbox import Message, put
 from tepat_contracts import envelope
 
 from tepat_distribution import domain
-from tepat_distribution.store import Store
+from tepat_distribution.store import BY_KEY, Store
 
 log = structlog.get_logger()
 
@@ -28,9 +28,6 @@ SERVICE = "distribution"
 OVERLAPS = "distribution.overlaps.v1"
 FINDINGS = "distribution.findings.v1"
 VERSION = "select version from standing order by seq desc limit 1"
-
-BY_KEY = "set enable_seqscan = off; set enable_bitmapscan = off"
-"""What is touched is few beside the ledger: look up a few rows each, by index, from the first batch on."""
 
 
 class Detector:

@@ -33,6 +33,11 @@ async def every(rows: AsyncIterator[Any]) -> list[Any]:
     return [row async for row in rows]
 
 
+BY_KEY = "set enable_seqscan = off; set enable_bitmapscan = off"
+"""What is looked up is few beside the ledger: a few rows each, by index, from the first batch on."""
+BY_KEY_NOW = BY_KEY.replace("set ", "set local ")
+"""Until the transaction ends."""
+
 MARKS_AT_ONCE = 4
 REJUDGED_AT_ONCE = 20_000
 RECALLED_AT_ONCE = 8_000
@@ -134,6 +139,7 @@ class Store:
 
     async def resolve_again(self, connection: Connection, persons: set[UUID], households: set[UUID]) -> None:
         """Resolve the live payouts of persons and households anew, and mark what moved."""
+        await connection.execute(BY_KEY_NOW)
         await queries.resolve_again(connection, persons=list(persons), households=list(households))
         await connection.execute("notify mark")
 

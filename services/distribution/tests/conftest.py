@@ -33,7 +33,7 @@ from tepat_distribution import policed
 from tepat_distribution.app import follow
 from tepat_distribution.detect import FINDINGS, OVERLAPS, Detector
 from tepat_distribution.handlers import Payouts, Persons, data_of
-from tepat_distribution.store import Store
+from tepat_distribution.store import BY_KEY, Store
 
 NOW = datetime(2026, 3, 1, 9, tzinfo=UTC)
 TIME = "2026-01-05T08:00:00+07:00"
@@ -352,6 +352,7 @@ class Ledger:
         done = 0
         while steps is None or done < steps:
             async with self.database.pool.acquire() as connection:
+                await connection.execute(BY_KEY)
                 if not await self._detector.step(connection):
                     break
             done += 1

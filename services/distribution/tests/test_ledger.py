@@ -595,6 +595,49 @@ async def test_who_takes_and_who_judges_at_the_same_time_lose_nothing(
     assert await pairs(ledger, registry)
 
 
+# --- plans
+
+
+SCANS = "select relname, seq_scan from pg_stat_user_tables where relname in ('payout', 'overlap')"
+
+
+async def test_no_statement_reads_the_ledger_whole(ledger: Ledger, registry: Registry) -> None:
+    """Whatever the statistics say, which here are those of empty tables: autovacuum looks once a minute."""
+    pool = ledger.database.pool
+
+    def niks(start: int, end: int) -> list[tuple[str, str]]:
+        return [
+            (f"33740141019{n // 1_000:02}{n % 1_000 + 1:04}", f"337401010120{n // 3 + 1:04}") for n in range(start, end)
+        ]
+
+    async def one_round(first: int) -> None:
+        told = [
+            payout(f"{programme}-{n}", programme, of, card, by=by)
+            for n, (of, card) in enumerate(niks(first, first + 400))
+            for by, programme in (("dinsos", "PKH"), ("himbara", "BPNT"))
+        ]
+        await ledger.take(told)
+        await ledger.hear(
+            registry.learn(
+                [lives(of, MAWAR[:12] + f"{n % 50 + 1:04}") for n, (of, _) in enumerate(niks(first, first + 100))]
+            )
+        )
+        await ledger.take([ended(f"PKH-{n}", by="dinsos", revision=1) for n in range(0, 400, 9)])
+        await ledger.judge()
+
+    await one_round(0)
+    await pool.execute("select pg_stat_force_next_flush()")
+    before = {row["relname"]: row["seq_scan"] for row in await pool.fetch(SCANS)}
+    for first in range(400, 2_000, 400):
+        await one_round(first)
+    connections = [await pool.acquire() for _ in range(6)]
+    for connection in connections:
+        await connection.execute("select pg_stat_force_next_flush()")
+        await pool.release(connection)
+    after = {row["relname"]: row["seq_scan"] for row in await pool.fetch(SCANS)}
+    assert after == before
+
+
 # --- rows
 
 

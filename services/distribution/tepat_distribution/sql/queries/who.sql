@@ -37,12 +37,14 @@ returning new.household, coalesce(old.stands_for, new.household) as stood_for;
 -- Resolve the live payouts of these persons and households anew; mark those that moved.
 with again as materialized (
     select p.agency, p.payout_id, r.person, r.household
-    from payout p cross join lateral resolved(p.nik, p.told, p.told_kk, p.starts) r
-    where p.live and p.person = any(:persons::uuid[])
+    from unnest(:persons::uuid[]) w (g)
+    cross join lateral (select * from payout where live and person = w.g offset 0) p
+    cross join lateral resolved(p.nik, p.told, p.told_kk, p.starts) r
     union
     select p.agency, p.payout_id, r.person, r.household
-    from payout p cross join lateral resolved(p.nik, p.told, p.told_kk, p.starts) r
-    where p.live and p.household = any(:households::uuid[])
+    from unnest(:households::uuid[]) w (g)
+    cross join lateral (select * from payout where live and household = w.g offset 0) p
+    cross join lateral resolved(p.nik, p.told, p.told_kk, p.starts) r
 ), moved as (
     update payout p set person = again.person, household = again.household
     from again
