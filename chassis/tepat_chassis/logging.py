@@ -5,6 +5,7 @@ Invariants:
   string, key, whole number, exception and traceback. That is the last line of defence, not a licence.
 - No exception echoes the data it stumbled over: local variables are never rendered, and the parts of
   PostgreSQL's and Pydantic's messages that repeat a row or an input are cut.
+- What a library warns of again and again while a server is away is told at its beginning, and then twice a minute.
 - A line can always be written: what JSON doesn't know is written as its text.
 """
 
@@ -13,7 +14,8 @@ import os
 import re
 import socket
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
@@ -27,6 +29,11 @@ _ECHO = re.compile(r"\nDETAIL:.*|(?<=input_value=).*?(?=, input_type=)", re.DOTA
 _TRACE = re.compile(r"[0-9a-f]{32}")
 _DEEPEST = 20
 _LIBRARIES = ("aiokafka", "asyncio", "asyncpg", "faststream", "faststream.access.kafka")
+
+_DRUMMING = ("aiokafka", "faststream")
+_EXPECTED = ("Auto create topics is disabled", "Consumer in group")
+_REMEMBERED = 1_000
+QUIET_SECONDS = 30.0
 
 bound = structlog.contextvars.bound_contextvars
 """``with bound(trace=…, agency=…, topic=…, partition=…, offset=…):`` adds these to every line within."""
@@ -76,6 +83,36 @@ def mask_identity(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     return cleaned
 
 
+class Collapse(logging.Filter):
+    """Lets a library warn of the same thing once in ``QUIET_SECONDS``, and then say how often it would have: an
+    outage is told, not drummed. What is expected of every start is no warning."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._said: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether a record of a library is let through; other loggers' are."""
+        if record.name.partition(".")[0] not in _DRUMMING:
+            return True
+        if str(record.msg).startswith(_EXPECTED) and record.levelno == logging.WARNING:
+            record.levelno, record.levelname = logging.INFO, "INFO"
+        if record.levelno < logging.WARNING:
+            return True
+        key, now = (record.name, str(record.msg)), self._clock()
+        since, unsaid = self._said.get(key, (-QUIET_SECONDS, 0))
+        if now - since < QUIET_SECONDS:
+            self._said[key] = since, unsaid + 1
+            return False
+        if len(self._said) >= _REMEMBERED:
+            self._said.clear()
+        self._said[key] = now, 0
+        if unsaid:
+            record.msg, record.args = f"{record.getMessage()} ({unsaid} more like it meanwhile)", None
+        return True
+
+
 def configure(service: str, level: str = "info") -> None:
     """Sends every log of this process to standard output as JSON; calling it again replaces what it set.
 
@@ -109,6 +146,7 @@ def configure(service: str, level: str = "info") -> None:
     )
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(formatter)
+    handler.addFilter(Collapse())
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(lowest)

@@ -11,7 +11,7 @@ from faststream.kafka import KafkaBroker
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
-from tepat_chassis.logging import bound, configure, get_logger, instance, mask, mask_identity
+from tepat_chassis.logging import QUIET_SECONDS, Collapse, bound, configure, get_logger, instance, mask, mask_identity
 
 NIK = "3374014101010001"
 RUN = re.compile(r"(?<!\d)\d{16}(?!\d)")
@@ -107,6 +107,32 @@ def test_libraries_write_the_same_lines_once_and_no_debug(name: str, lines: Line
     (line,) = lines()
     assert (line["event"], line["logger"], line["level"]) == ("record 337401******0001", name, "warning")
     assert line["service"] == "registry"
+
+
+def test_an_outage_is_told_and_not_drummed() -> None:
+    now = 0.0
+    collapse = Collapse(lambda: now)
+
+    def said(name: str, level: int, message: str, *args: object) -> str | None:
+        record = logging.LogRecord(name, level, "", 0, message, args, None)
+        return f"{record.levelname} {record.getMessage()}" if collapse.filter(record) else None
+
+    def away(node: int) -> str | None:
+        return said("aiokafka.client", logging.ERROR, "Unable connect to node with id %s", node)
+
+    assert away(1) == "ERROR Unable connect to node with id 1"
+    assert [away(node) for node in (1, 2, 3)] == [None] * 3
+    assert said("aiokafka.client", logging.ERROR, "Something else") == "ERROR Something else"
+    assert said("tepat_chassis.inbox", logging.ERROR, "our own") == said(
+        "tepat_chassis.inbox", logging.ERROR, "our own"
+    )
+    assert said("aiokafka.client", logging.INFO, "connected") == said("aiokafka.client", logging.INFO, "connected")
+    assert said("faststream", logging.WARNING, "Auto create topics is disabled. Make sure …") == (
+        "INFO Auto create topics is disabled. Make sure …"
+    )
+    now = QUIET_SECONDS
+    assert away(4) == "ERROR Unable connect to node with id 4 (3 more like it meanwhile)"
+    assert away(4) is None
 
 
 def test_faststreams_broker_logger_keeps_the_handler(lines: Lines) -> None:

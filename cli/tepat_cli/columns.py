@@ -214,7 +214,8 @@ PAYOUTS: Final = Kind(
             day,
             "*hari pertama masa bantuan / first day it is for",
             "01/01/2026",
-            "dari,dari tanggal,tanggal mulai,tgl mulai,mulai tanggal,periode mulai,periode awal,awal,start,valid from",
+            "dari,dari tanggal,tanggal mulai,tgl mulai,mulai tanggal,periode mulai,periode awal,periode dari,awal,"
+            "start,valid from",
         ),
         Column(
             "covers.to",
@@ -222,8 +223,8 @@ PAYOUTS: Final = Kind(
             day,
             "*hari terakhir masa bantuan / last day it is for",
             "31/03/2026",
-            "sampai tanggal,s.d.,s/d,hingga,tanggal selesai,tanggal akhir,tgl selesai,tgl akhir,periode akhir,akhir,"
-            "selesai,end,until",
+            "sampai tanggal,s.d.,s/d,hingga,tanggal selesai,tanggal akhir,tgl selesai,tgl akhir,periode akhir,"
+            "periode sampai,akhir,selesai,end,until",
         ),
         Column("recipient.nik", "NIK", NIK, _NIK_HINT, "3374014505900001", _NIK_ALSO),
         Column(

@@ -18,7 +18,7 @@ from uuid import UUID
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter
-from tepat_chassis.database import Connection, Lock, lock_key
+from tepat_chassis.database import Connection, Lock, kept_open, lock_key
 from tepat_chassis.duty import HEARTBEAT
 from tepat_chassis.standing import InForce, Standing
 
@@ -63,7 +63,7 @@ class Sender:
 
     async def work(self, connection: Any) -> AsyncIterator[bool]:
         """Send what is due; rest where nothing is."""
-        in_force = await self._standing.first()
+        in_force = await kept_open(connection, self._standing.first())
         await self._doubt(connection, in_force.document)
         while True:
             in_force = await self._standing.refresh() or in_force

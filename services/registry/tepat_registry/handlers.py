@@ -15,7 +15,7 @@ from typing import Any, Final
 import orjson
 import structlog
 from asyncpg.pgproto.pgproto import UUID as FastUUID  # noqa: N811
-from tepat_chassis.database import Connection, Lock, lock_key
+from tepat_chassis.database import Connection, Lock, kept_open, lock_key
 from tepat_chassis.pseudonyms import Pseudonyms
 from tepat_chassis.quarantine import Told
 from tepat_chassis.standing import Standing
@@ -161,7 +161,7 @@ class Recheck:
     async def work(self, connection: Connection) -> AsyncIterator[bool]:
         """The duty's steps. Whom to look at is found without the lock: who is told of anew meanwhile is told right."""
         while True:
-            in_force = await self._standing.first()
+            in_force = await kept_open(connection, self._standing.first())
             after = await queries.recheck_after(connection)
             if after is not None:
                 niks = [row["nik"] async for row in queries.disputed(connection, after=after, most=AT_ONCE)]

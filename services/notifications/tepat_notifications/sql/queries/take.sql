@@ -15,7 +15,8 @@ with changed as (
         starts = coalesce(excluded.starts, overlap.starts), ends = coalesce(excluded.ends, overlap.ends),
         region = coalesce(excluded.region, overlap.region),
         household = coalesce(excluded.household, overlap.household),
-        trace = coalesce(excluded.trace, overlap.trace), announced_at = excluded.announced_at
+        trace = coalesce(excluded.trace, overlap.trace), announced_at = excluded.announced_at,
+        taken_at = excluded.taken_at
     where overlap.revision < excluded.revision
     returning overlap_id, agency_a, agency_b
 ), touching as (
