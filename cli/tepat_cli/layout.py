@@ -106,11 +106,17 @@ class Layout:
         self._always = [(*path.rpartition(".")[::2], value) for path, value in kind.always if path != "revision"]
 
     def heading(self, pointer: str | None) -> str:
-        """The heading of the column that a JSON pointer into the event names; the field itself where none does."""
+        """The heading of the column that a JSON pointer into the event names.
+
+        Of a column that the file does not have it is that of the template; of what no column tells the field itself.
+        """
         path = ".".join(part for part in (pointer or "").split("/")[2:] if not part.isdigit())
         if place := self._places.get(path):
             return place.heading
-        return next((each.heading for at, each in self._places.items() if path and at.startswith(f"{path}.")), path)
+        if within := [place.heading for at, place in self._places.items() if path and at.startswith(f"{path}.")]:
+            return within[0]
+        absent = [each.heading for each in self.kind.columns if each.path == path or each.path.startswith(f"{path}.")]
+        return ", ".join(absent) if path and absent else path
 
     def look_for_lost_digits(self, rows: Iterable[Sequence[Cell]]) -> None:
         """Marks the columns of NIKs or KKs that all end in 0, as they do once a spreadsheet took them for amounts.

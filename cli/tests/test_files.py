@@ -227,6 +227,12 @@ def test_what_ends_a_payout_needs_its_id_and_reason_alone(tmp_path: Path) -> Non
     assert event["data"] == {"payout_id": "PKH-1", "revision": 0, "reason": "pindah"}
 
 
+def test_a_column_that_is_not_there_is_named_as_in_the_template(tmp_path: Path) -> None:
+    at = [HEADINGS.index(name) for name in HEADINGS if name not in ("Mulai", "Sampai")]
+    path = write(tmp_path / "file.csv", [[HEADINGS[n] for n in at], [ROW[n] for n in at]])
+    assert refused(path) == [(2, "schema", "Mulai, Sampai")]
+
+
 def test_a_row_wider_than_its_headings_is_refused(tmp_path: Path) -> None:
     assert refused(write(tmp_path / "file.csv", [HEADINGS, [*ROW, "more"], [*ROW, "", ""]])) == [(2, "malformed", "")]
 
