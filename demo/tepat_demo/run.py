@@ -167,7 +167,6 @@ async def _run(
     announced = await stream.read(kafka, [stream.OVERLAPS], committed=True)
     notices = await _notices(services)
     standing = fold(announced)
-    standing = fold(announced)
     refused = refusals(receipts, {where: end for where, (_, end) in before.items()})
     return Report(
         seed=district.seed,

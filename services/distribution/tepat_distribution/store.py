@@ -160,7 +160,9 @@ class Store:
 
     async def follow(self, connection: Connection, policy: Policy) -> tuple[dict[str, int], dict[str, int]]:
         """Follow a policy: ranks of trust, programmes, rules; the ledger's numbers of agencies and programmes."""
-        agencies = await self._numbered(connection, {agency.id for agency in policy.agencies})
+        agencies, programmes = await self.numbered(
+            connection, {agency.id for agency in policy.agencies}, {programme.code for programme in policy.programmes}
+        )
         reranked = await every(queries.rank_agencies(
             connection,
             codes=[agency.id for agency in policy.agencies], ranks=[agency.trust_rank for agency in policy.agencies],
@@ -168,9 +170,7 @@ class Store:
         if reranked:
             disputed = {row["nik"] for row in await every(queries.disputed_persons(connection))}
             await self.resolve_again(connection, disputed, set())
-        await queries.learn_programmes(connection, codes=[programme.code for programme in policy.programmes])
         await queries.set_repeatable(connection, codes=[p.code for p in policy.programmes if p.repeatable])
-        programmes = {row["code"]: row["id"] for row in await every(queries.programmes(connection))}
         wanted = {
             (programmes[rule.a], programmes[rule.b], *rule[2:])
             for rule in domain.rules(policy, programmes)
@@ -194,13 +194,11 @@ class Store:
         if not self._rebuilt:
             if await queries.rebuilding(connection):
                 return False
-            await queries.judge_recalled(connection, payouts=RECALLED_AT_ONCE)
-        touched = bool(
+            self._rebuilt = not await queries.judge_recalled(connection, payouts=RECALLED_AT_ONCE)
+        return bool(
             await queries.take_marks(connection, marks=MARKS_AT_ONCE)
             or await queries.rejudge_step(connection, payouts=REJUDGED_AT_ONCE)
         )
-        self._rebuilt = self._rebuilt or not touched  # what marks there were are taken, and committed
-        return touched
 
     async def differences(self, connection: Connection) -> tuple[list[Any], list[Any]]:
         """The touched pairs that differ from what was announced, and the groups that changed size."""

@@ -27,18 +27,21 @@ with taken as (
     returning 1)
 select (select count(*) from rebuilding) - (select count(*) from taken);
 
--- name: judge_recalled!
--- All is taken again: once, judge what was announced by both sides, so that what no longer holds is cleared.
+-- name: judge_recalled$
+-- All is taken again: once, judge what was announced by both sides, so that what no longer holds is cleared. Whether
+-- that was now.
 with now as (
     update recalled set judged = true where not judged returning true
-)
-insert into mark (agencies, payout_ids, fresh, left_groups)
-select array_agg(agency), array_agg(payout_id), array_agg(false), '{}'
-from (
-    select agency, payout_id, row_number() over (order by agency, payout_id) / :payouts as page
-    from (select agency_a as agency, payout_a as payout_id from overlap where live
-          union select agency_b, payout_b from overlap where live) announced
-    where exists (select from now)) paged
-group by page
-union all
-select '{}', '{}', '{}', array_agg(g) from too_large where live and exists (select from now) having count(*) > 0;
+), marked as (
+    insert into mark (agencies, payout_ids, fresh, left_groups)
+    select array_agg(agency), array_agg(payout_id), array_agg(false), '{}'
+    from (
+        select agency, payout_id, row_number() over (order by agency, payout_id) / :payouts as page
+        from (select agency_a as agency, payout_a as payout_id from overlap where live
+              union select agency_b, payout_b from overlap where live) announced
+        where exists (select from now)) paged
+    group by page
+    union all
+    select '{}', '{}', '{}', array_agg(g) from too_large
+    where live and exists (select from now) having count(*) > 0)
+select exists (select from now);
