@@ -44,12 +44,10 @@ async def read_to_end(
     Raises:
         aiokafka.errors.KafkaError: the broker cannot be read.
     """
-    consumer = AIOKafkaConsumer(
+    async with AIOKafkaConsumer(
         *names, bootstrap_servers=kafka, group_id=None, enable_auto_commit=False, auto_offset_reset="earliest",
         isolation_level="read_committed", max_partition_fetch_bytes=4 * 1024 * 1024,
-    )  # fmt: skip
-    await consumer.start()
-    try:
+    ) as consumer:  # fmt: skip
         ends = await consumer.end_offsets(consumer.assignment())
         records = 0
         while any([await consumer.position(partition) < end for partition, end in ends.items()]):
@@ -57,8 +55,6 @@ async def read_to_end(
                 await keep(batch)
                 records += len(batch)
         return records
-    finally:
-        await consumer.stop()
 
 
 async def filled(kafka: str, named: Callable[[str], bool]) -> dict[TopicPartition, int]:
