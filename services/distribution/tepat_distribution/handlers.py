@@ -7,9 +7,6 @@ Invariants
 """
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime
-from functools import lru_cache
-from struct import Struct
 from typing import Any, Final
 from uuid import UUID
 
@@ -23,8 +20,10 @@ from tepat_chassis.standing import InForce
 from tepat_contracts.door import Door, canonical
 from tepat_contracts.topics import Kind
 
+from tepat_distribution import rows
 from tepat_distribution.domain import digest
 from tepat_distribution.policed import Policed
+from tepat_distribution.rows import ABSENT, ENDED, LIVE, day, text
 from tepat_distribution.store import Staged, Store
 
 log = structlog.get_logger()
@@ -35,26 +34,6 @@ RANK: Final = {
     "tepat.payout.cancelled.v1": 2,
     "tepat.payout.returned.v1": 3,
 }
-EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
-EPOCH_DAY: Final = date(2000, 1, 1).toordinal()
-DAY_SECONDS: Final = 86_400
-
-# agency, revision, rank, event_time, then nik, told, told_kk, programme, starts, ends, amount, then place and digest.
-LIVE: Final = Struct(">hihiqihiqi16si16si?ihiiiiiqiiiqiq").pack
-ENDED: Final = Struct(">hihiqihiqiii?iiiiiiiqiq").pack
-LENGTH: Final = Struct(">i").pack
-ABSENT: Final = LENGTH(-1)
-COLUMNS: Final = 18
-
-
-@lru_cache(maxsize=10_000)
-def packed_day(day: date) -> int:
-    """A day in PostgreSQL's binary form. The first and the last that Python knows are its infinities, as asyncpg
-    has them: packed otherwise, a payout's 9999-12-31 would not equal a membership's or a rule's."""
-    if day in (date.min, date.max):
-        return -(2**31) if day == date.min else 2**31 - 1
-    return day.toordinal() - EPOCH_DAY
-
 
 class Payouts:
     """Admits payouts and writes them."""
@@ -72,8 +51,7 @@ class Payouts:
             return None
         data = event["data"]
         revision, payout_id, event_id = data["revision"], data["payout_id"], event["id"]
-        since = event["time"] - EPOCH
-        time = (since.days * DAY_SECONDS + since.seconds) * 1_000_000 + since.microseconds
+        time = rows.instant(event["time"])
         number = policy.agencies[agency]
         value = record.value or b""
         trace = event.get("traceparent")
@@ -81,32 +59,28 @@ class Payouts:
             recipient, covers = data["recipient"], data["covers"]
             nik, kk = recipient["nik"], recipient.get("kk")
             pseudonyms = self._pseudonyms(policy.secret_id)
+            person = pseudonyms.nik(nik)
+            told = pseudonyms.alone(nik) if kk is None else pseudonyms.kk(kk)
             fixed = LIVE(
-                COLUMNS, 2, number, 8, revision, 2, rank, 8, time,
-                16, pseudonyms.nik(nik), 16, pseudonyms.alone(nik) if kk is None else pseudonyms.kk(kk),
-                1, kk is not None, 2, policy.programmes[data["programme"]],
-                4, packed_day(covers["from"]), 4, packed_day(covers["to"]),
+                len(rows.COLUMNS), 2, number, 8, revision, 2, rank, 8, time, 16, person, 16, told, 1, kk is not None,
+                2, policy.programmes[data["programme"]], 4, day(covers["from"]), 4, day(covers["to"]),
                 8, data["benefit"]["amount"], 4, record.partition, 8, record.offset, 8, digest(value),
+                16, person, 16, told,
             )  # fmt: skip
-            region = data["region"].encode()
-            last = LENGTH(len(region)) + region
+            region, layout = text(data["region"]), rows.OF_LIVE
         else:
             fixed = ENDED(
-                COLUMNS, 2, number, 8, revision, 2, rank, 8, time, -1, -1, 1, False, -1, -1, -1, -1,
-                4, record.partition, 8, record.offset, 8, digest(value),
+                len(rows.COLUMNS), 2, number, 8, revision, 2, rank, 8, time, -1, -1, 1, False, -1, -1, -1, -1,
+                4, record.partition, 8, record.offset, 8, digest(value), -1, -1,
             )  # fmt: skip
-            last = ABSENT
-        key, named = payout_id.encode(), event_id.encode()
-        packed = b"".join((
-            fixed, LENGTH(len(key)), key, LENGTH(len(named)), named, last,
-            ABSENT if trace is None else LENGTH(len(trace)) + trace.encode(),
-        ))  # fmt: skip
-        return Staged((number, payout_id), (revision, rank, time, event_id), packed, record, policy.codes[number])
+            region, layout = ABSENT, rows.OF_ENDED
+        packed = b"".join((fixed, text(payout_id), text(event_id), region, ABSENT if trace is None else text(trace)))
+        return Staged((number, payout_id), (revision, rank, time, event_id), packed, layout, record, agency)
 
-    async def write(self, connection: Connection, rows: list[Staged | None]) -> None:
+    async def write(self, connection: Connection, taken: list[Staged | None]) -> None:
         """Stage and take the payouts that hold."""
         holding: dict[tuple[int, str], Staged] = {}
-        for row in rows:
+        for row in taken:
             if row is None:
                 continue
             other = holding.get(row.payout)

@@ -10,16 +10,18 @@ Invariants
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from datetime import date, datetime
 from importlib.resources import files
+from operator import attrgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import aiosql
+import asyncpg
 import structlog
 from tepat_chassis.database import Connection, copy_binary, kept_open
 from tepat_chassis.quarantine import Told
 from tepat_contracts.policy import Policy
 
-from tepat_distribution import domain
+from tepat_distribution import domain, rows
 
 log = structlog.get_logger()
 
@@ -38,21 +40,19 @@ BY_KEY = "set enable_seqscan = off; set enable_bitmapscan = off"
 BY_KEY_NOW = BY_KEY.replace("set ", "set local ")
 """Until the transaction ends."""
 
-MARKS_AT_ONCE = 4
+MARKS_AT_ONCE = 8
+"""Two a batch: one of what is new in the ledger, one of what changed there."""
 REJUDGED_AT_ONCE = 20_000
 RECALLED_AT_ONCE = 8_000
-STAGE = (
-    "agency", "revision", "rank", "event_time", "nik", "told", "told_kk", "programme", "starts", "ends", "amount",
-    "partition", "offset", "digest", "payout_id", "event_id", "region", "trace",
-)  # fmt: skip
-
-
+ARRIVING = ("agencies", "payout_ids", "niks", "tolds", "told_kks", "starts")
+FRESH_MARK = ("fresh", "agencies", "payout_ids", "programmes", "starts", "ends", "persons", "households")
 class Staged(NamedTuple):
-    """A payout event ready to be staged: its key, the order in which it holds, its packed row."""
+    """A payout event ready to be taken: its key, the order in which it holds, its packed row."""
 
     payout: tuple[int, str]
     order: tuple[int, int, int, str]
     packed: bytes
+    layout: rows.Layout
     record: Told
     agency: str
 
@@ -72,11 +72,58 @@ class Store:
     # -- facts -------------------------------------------------------------------------------------
 
     async def take_payouts(self, connection: Connection, staged: Sequence[Staged]) -> None:
-        """Upsert payouts by the order in which their events hold, and mark what they touch."""
-        await copy_binary(connection, "stage", STAGE, [row.packed for row in staged])
-        if unmoved := await every(queries.take_staged(connection)):
-            await self._settle_misused(connection, staged, unmoved)
+        """Take payouts by the order in which their events hold, and mark what they touch.
+
+        By key, so that instances with the same payouts lock them in one order.
+        """
+        taken = sorted(staged, key=attrgetter("payout"))
+        fresh, held = await self._known(connection, taken)
+        try:
+            async with connection.transaction():
+                await self._take_fresh(connection, fresh)
+        except asyncpg.UniqueViolationError:  # another instance has taken one of them meanwhile
+            held = taken
+        if held:
+            await copy_binary(connection, "stage", rows.COLUMNS, [row.packed for row in held])
+            if unmoved := await every(queries.take_staged(connection)):
+                await self._settle_misused(connection, held, unmoved)
         await connection.execute("notify mark")
+
+    async def _known(self, connection: Connection, taken: list[Staged]) -> tuple[list[Staged], list[Staged]]:
+        """Payouts new to the ledger and those that it holds; those that the registry knows otherwise are changed so."""
+        await copy_binary(connection, "arriving", ARRIVING, [rows.row((
+            rows.array("smallint", [row.packed[row.layout.agency] for row in taken]),
+            rows.array("text", [rows.payout_id(row.packed, row.layout) for row in taken]),
+            rows.array("uuid", [row.packed[row.layout.nik] for row in taken]),
+            rows.array("uuid", [row.packed[row.layout.told] for row in taken]),
+            rows.array("boolean", [row.packed[row.layout.told_kk] for row in taken]),
+            rows.array("date", [row.packed[row.layout.starts] for row in taken]),
+        ))])  # fmt: skip
+        held = set()
+        for known in await every(queries.known(connection)):
+            at = known["n"] - 1
+            if known["held"]:
+                held.add(at)
+            else:
+                packed = rows.moved(taken[at].packed, known["person"], known["household"])
+                taken[at] = taken[at]._replace(packed=packed)
+        return [row for at, row in enumerate(taken) if at not in held], [taken[at] for at in sorted(held)]
+
+    async def _take_fresh(self, connection: Connection, fresh: Sequence[Staged]) -> None:
+        """Take payouts that the ledger has not, and leave a mark that tells all that judging needs of them."""
+        await copy_binary(connection, "payout", rows.COLUMNS, [row.packed for row in fresh])
+        live, at = [row.packed for row in fresh if row.layout is rows.OF_LIVE], rows.OF_LIVE
+        if live:
+            await copy_binary(connection, "mark", FRESH_MARK, [rows.row((
+                rows.TRUE,
+                rows.array("smallint", [each[at.agency] for each in live]),
+                rows.array("text", [rows.payout_id(each, at) for each in live]),
+                rows.array("smallint", [each[at.programme] for each in live]),
+                rows.array("date", [each[at.starts] for each in live]),
+                rows.array("date", [each[at.ends] for each in live]),
+                rows.array("uuid", [each[at.person] for each in live]),
+                rows.array("uuid", [each[at.household] for each in live]),
+            ))])  # fmt: skip
 
     async def _settle_misused(self, connection: Connection, staged: Sequence[Staged], unmoved: list[Any]) -> None:
         """Events that tie with the one held: the greater canonical data holds (overlap.md, "Ledger")."""
@@ -84,16 +131,16 @@ class Store:
         ties = await every(queries.misused(connection, agencies=agencies, payout_ids=payout_ids))
         if not ties:
             return
-        rows = {row.payout: row for row in staged}
+        by_payout = {row.payout: row for row in staged}
         places = {}
         for tie in ties:
-            row = rows[tie["agency"], tie["payout_id"]]
+            row = by_payout[tie["agency"], tie["payout_id"]]
             places[row.payout] = (row.agency, tie["held_partition"], tie["held_offset"])
         held = await kept_open(connection, self._recall(list(set(places.values()))))
         greater = [
             payout
             for payout, place in places.items()
-            if place in held and self._data_of(rows[payout].record) > held[place]
+            if place in held and self._data_of(by_payout[payout].record) > held[place]
         ]
         log.warning(
             "event ids used for more than one event", events=len(ties), replaced=len(greater),
@@ -202,7 +249,7 @@ class Store:
 
     async def differences(self, connection: Connection) -> tuple[list[Any], list[Any]]:
         """The touched pairs that differ from what was announced, and the groups that changed size."""
-        await queries.take_subjects(connection, at_most=domain.GROUP_LIMIT)
+        await self._gather(connection)
         if resized := await every(queries.resized(connection, at_most=domain.GROUP_LIMIT)):
             groups = [row["g"] for row in resized]
             await queries.resize(
@@ -213,8 +260,13 @@ class Store:
                 large=[row["large"] for row in resized],
             )
             await queries.touch_groups(connection, groups=groups)
-            await queries.take_subjects(connection, at_most=domain.GROUP_LIMIT)
+            await self._gather(connection)
         return await every(queries.differences(connection)), resized
+
+    async def _gather(self, connection: Connection) -> None:
+        """The subjects, and whom they share a household or person with."""
+        await queries.take_subjects(connection)
+        await queries.take_candidates(connection, at_most=domain.GROUP_LIMIT)
 
     async def announce(
         self, connection: Connection, announcements: Sequence[domain.Announcement], now: datetime

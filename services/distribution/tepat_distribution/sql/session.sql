@@ -1,18 +1,31 @@
 -- Each connection's own scratch tables; emptied at every commit.
+create temp table if not exists arriving (
+    agencies smallint[], payout_ids text[], niks uuid[], tolds uuid[], told_kks boolean[], starts date[]
+) on commit delete rows;
+alter table arriving
+    alter column payout_ids set storage external, alter column niks set storage external,
+    alter column tolds set storage external;
+
 create temp table if not exists stage (
     agency smallint, revision bigint, rank smallint, event_time timestamptz, nik uuid, told uuid, told_kk boolean,
     programme smallint, starts date, ends date, amount bigint, partition int, "offset" bigint, digest bigint,
-    payout_id text collate "C", event_id text collate "C", region text collate "C", trace text
+    person uuid, household uuid, payout_id text collate "C", event_id text collate "C", region text collate "C",
+    trace text
 ) on commit delete rows;
 
-create temp table if not exists touched (agency smallint, payout_id text collate "C", fresh boolean)
-    on commit delete rows;
+create temp table if not exists touched (agency smallint, payout_id text collate "C") on commit delete rows;
 
 create temp table if not exists left_group (g uuid, person boolean) on commit delete rows;
 
 create temp table if not exists subject (
     household uuid, person uuid, starts date, ends date, agency smallint, programme smallint, live boolean,
-    fresh boolean, household_large boolean, person_large boolean, spread boolean, payout_id text collate "C"
+    fresh boolean, payout_id text collate "C"
+) on commit delete rows;
+
+create temp table if not exists candidate (
+    household uuid, person uuid, starts date, ends date, agency smallint, programme smallint, payout_id text collate "C",
+    other_household uuid, other_person uuid, other_starts date, other_ends date, other_agency smallint,
+    other_programme smallint, other_payout_id text collate "C"
 ) on commit delete rows;
 
 create temp table if not exists announced (

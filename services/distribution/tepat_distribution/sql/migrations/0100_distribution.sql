@@ -81,14 +81,22 @@ create table renewal (
 -- Payouts to be judged again: one row a transaction that changed them.
 create table mark (
     id          bigint generated always as identity primary key,
+    fresh       boolean not null,                -- new in the ledger: nothing was announced of them before
     agencies    smallint[] not null,
     payout_ids  text[] not null,
-    fresh       boolean[] not null,              -- new in the ledger: nothing was announced of it before
-    left_groups uuid[] not null                  -- persons and households that these payouts are gone from
+    programmes  smallint[],                      -- of new ones as they came, so that they need not be looked up
+    starts      date[],
+    ends        date[],
+    persons     uuid[],
+    households  uuid[],
+    left_groups uuid[] not null default '{}'     -- persons and households that these payouts are gone from
 );
 -- Ids do not compress: spare the try.
-alter table mark alter column agencies set storage external, alter column payout_ids set storage external,
-    alter column fresh set storage external, alter column left_groups set storage external;
+alter table mark
+    alter column agencies set storage external, alter column payout_ids set storage external,
+    alter column programmes set storage external, alter column starts set storage external,
+    alter column ends set storage external, alter column persons set storage external,
+    alter column households set storage external, alter column left_groups set storage external;
 
 -- All is to be judged again, in the order of the ledger's key: how far that has come. One row, or none.
 create table rejudging (

@@ -3,14 +3,20 @@
 -- time by index, whatever the planner believes of tables that grow from empty within minutes.
 
 -- name: take_marks$
--- Take the oldest marks into `touched`; the number of marks taken. Of the groups left only those matter that were
--- too large: a payout's own overlaps are found by the payout.
+-- Take the oldest marks, what is new in the ledger as it came, into `subject`, what changed there into `touched`; the
+-- number of marks taken. Of the groups left only those matter that were too large: a payout's own overlaps are found
+-- by the payout.
 with taken as (
     delete from mark where id in (select id from mark order by id limit :marks)
-    returning agencies, payout_ids, fresh, left_groups
+    returning *
+), arriving as (
+    insert into subject (household, person, starts, ends, agency, programme, payout_id, live, fresh)
+    select u.*, true, true
+    from taken t, unnest(t.households, t.persons, t.starts, t.ends, t.agencies, t.programmes, t.payout_ids) u
+    where t.fresh
 ), touching as (
-    insert into touched (agency, payout_id, fresh)
-    select u.* from taken, unnest(agencies, payout_ids, fresh) u
+    insert into touched (agency, payout_id)
+    select u.* from taken t, unnest(t.agencies, t.payout_ids) u where not t.fresh
 ), leaving as (
     insert into left_group (g, person)
     select l.g, l.person from too_large l
@@ -26,7 +32,7 @@ with next as (
         where p.live and (p.agency, p.payout_id) > (r.agency, r.payout_id)
         order by agency, payout_id limit :payouts) p
 ), touching as (
-    insert into touched (agency, payout_id, fresh) select agency, payout_id, false from next
+    insert into touched (agency, payout_id) select agency, payout_id from next
 ), moved as (
     update rejudging r set agency = last.agency, payout_id = last.payout_id
     from (select * from next order by agency desc, payout_id desc limit 1) last
@@ -35,45 +41,71 @@ with next as (
 select count(*) from next;
 
 -- name: take_subjects!
--- The touched payouts as they are now, those that are not in the ledger as ended; whether their household or person has more live payouts than it may, and
--- whether the person's are spread over households. By household, so that neighbours in its index are read together.
--- A person who is not spread has no more payouts than the household.
-insert into subject (household, person, starts, ends, agency, programme, live, fresh, payout_id,
-                     household_large, spread, person_large)
-select s.*, g.household_large, g.spread,
-       (g.household_large or g.spread)
-       and exists (select from payout p where p.live and p.person = s.person offset :at_most limit 1)
+-- The touched payouts as they are now, those that are not in the ledger as ended.
+with anew as (
+    select distinct agency, payout_id from touched
+), superseded as (
+    delete from subject s using anew t where t.agency = s.agency and t.payout_id = s.payout_id
+)
+insert into subject (household, person, starts, ends, agency, programme, live, fresh, payout_id)
+select p.household, p.person, p.starts, p.ends, t.agency, p.programme, coalesce(p.live, false), false, t.payout_id
+from anew t
+left join lateral (
+    select * from payout p where p.agency = t.agency and p.payout_id = t.payout_id limit 1) p on true;
+
+-- name: take_candidates!
+-- Each live subject with the other live payouts of its household, and of its person elsewhere; no more of either than
+-- make the group too large. Of a group known to be too large there are none, and of its persons those within it.
+-- By household, so that neighbours in the index are read together; to either side of it, so that the index alone says
+-- that a person has no other.
+insert into candidate (
+    household, person, starts, ends, agency, programme, payout_id, other_household, other_person, other_starts,
+    other_ends, other_agency, other_programme, other_payout_id)
+select x.household, x.person, x.starts, x.ends, x.agency, x.programme, x.payout_id, y.*
 from (
-    select p.household, p.person, p.starts, p.ends, t.agency, p.programme, coalesce(p.live, false) as live, t.fresh,
-           t.payout_id
-    from (select agency, payout_id, bool_and(fresh) as fresh from touched group by agency, payout_id) t
-    left join payout p on p.agency = t.agency and p.payout_id = t.payout_id
-    order by p.household) s
+    select *, household in (select g from too_large where live) as household_large,
+           person in (select g from too_large where live) as person_large
+    from subject where live order by household) x
 cross join lateral (
-    select s.live and exists (
-               select from payout p where p.live and p.household = s.household offset :at_most limit 1) as household_large,
-           s.live and (
-               exists (select from payout p where p.live and p.person = s.person and p.household < s.household)
-               or exists (select from payout p where p.live and p.person = s.person and p.household > s.household)
-           ) as spread
-    offset 0) g;
+    (select household, person, starts, ends, agency, programme, payout_id from payout p
+     where p.live and p.household = x.household and not x.household_large
+       and (p.payout_id <> x.payout_id or p.agency <> x.agency)
+     limit :at_most)
+    union all
+    (select household, person, starts, ends, agency, programme, payout_id from payout p
+     where p.live and p.person = x.person and p.household < x.household and not x.person_large
+     limit :at_most)
+    union all
+    (select household, person, starts, ends, agency, programme, payout_id from payout p
+     where p.live and p.person = x.person and p.household > x.household and not x.person_large
+     limit :at_most)
+    union all
+    (select household, person, starts, ends, agency, programme, payout_id from payout p
+     where p.live and p.person = x.person and p.household = x.household and x.household_large and not x.person_large
+       and (p.payout_id <> x.payout_id or p.agency <> x.agency)
+     limit :at_most)) y;
 
 -- name: resized
 -- Touched and left groups that have become too large, or are no longer.
-with sized as (
-    select household as g, false as person, household_large as large from subject where live
-    union all
-    select person, true, person_large from subject where live
-    union all
-    select l.g, l.person,
-           case when l.person
-                then exists (select from payout p where p.live and p.person = l.g offset :at_most limit 1)
-                else exists (select from payout p where p.live and p.household = l.g offset :at_most limit 1) end
-    from left_group l
+with crowded as materialized (
+    select household, person from candidate group by agency, payout_id, household, person having count(*) >= :at_most
+), examined as (
+    select household as g, false as person from crowded
+    union select person, true from crowded
+    union select g, person from left_group
+    union select g, person from too_large
+          where live and g in (select household from subject union all select person from subject)
 )
-select distinct s.g, s.person, s.large, coalesce(was.revision, 0) as revision
-from sized s left join too_large was using (g)
-where s.large <> coalesce(was.live, false);
+select e.g, e.person, sized.large, coalesce(was.revision, 0) as revision
+from examined e
+cross join lateral (
+    select case when e.person
+                then exists (select from payout p where p.live and p.person = e.g offset :at_most limit 1)
+                else exists (select from payout p where p.live and p.household = e.g offset :at_most limit 1)
+           end as large
+    offset 0) sized
+left join too_large was on was.g = e.g
+where sized.large <> coalesce(was.live, false);
 
 -- name: resize!
 insert into too_large (g, person, revision, live)
@@ -82,9 +114,9 @@ on conflict (g) do update set revision = excluded.revision, live = excluded.live
 
 -- name: touch_groups!
 -- All payouts of groups that changed size are to be judged: their pairs go, come, or pass to another rule.
-with leaving as (delete from subject)
-insert into touched (agency, payout_id, fresh)
-select p.agency, p.payout_id, false
+with leaving as (delete from candidate)
+insert into touched (agency, payout_id)
+select p.agency, p.payout_id
 from unnest(:groups::uuid[]) g
 cross join lateral (
     select agency, payout_id from payout where live and household = g
@@ -93,45 +125,34 @@ cross join lateral (
 
 -- name: differences
 -- The pairs of the subjects that differ from what was announced of them.
--- Each subject is paired with the live payouts that share its household or person, unless that group is too large.
 -- A payout new in the ledger has nothing announced to clear; of the others what was announced is looked up by either
--- side. Rules stand in both directions; a pair of two subjects is found twice and kept once.
+-- side. Rules stand in both directions; a pair of two subjects is found twice and kept once. A new payout that has
+-- changed since it came makes no pair here: it left another mark.
 with applying as materialized (
     select distinct on (agency_a, payout_a, agency_b, payout_b) *
     from (
-        select case when o.xy then x.agency else y.agency end as agency_a,
-               case when o.xy then x.payout_id else y.payout_id end as payout_a,
-               case when o.xy then y.agency else x.agency end as agency_b,
-               case when o.xy then y.payout_id else x.payout_id end as payout_b,
-               greatest(x.starts, y.starts) as starts, least(x.ends, y.ends) as ends,
-               case when r.person then x.person end as person, r.person as by_person, r.strength, r.id as rule
-        from subject x
-        cross join lateral (
-            select agency, programme, starts, ends, person, household, payout_id from payout
-            where live and household = x.household and not x.household_large
-            union all
-            select agency, programme, starts, ends, person, household, payout_id from payout
-            where live and person = x.person and household < x.household and x.spread and not x.person_large
-            union all
-            select agency, programme, starts, ends, person, household, payout_id from payout
-            where live and person = x.person and household > x.household and x.spread and not x.person_large
-            union all
-            select agency, programme, starts, ends, person, household, payout_id from payout
-            where live and person = x.person and household = x.household
-              and x.household_large and not x.person_large) y
-        join rule r on r.a = x.programme and r.b = y.programme
-                   and greatest(x.starts, y.starts) between r.starts and r.ends
-        join agency ax on ax.id = x.agency
-        join agency ay on ay.id = y.agency
-        cross join lateral (select (ax.code, x.payout_id) < (ay.code, y.payout_id) as xy) o
-        where x.live and x.starts <= y.ends and y.starts <= x.ends
-          and (x.agency, x.payout_id) <> (y.agency, y.payout_id)
-          and case when r.person then x.person = y.person and not x.person_large
-                   else x.household = y.household and not x.household_large end) found
+        select case when o.xy then c.agency else c.other_agency end as agency_a,
+               case when o.xy then c.payout_id else c.other_payout_id end as payout_a,
+               case when o.xy then c.other_agency else c.agency end as agency_b,
+               case when o.xy then c.other_payout_id else c.payout_id end as payout_b,
+               greatest(c.starts, c.other_starts) as starts, least(c.ends, c.other_ends) as ends,
+               case when r.person then c.person end as person, r.person as by_person, r.strength, r.id as rule,
+               case when o.xy then r.a else r.b end as programme_a, case when o.xy then r.b else r.a end as programme_b
+        from candidate c
+        join rule r on r.a = c.programme and r.b = c.other_programme
+                   and greatest(c.starts, c.other_starts) between r.starts and r.ends
+        join agency ax on ax.id = c.agency
+        join agency ay on ay.id = c.other_agency
+        cross join lateral (select (ax.code, c.payout_id) < (ay.code, c.other_payout_id) as xy) o
+        where c.starts <= c.other_ends and c.other_starts <= c.ends
+          and case when r.person
+                   then c.person = c.other_person and c.person not in (select g from too_large where live)
+                   else c.household = c.other_household and c.household not in (select g from too_large where live)
+              end) found
     order by agency_a, payout_a, agency_b, payout_b, strength, by_person desc, rule
 ), want as materialized (
-    select w.*, a.revision as revision_a, a.rank as rank_a, a.programme as programme_a, a.amount as amount_a,
-           b.revision as revision_b, b.rank as rank_b, b.programme as programme_b, b.amount as amount_b,
+    select w.*, a.revision as revision_a, a.rank as rank_a, a.amount as amount_a,
+           b.revision as revision_b, b.rank as rank_b, b.amount as amount_b,
            least(a.amount, b.amount) as amount_at_risk, b.household, b.region, coalesce(b.trace, a.trace) as trace
     from applying w
     cross join lateral (
@@ -139,6 +160,10 @@ with applying as materialized (
     cross join lateral (
         select * from payout p where p.agency = w.agency_b and p.payout_id = w.payout_b limit 1) b
     where w.strength < 2
+      and a.live and b.live
+      and case when w.by_person then a.person = b.person and a.person = w.person else a.household = b.household end
+      and w.starts = greatest(a.starts, b.starts) and w.ends = least(a.ends, b.ends)
+      and w.programme_a = a.programme and w.programme_b = b.programme
 ), gone as (
     select o.*
     from subject x cross join lateral (

@@ -1,14 +1,33 @@
+-- name: known
+-- Of the arriving payouts, by number: those that the ledger holds, and those whose person or household is not what
+-- their NIK and card say. Relies on the shared lock: nobody changes who is who now.
+with w as materialized (
+    select w.*
+    from arriving a, unnest(a.agencies, a.payout_ids, a.niks, a.tolds, a.told_kks, a.starts)
+        with ordinality w (agency, payout_id, nik, told, told_kk, starts, n)
+)
+select w.n, true as held, null::uuid as person, null::uuid as household
+from w
+where exists (select from payout p where p.agency = w.agency and p.payout_id = w.payout_id offset 0)
+union all
+select w.n, false, r.person, r.household
+from (
+    select * from w
+    where exists (select from person p where p.nik = w.nik offset 0)
+       or exists (select from renewal r where r.household = w.told offset 0)
+    offset 0) w
+cross join lateral resolved(w.nik, w.told, w.told_kk, w.starts) r
+where r.person <> w.nik or r.household <> w.told;
+
 -- name: take_staged
--- Upsert the staged payouts, one row a payout, by the order in which events hold; resolve person and
--- household; mark what changed. Gives the payouts that stay as they were. Relies on the shared lock: nobody changes
--- who is who now.
+-- Upsert the staged payouts, one row a payout, by the order in which events hold; mark what changed. Gives the
+-- payouts that stay as they were.
 -- Rows go in by key, so that two instances with the same payouts lock them in one order.
 with changed as (
     insert into payout as p (
         agency, revision, rank, event_time, nik, told, told_kk, programme, starts, ends, amount, partition, "offset",
-        digest, payout_id, event_id, region, trace, person, household)
-    select s.*, r.person, r.household
-    from stage s left join lateral resolved(s.nik, s.told, s.told_kk, s.starts) r on s.nik is not null
+        digest, person, household, payout_id, event_id, region, trace)
+    select * from stage s
     order by s.agency, s.payout_id
     on conflict (agency, payout_id) do update set
         revision = excluded.revision, rank = excluded.rank, event_time = excluded.event_time,
@@ -22,11 +41,11 @@ with changed as (
         household = coalesce(excluded.household, p.household)
     where (excluded.revision, excluded.rank, excluded.event_time, excluded.event_id)
         > (p.revision, p.rank, p.event_time, p.event_id)
-    returning old.agency is null as fresh, old.live as was_live, old.person as left_person,
-              old.household as left_household, new.live, new.person, new.household, new.agency, new.payout_id
+    returning old.live as was_live, old.person as left_person, old.household as left_household,
+              new.live, new.person, new.household, new.agency, new.payout_id
 ), marked as (
-    insert into mark (agencies, payout_ids, fresh, left_groups)
-    select array_agg(agency), array_agg(payout_id), array_agg(fresh),
+    insert into mark (fresh, agencies, payout_ids, left_groups)
+    select false, array_agg(agency), array_agg(payout_id),
            coalesce(array_agg(left_person) filter (where was_live and (not live or left_person <> person)), '{}')
            || coalesce(array_agg(left_household)
                        filter (where was_live and (not live or left_household <> household)), '{}')

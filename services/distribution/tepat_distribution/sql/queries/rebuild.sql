@@ -33,8 +33,8 @@ select (select count(*) from rebuilding) - (select count(*) from taken);
 with now as (
     update recalled set judged = true where not judged returning true
 ), marked as (
-    insert into mark (agencies, payout_ids, fresh, left_groups)
-    select array_agg(agency), array_agg(payout_id), array_agg(false), '{}'
+    insert into mark (fresh, agencies, payout_ids, left_groups)
+    select false, array_agg(agency), array_agg(payout_id), '{}'::uuid[]
     from (
         select agency, payout_id, row_number() over (order by agency, payout_id) / :payouts as page
         from (select agency_a as agency, payout_a as payout_id from overlap where live
@@ -42,6 +42,6 @@ with now as (
         where exists (select from now)) paged
     group by page
     union all
-    select '{}', '{}', '{}', array_agg(g) from too_large
+    select false, '{}', '{}', array_agg(g) from too_large
     where live and exists (select from now) having count(*) > 0)
 select exists (select from now);

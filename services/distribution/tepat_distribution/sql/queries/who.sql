@@ -52,8 +52,8 @@ with again as materialized (
       and (p.person, p.household) is distinct from (again.person, again.household)
     returning p.agency, p.payout_id, old.person as left_person, old.household as left_household,
               new.person, new.household)
-insert into mark (agencies, payout_ids, fresh, left_groups)
-select array_agg(agency), array_agg(payout_id), array_agg(false),
+insert into mark (fresh, agencies, payout_ids, left_groups)
+select false, array_agg(agency), array_agg(payout_id),
        coalesce(array_agg(left_person) filter (where left_person <> person), '{}')
        || coalesce(array_agg(left_household) filter (where left_household <> household), '{}')
 from moved having count(*) > 0;
