@@ -7,7 +7,7 @@ Invariants
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -17,8 +17,8 @@ from tepat_chassis.pseudonyms import Pseudonyms
 from tepat_chassis.quarantine import Told
 from tepat_chassis.span import Span
 from tepat_chassis.standing import InForce
-from tepat_contracts.door import Door, canonical
-from tepat_contracts.topics import Kind
+from tepat_contracts.door import canonical
+from tepat_contracts.express import Payout, PayoutDoor
 
 from tepat_distribution import rows
 from tepat_distribution.domain import digest
@@ -28,12 +28,6 @@ from tepat_distribution.store import Staged, Store
 
 log = structlog.get_logger()
 
-RANK: Final = {
-    "tepat.payout.planned.v1": 0,
-    "tepat.payout.disbursed.v1": 1,
-    "tepat.payout.cancelled.v1": 2,
-    "tepat.payout.returned.v1": 3,
-}
 
 class Payouts:
     """Admits payouts and writes them."""
@@ -41,41 +35,38 @@ class Payouts:
     def __init__(self, store: Store, pseudonyms: Callable[[str], Pseudonyms]) -> None:
         self._store = store
         self._pseudonyms = pseudonyms
-        self._door = Door(Kind.PAYOUTS)
+        self._door = PayoutDoor()
 
     def admit(self, record: Told, agency: str, policy: Policed) -> Staged | None:
         """A payout ready to be staged; none for a sign of life. Raises ``Refused``."""
-        event: Any = self._door.admit(record.value, record.headers, agency, policy.index)
-        rank = RANK.get(event["type"])
-        if rank is None:
+        admitted = self._door.admit(record.value, record.headers, agency, policy.index)
+        if admitted is None:
             return None
-        data = event["data"]
-        revision, payout_id, event_id = data["revision"], data["payout_id"], event["id"]
-        time = rows.instant(event["time"])
-        number = policy.agencies[agency]
+        event, told_at = admitted
+        time = rows.instant(told_at)
+        data, rank, trace, number = event.data, event.rank, event.traceparent, policy.agencies[agency]
         value = record.value or b""
-        trace = event.get("traceparent")
-        if rank < 2:
-            recipient, covers = data["recipient"], data["covers"]
-            nik, kk = recipient["nik"], recipient.get("kk")
+        if isinstance(data, Payout):
+            recipient = data.recipient
             pseudonyms = self._pseudonyms(policy.secret_id)
-            person = pseudonyms.nik(nik)
-            told = pseudonyms.alone(nik) if kk is None else pseudonyms.kk(kk)
+            person = pseudonyms.nik(recipient.nik)
+            told = pseudonyms.alone(recipient.nik) if recipient.kk is None else pseudonyms.kk(recipient.kk)
             fixed = LIVE(
-                len(rows.COLUMNS), 2, number, 8, revision, 2, rank, 8, time, 16, person, 16, told, 1, kk is not None,
-                2, policy.programmes[data["programme"]], 4, day(covers["from"]), 4, day(covers["to"]),
-                8, data["benefit"]["amount"], 4, record.partition, 8, record.offset, 8, digest(value),
-                16, person, 16, told,
+                len(rows.COLUMNS), 2, number, 8, data.revision, 2, rank, 8, time, 16, person, 16, told,
+                1, recipient.kk is not None, 2, policy.programmes[data.programme],
+                4, day(data.covers.start), 4, day(data.covers.end), 8, data.benefit.amount,
+                4, record.partition, 8, record.offset, 8, digest(value), 16, person, 16, told,
             )  # fmt: skip
-            region, layout = text(data["region"]), rows.OF_LIVE
+            region, layout = text(data.region), rows.OF_LIVE
         else:
             fixed = ENDED(
-                len(rows.COLUMNS), 2, number, 8, revision, 2, rank, 8, time, -1, -1, 1, False, -1, -1, -1, -1,
-                4, record.partition, 8, record.offset, 8, digest(value), -1, -1,
+                len(rows.COLUMNS), 2, number, 8, data.revision, 2, rank, 8, time, -1, -1, 1, False,
+                -1, -1, -1, -1, 4, record.partition, 8, record.offset, 8, digest(value), -1, -1,
             )  # fmt: skip
             region, layout = ABSENT, rows.OF_ENDED
-        packed = b"".join((fixed, text(payout_id), text(event_id), region, ABSENT if trace is None else text(trace)))
-        return Staged((number, payout_id), (revision, rank, time, event_id), packed, layout, record, agency)
+        packed = b"".join((fixed, text(data.payout_id), text(event.id), region, text(trace) if trace else ABSENT))
+        order = (data.revision, rank, time, event.id)
+        return Staged((number, data.payout_id), order, packed, layout, record, agency)
 
     async def write(self, connection: Connection, taken: list[Staged | None]) -> None:
         """Stage and take the payouts that hold."""

@@ -46,6 +46,8 @@ REJUDGED_AT_ONCE = 20_000
 RECALLED_AT_ONCE = 8_000
 ARRIVING = ("agencies", "payout_ids", "niks", "tolds", "told_kks", "starts")
 FRESH_MARK = ("fresh", "agencies", "payout_ids", "programmes", "starts", "ends", "persons", "households")
+
+
 class Staged(NamedTuple):
     """A payout event ready to be taken: its key, the order in which it holds, its packed row."""
 
