@@ -64,9 +64,10 @@ class Payouts:
                 -1, -1, -1, -1, 4, record.partition, 8, record.offset, 8, digest(value), -1, -1,
             )  # fmt: skip
             region, layout = ABSENT, rows.OF_ENDED
-        packed = b"".join((fixed, text(data.payout_id), text(event.id), region, text(trace) if trace else ABSENT))
+        packed_id = text(data.payout_id)
+        packed = b"".join((fixed, packed_id, text(event.id), region, text(trace) if trace else ABSENT))
         order = (data.revision, rank, time, event.id)
-        return Staged((number, data.payout_id), order, packed, layout, record, agency)
+        return Staged((number, data.payout_id), order, packed, packed_id, layout, record, agency)
 
     async def write(self, connection: Connection, taken: list[Staged | None]) -> None:
         """Stage and take the payouts that hold."""

@@ -30,7 +30,7 @@ ARRAY: Final = Struct(">iiiii").pack
 
 
 class Layout(NamedTuple):
-    """Where a row has its fields, each with its length before it; the payout's id begins where `fixed` ends."""
+    """Where a row has its fields of fixed length, each with its length before it."""
 
     agency: slice
     nik: slice
@@ -41,16 +41,15 @@ class Layout(NamedTuple):
     ends: slice
     person: slice
     household: slice
-    fixed: int
 
 
 OF_LIVE: Final = Layout(
     slice(2, 8), slice(38, 58), slice(58, 78), slice(78, 83), slice(83, 89), slice(89, 97), slice(97, 105),
-    slice(149, 169), slice(169, 189), 189,
+    slice(149, 169), slice(169, 189),
 )  # fmt: skip
 OF_ENDED: Final = Layout(
     slice(2, 8), slice(38, 42), slice(42, 46), slice(46, 51), slice(51, 55), slice(55, 59), slice(59, 63),
-    slice(99, 103), slice(103, 107), 107,
+    slice(99, 103), slice(103, 107),
 )  # fmt: skip
 
 TRUE: Final = LENGTH(1) + b"\1"
@@ -77,12 +76,6 @@ def text(of: str) -> bytes:
     """A text with its length before it."""
     packed = of.encode()
     return LENGTH(len(packed)) + packed
-
-
-def payout_id(packed: bytes, layout: Layout) -> bytes:
-    """The payout's id, with its length before it."""
-    at = layout.fixed
-    return packed[at : at + 4 + int.from_bytes(packed[at : at + 4], "big")]
 
 
 def moved(packed: bytes, person: UUID, household: UUID) -> bytes:

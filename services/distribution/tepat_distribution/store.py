@@ -49,11 +49,12 @@ FRESH_MARK = ("fresh", "agencies", "payout_ids", "programmes", "starts", "ends",
 
 
 class Staged(NamedTuple):
-    """A payout event ready to be taken: its key, the order in which it holds, its packed row."""
+    """A payout event ready to be taken: its key, the order in which it holds, its row as packed."""
 
     payout: tuple[int, str]
     order: tuple[int, int, int, str]
     packed: bytes
+    packed_id: bytes
     layout: rows.Layout
     record: Told
     agency: str
@@ -95,7 +96,7 @@ class Store:
         """Payouts new to the ledger and those that it holds; those that the registry knows otherwise are changed so."""
         await copy_binary(connection, "arriving", ARRIVING, [rows.row((
             rows.array("smallint", [row.packed[row.layout.agency] for row in taken]),
-            rows.array("text", [rows.payout_id(row.packed, row.layout) for row in taken]),
+            rows.array("text", [row.packed_id for row in taken]),
             rows.array("uuid", [row.packed[row.layout.nik] for row in taken]),
             rows.array("uuid", [row.packed[row.layout.told] for row in taken]),
             rows.array("boolean", [row.packed[row.layout.told_kk] for row in taken]),
@@ -114,17 +115,18 @@ class Store:
     async def _take_fresh(self, connection: Connection, fresh: Sequence[Staged]) -> None:
         """Take payouts that the ledger has not, and leave a mark that tells all that judging needs of them."""
         await copy_binary(connection, "payout", rows.COLUMNS, [row.packed for row in fresh])
-        live, at = [row.packed for row in fresh if row.layout is rows.OF_LIVE], rows.OF_LIVE
+        live, at = [row for row in fresh if row.layout is rows.OF_LIVE], rows.OF_LIVE
         if live:
+            packed = [row.packed for row in live]
             await copy_binary(connection, "mark", FRESH_MARK, [rows.row((
                 rows.TRUE,
-                rows.array("smallint", [each[at.agency] for each in live]),
-                rows.array("text", [rows.payout_id(each, at) for each in live]),
-                rows.array("smallint", [each[at.programme] for each in live]),
-                rows.array("date", [each[at.starts] for each in live]),
-                rows.array("date", [each[at.ends] for each in live]),
-                rows.array("uuid", [each[at.person] for each in live]),
-                rows.array("uuid", [each[at.household] for each in live]),
+                rows.array("smallint", [each[at.agency] for each in packed]),
+                rows.array("text", [row.packed_id for row in live]),
+                rows.array("smallint", [each[at.programme] for each in packed]),
+                rows.array("date", [each[at.starts] for each in packed]),
+                rows.array("date", [each[at.ends] for each in packed]),
+                rows.array("uuid", [each[at.person] for each in packed]),
+                rows.array("uuid", [each[at.household] for each in packed]),
             ))])  # fmt: skip
 
     async def _settle_misused(self, connection: Connection, staged: Sequence[Staged], unmoved: list[Any]) -> None:

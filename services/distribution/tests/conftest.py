@@ -8,6 +8,7 @@ import asyncio
 import json
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import cache, partial
 from importlib.resources import files
@@ -318,6 +319,12 @@ class Ledger:
 
     async def take(self, events: Iterable[Event | bytes], *, by: str = "dinsos") -> None:
         """Take one batch of payouts; `by`: whose topic bytes stand on."""
+        async with self.taking(events, by=by):
+            pass
+
+    @asynccontextmanager
+    async def taking(self, events: Iterable[Event | bytes], *, by: str = "dinsos") -> AsyncIterator[None]:
+        """Take one batch of payouts, and commit it at the end."""
         fresh: dict[tuple[str, int], list[Record]] = defaultdict(list)
         for told in events:
             topic = inbound_name(by if isinstance(told, bytes) else _agency(told), Kind.PAYOUTS)
@@ -333,6 +340,7 @@ class Ledger:
         work = self._intake.decode(spans, self.standing.in_force)
         async with self.database.transaction(Lock.SHARED) as connection:
             await self._intake.write(connection, work)
+            yield
         refused = {id(record) for record, _ in work.refused}
         self.refused += [rejection.reason for _, rejection in work.refused]
         self.accepted += [record for records in fresh.values() for record in records if id(record) not in refused]

@@ -20,7 +20,7 @@ from tepat_chassis.quarantine import Record
 from tepat_contracts.events.fields import PAYOUT_ID_PATTERN
 from tepat_contracts.policy import from_document
 from tepat_demo import oracle
-from tepat_distribution import domain, policed
+from tepat_distribution import domain, policed, store
 from tepat_distribution.domain import STATES
 from tepat_distribution.handlers import Payouts, data_of
 from tepat_distribution.store import Staged
@@ -168,6 +168,39 @@ async def test_a_pair_judged_late_is_announced_as_it_is_now(ledger: Ledger) -> N
         await ledger.take([payout(revision=revision), BPNT])
     assert await pairs(ledger) == ["p1+p2"]
     assert len(await told(ledger)) == 1
+
+
+@pytest.mark.parametrize(
+    "then",
+    [payout(card=MELATI, revision=1), ended(), payout(programme="SB", revision=1),
+     payout(days=("2027-01-01", "2027-03-31"), revision=1)],
+    ids=["moved", "ended", "of another programme", "of other days"],
+)  # fmt: skip
+async def test_a_new_payout_that_changed_before_it_was_judged_is_not_announced_as_it_came(
+    ledger: Ledger, then: Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "MARKS_AT_ONCE", 1)
+    await ledger.take([BPNT])
+    await ledger.take([PKH])
+    await ledger.take([then])
+    assert await ledger.judge() == 3
+    assert await told(ledger) == []
+    await ledger.take([payout(revision=2)])
+    assert await pairs(ledger) == ["p1+p2"]
+
+
+WAITING = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+
+
+async def test_two_that_take_the_same_new_payout_at_once_end_with_the_greater(ledger: Ledger) -> None:
+    pool = ledger.database.pool
+    async with ledger.taking([PKH, BPNT]):
+        late = asyncio.create_task(ledger.take([payout(revision=1, amount=1), payout("p3", of=BUDI)]))
+        while not await pool.fetchval(WAITING):
+            assert not late.done()
+    await late
+    assert await pool.fetchval("select amount from payout where payout_id = 'p1'") == 1
+    assert await pairs(ledger) == ["p1+p2", "p2+p3"]
 
 
 async def test_events_that_misuse_one_id_are_told_apart_by_their_data(ledger: Ledger) -> None:

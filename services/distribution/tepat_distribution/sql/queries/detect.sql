@@ -74,10 +74,12 @@ cross join lateral (
     union all
     (select household, person, starts, ends, agency, programme, payout_id from payout p
      where p.live and p.person = x.person and p.household < x.household and not x.person_large
+       and (p.payout_id <> x.payout_id or p.agency <> x.agency)
      limit :at_most)
     union all
     (select household, person, starts, ends, agency, programme, payout_id from payout p
      where p.live and p.person = x.person and p.household > x.household and not x.person_large
+       and (p.payout_id <> x.payout_id or p.agency <> x.agency)
      limit :at_most)
     union all
     (select household, person, starts, ends, agency, programme, payout_id from payout p
