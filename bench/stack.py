@@ -40,11 +40,11 @@ class Servers:
             spent[part] += times.user + times.system + times.children_user + times.children_system
         return spent
 
-    def environment(self, service: str) -> dict[str, str]:
+    def environment(self, service: str, database: str) -> dict[str, str]:
         """What a service of this bench is told."""
         return {
             "TEPAT_KAFKA": self.kafka,
-            f"TEPAT_{service.upper()}_URL": self.postgres.url(service),
+            f"TEPAT_{service.upper()}_URL": self.postgres.url(database),
             "TEPAT_SECRETS": str(self.home / "secrets"),
             "TEPAT_JWKS": str(self.home / "jwks.json"),
             "TEPAT_ISSUER": "bench",
@@ -74,9 +74,9 @@ def servers() -> Iterator[Servers]:
 
 
 @asynccontextmanager
-async def service(servers: Servers, name: str, instances: int = 1) -> AsyncIterator[list[psutil.Process]]:
-    """A service as ``instances`` processes, stopped afterwards."""
-    environment = os.environ | servers.environment(name) | processes.mark(servers.home)
+async def service(servers: Servers, name: str, instances: int, database: str) -> AsyncIterator[list[psutil.Process]]:
+    """A service as ``instances`` processes on one database, stopped afterwards."""
+    environment = os.environ | servers.environment(name, database) | processes.mark(servers.home)
     started: list[subprocess.Popen[bytes]] = []
     try:
         for number in range(instances):

@@ -24,20 +24,30 @@ POLICY: dict[str, Any] = {
 
 
 def payouts(count: int, households: int, seed: int = 1) -> Iterator[tuple[bytes, bytes]]:
-    """``count`` events over ``households`` households, as (key, value)."""
+    """``count`` events over ``households`` households, as (key, value); those of other seeds are other payouts."""
     r = random.Random(seed)
+    first = (seed - 1) * 100_000_000
     sent: list[tuple[int, int, str, int]] = []
     for number in range(count):
         if sent and r.random() < CHANGED:
             payout, household, programme, quarter = sent[r.randrange(len(sent))]
             kind, revision = r.choice((("disbursed", 1), ("cancelled", 1), ("disbursed", 0)))
         else:
-            household, quarter = r.randrange(households), r.randrange(4)
+            household, quarter = (seed - 1) * households + r.randrange(households), r.randrange(4)
             programme = r.choices(PROGRAMMES, (4, 5, 3, 1))[0]
-            payout, kind, revision = number, "disbursed", 0
+            payout, kind, revision = first + number, "disbursed", 0
             if number % 16 == 0:
                 sent.append((payout, household, programme, quarter))
         yield _event(payout, household, programme, quarter, kind, revision)
+
+
+def halves(number: int) -> tuple[tuple[bytes, bytes], tuple[bytes, bytes]]:
+    """Two payouts that overlap, of a household that no other payout is for."""
+    household = 100_000_000 + number
+    return (
+        _event(9_000_000_000 + number, household, "PKH", 0, "disbursed", 0),
+        _event(9_100_000_000 + number, household, "BPNT", 0, "disbursed", 0),
+    )
 
 
 def _event(payout: int, household: int, programme: str, quarter: int, kind: str, revision: int) -> tuple[bytes, bytes]:

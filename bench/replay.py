@@ -1,0 +1,62 @@
+"""``python -m bench.replay``: the topics from their beginning into an empty database.
+
+The engine takes the workload and stops. Then it starts on an empty database, as after the loss of the old one: it
+reads its own announcements back, takes all payouts again and judges them. What stands announced must be the same
+afterwards, and what was announced must not be told again.
+"""
+
+import argparse
+import asyncio
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from tepat_demo import oracle, stream
+
+from bench import engine
+from bench.stack import servers
+
+RESULT = Path(__file__).parent / "replay.json"
+
+
+async def measure(payouts: int, households: int) -> dict[str, Any]:
+    """The first run, the replay, and what differs between what stood announced after each."""
+    with servers() as at:
+        await engine.prepare(at, payouts, households)
+        first = await engine.run(at, payouts)
+        before = await stream.read(at.kafka, [stream.OVERLAPS], committed=True)
+        await at.postgres.declare(["again"])
+        again = await engine.run(at, payouts, database="again")
+        after = await stream.read(at.kafka, [stream.OVERLAPS], committed=True)
+    return engine.circumstances(payouts=payouts, households=households) | {
+        "first": first, "replay": again, "told_again": len(after) - len(before),
+        "differences": oracle.differences(oracle.fold(after), oracle.fold(before)),
+    }  # fmt: skip
+
+
+def main() -> int:
+    """Measure and print; ``--write`` keeps the result beside this file. 1 where anything differs."""
+    parser = argparse.ArgumentParser(prog="bench.replay", description=__doc__)
+    parser.add_argument("--payouts", type=int, default=1_000_000)
+    parser.add_argument("--households", type=int, default=600_000)
+    parser.add_argument("--write", action="store_true", help=f"keep the result in bench/{RESULT.name}")
+    asked = parser.parse_args()
+    logging.getLogger("aiokafka").setLevel(logging.ERROR)
+    result = asyncio.run(measure(asked.payouts, asked.households))
+    Console(stderr=True).print(
+        f"replay: {result['replay']['payouts_per_second']:,.0f} payouts a second, the first time "
+        f"{result['first']['payouts_per_second']:,.0f}; {result['replay']['overlaps']:,} overlaps, "
+        f"{len(result['differences'])} differ, {result['told_again']} told again"
+    )
+    text = json.dumps(result, indent=2)
+    print(text)
+    if asked.write:
+        RESULT.write_text(text + "\n")
+    return 1 if result["differences"] or result["told_again"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
