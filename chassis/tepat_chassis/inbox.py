@@ -174,7 +174,7 @@ class Inbox(ConsumerRebalanceListener, Generic[W]):  # type: ignore[misc]  # aio
             isolation_level="read_committed" if own else "read_uncommitted",
             session_timeout_ms=SESSION_MS,
             heartbeat_interval_ms=SESSION_MS // 3,
-            max_partition_fetch_bytes=4 * 1024 * 1024,
+            max_partition_fetch_bytes=1024 * 1024,
             listener=self,
             parser=_whole,
             decoder=_undecoded,
