@@ -133,6 +133,7 @@ class Inbox(ConsumerRebalanceListener, Generic[W]):  # type: ignore[misc]  # aio
         self._epoch = 0
         self._expected: dict[TopicPartition, int] = {}
         self._queue: asyncio.Queue[_Batch[W] | None] = asyncio.Queue(1)
+        self._room = asyncio.Semaphore(1)
         self._committed_at = 0.0
         self._subscriber: Any = None
         self._worked_at = 0.0
@@ -300,8 +301,9 @@ class Inbox(ConsumerRebalanceListener, Generic[W]):  # type: ignore[misc]  # aio
 
     async def _take(self, message: KafkaMessage) -> None:
         """FastStream's handler. It drops what a handler raises: here an error means to read again from the position."""
+        records, message.raw_message = message.raw_message, ()  # the message is part of a cycle, and stays a while
         try:
-            await self._hand_over(message.raw_message)
+            await self._hand_over(records)
         except Exception as error:  # whatever it was, no record may be passed over
             self._metrics.failed(self.name)
             log.exception("batch not decoded, reading it again", inbox=self.name, error=type(error).__name__)
@@ -313,17 +315,24 @@ class Inbox(ConsumerRebalanceListener, Generic[W]):  # type: ignore[misc]  # aio
     async def _hand_over(self, records: Sequence[ConsumerRecord]) -> None:
         """Decode a batch and hand it to the writer."""
         in_force = await self._standing.first() if self._standing is not None else None
-        epoch = self._epoch
-        spans = await self._spans(records)
-        if not spans or epoch != self._epoch:
-            return
-        batch = await self._decoded(epoch, spans, in_force)
-        if epoch != self._epoch:
-            return
-        for span in spans:
-            self._expected[TopicPartition(span.topic, span.partition)] = span.end
-        self._in_flight += 1
-        await self._queue.put(batch)
+        await self._room.acquire()
+        handed_over = False
+        try:
+            epoch = self._epoch
+            spans = await self._spans(records)
+            if not spans or epoch != self._epoch:
+                return
+            batch = await self._decoded(epoch, spans, in_force)
+            if epoch != self._epoch:
+                return
+            for span in spans:
+                self._expected[TopicPartition(span.topic, span.partition)] = span.end
+            self._in_flight += 1
+            self._queue.put_nowait(batch)
+            handed_over = True
+        finally:
+            if not handed_over:
+                self._room.release()
 
     async def _spans(self, records: Sequence[ConsumerRecord]) -> list[Span]:
         """The records still to be taken, by partition; none of a partition sought elsewhere meanwhile."""
@@ -360,11 +369,13 @@ class Inbox(ConsumerRebalanceListener, Generic[W]):  # type: ignore[misc]  # aio
     async def run(self) -> None:
         """Write batches, one after the other, until stopped."""
         while (batch := await self._queue.get()) is not None:
+            self._room.release()
             try:
                 await self._settle(batch)
             finally:
                 self._in_flight -= 1
                 self._queue.task_done()
+                del batch  # not kept while the next one is waited for
 
     def stop(self) -> None:
         """End ``run``; a batch that still waits is dropped, and read again from its position."""
@@ -372,6 +383,7 @@ class Inbox(ConsumerRebalanceListener, Generic[W]):  # type: ignore[misc]  # aio
         while not self._queue.empty():
             self._queue.get_nowait()
             self._queue.task_done()
+            self._room.release()
         self._queue.put_nowait(None)
 
     async def drain(self) -> None:
