@@ -322,6 +322,7 @@ def serve(app: FastAPI, settings: Serving) -> None:
     wrong; a stop that takes longer than ``STOP_SECONDS`` ends the process with status 1 at once.
     """
     configure(settings.service, settings.log_level)
+    gc.freeze()  # what is loaded by now stays
     gc.set_threshold(*COLLECT_AFTER)
     sys.setswitchinterval(SWITCH_SECONDS)
     abandon = threading.Timer(STOP_SECONDS, _abandon)
