@@ -1,0 +1,50 @@
+"""The peers and their settings, which are printed with their figures."""
+
+import os
+from functools import partial
+from pathlib import Path
+
+from bench.peers import own
+from bench.peers.race import Peer
+
+STREAMS = {
+    "processing.guarantee": "exactly_once_v2",
+    "num.stream.threads": "2",
+    "commit.interval.ms": "1000",
+    "statestore.cache.max.bytes": str(256 << 20),
+    "producer.compression.type": "lz4",
+    "producer.batch.size": str(256 << 10),
+    "producer.linger.ms": "50",
+    "consumer.max.poll.records": "5000",
+}
+"""Two threads on two cores."""
+
+
+def _streams(java: list[str], work: Path) -> list[str]:
+    path = os.pathsep.join(map(str, own.classpath("kafka_streams")))
+    settings = [f"{name}={value}" for name, value in STREAMS.items()]
+    return [str(own.java_home() / "bin" / "java"), *java, "-cp", path, "tepat.streams.Main", str(work), *settings]
+
+
+def _streams_versions() -> dict[str, str]:
+    return {
+        "kafka-streams": own.locked("kafka_streams", "kafka-streams"),
+        "rocksdbjni": own.locked("kafka_streams", "rocksdbjni"),
+        "java": own.java_version(),
+    }
+
+
+JAVA = ["-Xmx2g", "-XX:+UseParallelGC"]
+
+PEERS = {
+    peer.name: peer
+    for peer in (
+        Peer(
+            "kafka-streams",
+            partial(_streams, JAVA),
+            _streams_versions,
+            {"java": " ".join(JAVA), **STREAMS},
+            relays=r"peer\.kafka-streams\.households\.v1",
+        ),
+    )
+}
