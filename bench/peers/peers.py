@@ -1,5 +1,6 @@
 """The peers and their settings, which are printed with their figures."""
 
+import json
 import os
 from functools import partial
 from pathlib import Path
@@ -34,7 +35,25 @@ def _streams_versions() -> dict[str, str]:
     }
 
 
-JAVA = ["-Xmx2g", "-XX:+UseParallelGC"]
+QUIX = {
+    "instances": 2,
+    "commit_interval": 2.0,
+    "rocksdb": {"compression_type": "lz4", "bloom_filter_bits_per_key": 10},
+    "producer": {"compression.type": "lz4", "linger.ms": 20, "batch.num.messages": 20_000},
+    "consumer": {"fetch.min.bytes": 65_536, "fetch.wait.max.ms": 50},
+}
+"""A process a core: an application of Quix is one thread."""
+
+
+def _quix(work: Path) -> list[str]:
+    return [str(own.python("quix")), str(own.HERE / "quix" / "app.py"), str(work), json.dumps(QUIX)]
+
+
+def _quix_versions() -> dict[str, str]:
+    return {name: own.locked("quix", name) for name in ("quixstreams", "rocksdict", "confluent-kafka", "msgspec")}
+
+
+JAVA = ["-Xmx2g", "-XX:+UseParallelGC","-Dorg.slf4j.simpleLogger.showDateTime=true","-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS"]
 
 PEERS = {
     peer.name: peer
@@ -45,6 +64,13 @@ PEERS = {
             _streams_versions,
             {"java": " ".join(JAVA), **STREAMS},
             relays=r"peer\.kafka-streams\.households\.v1",
+        ),
+        Peer(
+            "quix",
+            _quix,
+            _quix_versions,
+            {name: json.dumps(value) for name, value in QUIX.items()},
+            relays=r"repartition__peer-quix--.*",
         ),
     )
 }

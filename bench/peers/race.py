@@ -77,11 +77,12 @@ async def race(at: Servers, peer: Peer, count: int) -> dict[str, Any]:
             while not began.exists():  # noqa: ASYNC240
                 await asyncio.sleep(0.005)
                 _alive(process)
+            started = began.stat().st_mtime  # noqa: ASYNC240
             before = _cpu_seconds(at, engine)
             while not await watch.settled():
                 await asyncio.sleep(0.05)
                 _alive(process)
-        seconds = time.time() - began.stat().st_mtime  # noqa: ASYNC240
+        seconds = time.time() - started
         after = _cpu_seconds(at, engine)
         memory = sum(each.memory_info().rss for each in (engine, *engine.children(recursive=True)))
     except BaseException:
@@ -170,6 +171,9 @@ class _Watch:
                 return False
             self._relayed = await self._last(relays)
         return not _behind(at, self._relayed) and not await self._open(_partitions([self._peer.topic("overlaps")]))
+
+        x=sorted((f'{p.topic[-14:]}:{p.partition}', o) for p,o in self.at.items())
+        if x!=getattr(self,'x',None): print(f'{t:.2f}', self._relayed is not None, sum(self.at.values()), *[o for _,o in x], flush=True); self.x=x
 
     def _relays(self, name: str) -> bool:
         return bool(self._peer.relays) and re.fullmatch(self._peer.relays, name) is not None
