@@ -100,7 +100,8 @@ def _relock() -> None:
     streams, log = "org.apache.kafka:kafka-streams:4.1.2", "org.slf4j:slf4j-simple:1.7.36"
     relock(HERE / "kafka_streams" / "maven.lock", streams, alone=[log])
     json, connector = "com.fasterxml.jackson.core:jackson-databind:2.19.4", "flink-sql-connector-kafka:5.0.0-2.2"
-    relock(HERE / "flink" / "maven.lock", json, alone=[f"org.apache.flink:{connector}"])
+    codecs = ["com.github.luben:zstd-jni:1.5.6-10", "org.lz4:lz4-java:1.8.0"]  # the connector carries none
+    relock(HERE / "flink" / "maven.lock", json, alone=[f"org.apache.flink:{connector}", *codecs])
 
 
 if __name__ == "__main__":

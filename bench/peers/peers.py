@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -53,6 +54,46 @@ def _quix_versions() -> dict[str, str]:
     return {name: own.locked("quix", name) for name in ("quixstreams", "rocksdict", "confluent-kafka", "msgspec")}
 
 
+FLINK = {
+    "parallelism.default": "2",
+    "restart-strategy.type": "none",
+    "execution.checkpointing.mode": "EXACTLY_ONCE",
+    "execution.checkpointing.incremental": "true",
+    "state.backend.type": "rocksdb",
+    "state.backend.rocksdb.predefined-options": "FLASH_SSD_OPTIMIZED",
+    "state.backend.rocksdb.use-bloom-filter": "true",
+    "taskmanager.memory.managed.size": "512m",
+    "taskmanager.memory.network.max": "128m",
+    "pipeline.object-reuse": "true",
+    "table.exec.mini-batch.enabled": "true",
+    "table.exec.mini-batch.allow-latency": "500 ms",
+    "table.exec.mini-batch.size": "5000",
+    "table.exec.sink.upsert-materialize": "NONE",
+}
+
+
+def _flink(settings: dict[str, str], work: Path) -> list[str]:
+    interpreter = own.python("flink")
+    libraries = sorted(interpreter.parent.parent.glob("lib/python*/site-packages/pyflink/lib/*.jar"))
+    jars = ";".join(path.as_uri() for path in own.classpath("flink", libraries))
+    return [str(interpreter), str(own.HERE / "flink" / "job.py"), str(work), json.dumps(settings | {"pipeline.jars": jars})]
+
+
+def _flink_versions() -> dict[str, str]:
+    connector = own.locked("flink", "flink-sql-connector-kafka")
+    return {"apache-flink": own.locked("flink", "apache-flink"), "kafka connector": connector, "java": own.java_version()}
+
+
+def _flinks() -> Iterator[Peer]:
+    """Checkpoints of 1 s and 10 s: what is found is visible no sooner."""
+    for interval in ("1 s", "10 s"):
+        settings = FLINK | {"execution.checkpointing.interval": interval}
+        yield Peer(
+            f"flink-{interval.replace(' ', '')}", partial(_flink, settings), _flink_versions, settings,
+            environment={"JAVA_HOME": str(own.java_home()), "JVM_ARGS": "-Xmx3g"},
+        )  # fmt: skip
+
+
 JAVA = ["-Xmx2g", "-XX:+UseParallelGC","-Dorg.slf4j.simpleLogger.showDateTime=true","-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS"]
 
 PEERS = {
@@ -72,5 +113,6 @@ PEERS = {
             {name: json.dumps(value) for name, value in QUIX.items()},
             relays=r"repartition__peer-quix--.*",
         ),
+        *_flinks(),
     )
 }

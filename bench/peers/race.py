@@ -21,6 +21,7 @@ from typing import Any
 import psutil
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError
 from tepat_chassis import kafka as declaring
 from tepat_contracts import regions
 from tepat_contracts.identity import PROVINCES
@@ -31,7 +32,7 @@ from bench import workload
 from bench.stack import PART, Servers
 
 PARTITIONS = 6
-PATIENCE = 900
+PATIENCE = 200
 """Seconds that a peer may take in all."""
 TAIL = 200
 """Offsets at a partition's end among which its last record is looked for; the rest are transactions' marks."""
@@ -102,7 +103,7 @@ def _work(at: Servers, peer: Peer, home: Path) -> dict[str, Any]:
     """What the peer is told: as `door/Work.java` reads it."""
     programmes = [programme["code"] for programme in workload.POLICY["programmes"]]
     return {
-        "kafka": at.kafka, "home": str(home), "began": str(home / "began"), "agency": workload.AGENCY,
+        "name": peer.name, "kafka": at.kafka, "home": str(home), "began": str(home / "began"), "agency": workload.AGENCY,
         "topic": workload.TOPIC, "households": peer.topic("households"), "overlaps": peer.topic("overlaps"),
         "deadLetters": peer.topic("dead-letters"), "secret": (at.home / "secrets" / "main").read_bytes().hex(),
         "provinces": list(PROVINCES), "regions": list(regions.names()), "programmes": programmes,
@@ -161,7 +162,10 @@ class _Watch:
         """Whether all that there is to read is read, and what came of it committed."""
         if not self._inbound:
             self._inbound = await self._written.end_offsets(_partitions([workload.TOPIC]))
-        told = await self._admin.list_consumer_group_offsets(self._peer.group)
+        try:
+            told = await self._admin.list_consumer_group_offsets(self._peer.group)
+        except GroupCoordinatorNotAvailableError:  # until a group first commits
+            return False
         at = {partition: position.offset for partition, position in told.items()}
         if _behind(at, self._inbound):
             return False
@@ -172,8 +176,8 @@ class _Watch:
             self._relayed = await self._last(relays)
         return not _behind(at, self._relayed) and not await self._open(_partitions([self._peer.topic("overlaps")]))
 
-        x=sorted((f'{p.topic[-14:]}:{p.partition}', o) for p,o in self.at.items())
-        if x!=getattr(self,'x',None): print(f'{t:.2f}', self._relayed is not None, sum(self.at.values()), *[o for _,o in x], flush=True); self.x=x
+        x=sorted((f'{p.topic[-14:]}:{p.partition}', o) for p,o in getattr(self,'at',{}).items())
+        if x!=getattr(self,'x',None): print(f'{t:.2f}', self._relayed is not None, sum(getattr(self,'at',{}).values()), *[o for _,o in x], flush=True); self.x=x
 
     def _relays(self, name: str) -> bool:
         return bool(self._peer.relays) and re.fullmatch(self._peer.relays, name) is not None

@@ -8,6 +8,7 @@ import java.util.Set;
 
 /** What a peer is told of its work: where, under which contract and policy, and whom to tell that it began. */
 public record Work(
+        String name,
         String kafka,
         String home,
         String began,
