@@ -1,7 +1,8 @@
 """What a peer found, folded from its topic, and what it should have found.
 
-A peer writes each overlap under its pair: a JSON object with `a` and `b` (the payout ids, sorted), `rule`, `verdict`,
-`scope`, `person` (where the scope is that), `household`, `from`, `to` and `amount_at_risk`; no value once it is cleared.
+A peer writes each overlap under its pair: a JSON object with `a` and `b` (the payout ids, sorted), `rule`,
+`verdict`, `scope`, `person` (where the scope is that), `household`, `from`, `to` and `amount_at_risk`; no value once
+it is cleared.
 """
 
 import json

@@ -56,18 +56,18 @@ def compiled(peer: str, libraries: Iterable[Path] = ()) -> Path:
             classes = made.with_suffix(".classes")
             shutil.rmtree(classes, ignore_errors=True)
             path = os.pathsep.join(map(str, within))
-            subprocess.run([*_compiler(), "-d", classes, "-classpath", path, *sources], check=True)
+            subprocess.run([*_compiler(), "-d", str(classes), "-classpath", path, *map(str, sources)], check=True)
             partial = shutil.make_archive(str(classes), "zip", classes)
             shutil.rmtree(classes)
             Path(partial).replace(made)
     return made
 
 
-def _compiler() -> list[str | Path]:
-    beside = java_home() / "bin" / "javac"
+def _compiler() -> list[str]:
+    java, beside = java_home() / "bin" / "java", java_home() / "bin" / "javac"
     if beside.exists():
-        return [beside, "--release", "17"]
-    return [java_home() / "bin" / "java", "-jar", *jars(COMPILER), "--release", "17", "-warn:none"]
+        return [str(beside), "--release", "17"]
+    return [str(java), "-jar", *map(str, jars(COMPILER)), "--release", "17", "-warn:none"]
 
 
 def python(peer: str) -> Path:
@@ -79,8 +79,8 @@ def python(peer: str) -> Path:
     with files.lock(home.with_suffix(".lock")):
         if not ready.exists():
             uv = shutil.which("uv") or str(HERE.parents[1] / ".tools" / "bin" / "uv")
-            subprocess.run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, home], check=True)
-            install = [uv, "pip", "sync", "--quiet", "--python", interpreter, "--require-hashes", lock]
+            subprocess.run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(home)], check=True)
+            install = [uv, "pip", "sync", "--quiet", "--python", str(interpreter), "--require-hashes", str(lock)]
             subprocess.run(install, check=True)
             ready.touch()
     return interpreter

@@ -76,12 +76,21 @@ def _flink(settings: dict[str, str], work: Path) -> list[str]:
     interpreter = own.python("flink")
     libraries = sorted(interpreter.parent.parent.glob("lib/python*/site-packages/pyflink/lib/*.jar"))
     jars = ";".join(path.as_uri() for path in own.classpath("flink", libraries))
-    return [str(interpreter), str(own.HERE / "flink" / "job.py"), str(work), json.dumps(settings | {"pipeline.jars": jars})]
+    return [
+        str(interpreter),
+        str(own.HERE / "flink" / "job.py"),
+        str(work),
+        json.dumps(settings | {"pipeline.jars": jars}),
+    ]
 
 
 def _flink_versions() -> dict[str, str]:
     connector = own.locked("flink", "flink-sql-connector-kafka")
-    return {"apache-flink": own.locked("flink", "apache-flink"), "kafka connector": connector, "java": own.java_version()}
+    return {
+        "apache-flink": own.locked("flink", "apache-flink"),
+        "kafka connector": connector,
+        "java": own.java_version(),
+    }
 
 
 def _flinks() -> Iterator[Peer]:
@@ -94,7 +103,7 @@ def _flinks() -> Iterator[Peer]:
         )  # fmt: skip
 
 
-JAVA = ["-Xmx2g", "-XX:+UseParallelGC","-Dorg.slf4j.simpleLogger.showDateTime=true","-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS"]
+JAVA = ["-Xmx2g", "-XX:+UseParallelGC", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
 
 PEERS = {
     peer.name: peer

@@ -32,7 +32,7 @@ from bench import workload
 from bench.stack import PART, Servers
 
 PARTITIONS = 6
-PATIENCE = 200
+PATIENCE = 900
 """Seconds that a peer may take in all."""
 TAIL = 200
 """Offsets at a partition's end among which its last record is looked for; the rest are transactions' marks."""
@@ -67,18 +67,15 @@ async def race(at: Servers, peer: Peer, count: int) -> dict[str, Any]:
     work.write_text(json.dumps(_work(at, peer, home)))
     cleanup = {"overlaps": "compact", "households": "delete", "dead-letters": "delete"}
     await declaring.declare(at.kafka, [_topic(peer.topic(what), kind) for what, kind in cleanup.items()])
-    command = peer.command(work)
-    environment = os.environ | processes.mark(at.home) | peer.environment
-    with (home / "log").open("ab") as log:
-        process = subprocess.Popen(command, env=environment, cwd=home, stdout=log, stderr=log, start_new_session=True)
+    process = _start(peer.command(work), os.environ | processes.mark(at.home) | dict(peer.environment), home)
     engine = psutil.Process(process.pid)
     try:
         async with asyncio.timeout(PATIENCE), _watch(at.kafka, peer) as watch:
             began = home / "began"
-            while not began.exists():  # noqa: ASYNC240
+            while not began.exists():
                 await asyncio.sleep(0.005)
                 _alive(process)
-            started = began.stat().st_mtime  # noqa: ASYNC240
+            started = began.stat().st_mtime
             before = _cpu_seconds(at, engine)
             while not await watch.settled():
                 await asyncio.sleep(0.05)
@@ -87,7 +84,7 @@ async def race(at: Servers, peer: Peer, count: int) -> dict[str, Any]:
         after = _cpu_seconds(at, engine)
         memory = sum(each.memory_info().rss for each in (engine, *engine.children(recursive=True)))
     except BaseException:
-        print((home / "log").read_text()[-6000:])  # noqa: ASYNC240
+        print((home / "log").read_text()[-6000:])
         raise
     finally:
         processes.stop([*engine.children(recursive=True), engine] if process.poll() is None else [], patience=30)
@@ -99,15 +96,20 @@ async def race(at: Servers, peer: Peer, count: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _start(command: list[str], environment: dict[str, str], home: Path) -> subprocess.Popen[bytes]:
+    with (home / "log").open("ab") as log:
+        return subprocess.Popen(command, env=environment, cwd=home, stdout=log, stderr=log, start_new_session=True)
+
+
 def _work(at: Servers, peer: Peer, home: Path) -> dict[str, Any]:
     """What the peer is told: as `door/Work.java` reads it."""
     programmes = [programme["code"] for programme in workload.POLICY["programmes"]]
     return {
-        "name": peer.name, "kafka": at.kafka, "home": str(home), "began": str(home / "began"), "agency": workload.AGENCY,
-        "topic": workload.TOPIC, "households": peer.topic("households"), "overlaps": peer.topic("overlaps"),
-        "deadLetters": peer.topic("dead-letters"), "secret": (at.home / "secrets" / "main").read_bytes().hex(),
-        "provinces": list(PROVINCES), "regions": list(regions.names()), "programmes": programmes,
-        "rules": workload.POLICY["overlap_rules"],
+        "name": peer.name, "kafka": at.kafka, "home": str(home), "began": str(home / "began"),
+        "agency": workload.AGENCY, "topic": workload.TOPIC, "households": peer.topic("households"),
+        "overlaps": peer.topic("overlaps"), "deadLetters": peer.topic("dead-letters"),
+        "secret": (at.home / "secrets" / "main").read_bytes().hex(), "provinces": list(PROVINCES),
+        "regions": list(regions.names()), "programmes": programmes, "rules": workload.POLICY["overlap_rules"],
     }  # fmt: skip
 
 
@@ -137,15 +139,21 @@ def _cpu_seconds(at: Servers, engine: psutil.Process) -> dict[str, float]:
 @asynccontextmanager
 async def _watch(kafka: str, peer: Peer) -> AsyncIterator["_Watch"]:
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
-    written = AIOKafkaConsumer(bootstrap_servers=kafka)
-    stable = AIOKafkaConsumer(
-        bootstrap_servers=kafka, isolation_level="read_committed", auto_offset_reset="earliest", enable_auto_commit=False
-    )  # fmt: skip
+    written, stable = AIOKafkaConsumer(bootstrap_servers=kafka), _committed(kafka)
     await asyncio.gather(admin.start(), written.start(), stable.start())
     try:
         yield _Watch(peer, admin, written, stable)
     finally:
         await asyncio.gather(admin.close(), written.stop(), stable.stop())
+
+
+def _committed(kafka: str) -> AIOKafkaConsumer:
+    return AIOKafkaConsumer(
+        bootstrap_servers=kafka,
+        isolation_level="read_committed",
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+    )
 
 
 class _Watch:
@@ -175,9 +183,6 @@ class _Watch:
                 return False
             self._relayed = await self._last(relays)
         return not _behind(at, self._relayed) and not await self._open(_partitions([self._peer.topic("overlaps")]))
-
-        x=sorted((f'{p.topic[-14:]}:{p.partition}', o) for p,o in getattr(self,'at',{}).items())
-        if x!=getattr(self,'x',None): print(f'{t:.2f}', self._relayed is not None, sum(getattr(self,'at',{}).values()), *[o for _,o in x], flush=True); self.x=x
 
     def _relays(self, name: str) -> bool:
         return bool(self._peer.relays) and re.fullmatch(self._peer.relays, name) is not None
@@ -214,9 +219,7 @@ def _behind(at: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]
 
 async def read(kafka: str, topic: str) -> list[tuple[bytes | None, bytes | None]]:
     """Key and value of all committed records of a topic, each partition's in order."""
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=kafka, isolation_level="read_committed", auto_offset_reset="earliest", enable_auto_commit=False
-    )  # fmt: skip
+    consumer = _committed(kafka)
     await consumer.start()
     found = []
     try:

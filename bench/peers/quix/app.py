@@ -28,7 +28,7 @@ Announced = tuple[str, dict[str, Any] | None]
 class Overlap(Serializer):
     """An overlap as JSON; nothing once it is cleared."""
 
-    def __call__(self, value: Announced, ctx: object) -> bytes | None:
+    def __call__(self, value: Announced, ctx: object) -> bytes | None:  # noqa: ARG002 - as it is called
         return None if value[1] is None else orjson.dumps(value[1])
 
 
@@ -61,13 +61,14 @@ def run(work: dict[str, Any], instance: int, settings: dict[str, Any]) -> None:
     def household(change: Payout, state: State) -> Iterator[Announced]:
         yield from _difference(change, state, rules)
 
-    payouts = app.dataframe(inbound).apply(admitted)
-    payouts[payouts.apply(lambda told: isinstance(told, str))].to_topic(dead_letters)
-    payouts[payouts.apply(lambda told: isinstance(told, dict))].apply(
-        _changes, stateful=True, expand=True
-    ).group_by(lambda change: change["household"], name="household", key_deserializer="str", key_serializer="str").apply(
-        household, stateful=True, expand=True
-    ).to_topic(overlaps, key=lambda announced: announced[0])
+    told = app.dataframe(inbound).apply(admitted)
+    told[told.apply(lambda one: isinstance(one, str))].to_topic(dead_letters)
+    payouts = told[told.apply(lambda one: isinstance(one, dict))]
+    changes = payouts.apply(_changes, stateful=True, expand=True)
+    by_household = changes.group_by(
+        lambda change: change["household"], name="household", key_deserializer="str", key_serializer="str"
+    )
+    by_household.apply(household, stateful=True, expand=True).to_topic(overlaps, key=lambda announced: announced[0])
     app.run()
 
 
@@ -124,7 +125,9 @@ def _overlap(one: Payout, other: Payout, rules: dict[frozenset[str], Any]) -> di
 def main() -> None:
     work, settings = json.loads(Path(sys.argv[1]).read_text()), json.loads(sys.argv[2])
     context = get_context("spawn")
-    others = [context.Process(target=run, args=(work, n, settings), daemon=True) for n in range(1, settings["instances"])]
+    others = [
+        context.Process(target=run, args=(work, n, settings), daemon=True) for n in range(1, settings["instances"])
+    ]
     for other in others:
         other.start()
     run(work, 0, settings)
