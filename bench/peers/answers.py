@@ -8,6 +8,7 @@ it is cleared.
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 from bench import workload
 
@@ -60,10 +61,29 @@ def of_announcements(overlaps: Mapping[str, Mapping[str, Any]]) -> Answers:
     return found
 
 
-def differences(found: Answers, should: Answers) -> list[str]:
+Brief = dict[UUID, tuple[str, int]]
+"""Verdict and amount at risk by overlap: all that the handler per record announces."""
+
+
+def fold_brief(announced: Iterable[tuple[bytes | None, bytes | None]]) -> Brief:
+    """The overlaps that stand after all that the handler per record announced."""
+    latest = [json.loads(value) for value in dict(announced).values() if value is not None]
+    return {UUID(told["overlap_id"]): (told["verdict"], told["amount"]) for told in latest if told["live"]}
+
+
+def brief(should: Answers, found: Brief) -> Brief:
+    """What the handler per record should have announced, where it may take a pair in either order."""
+    expected: Brief = {}
+    for (_, a, _, b), answer in should.items():
+        one, other = uuid5(NAMESPACE_URL, f"{a}|{b}"), uuid5(NAMESPACE_URL, f"{b}|{a}")
+        expected[other if other in found else one] = answer.verdict, answer.amount_at_risk
+    return expected
+
+
+def differences(found: Mapping[Any, object], should: Mapping[Any, object]) -> list[str]:
     """Each pair of which the two say otherwise, in words; empty where they agree."""
     return [
-        f"{pair[1]} with {pair[3]}: {found.get(pair) or 'nothing'} instead of {should.get(pair) or 'nothing'}"
+        f"{pair}: {found.get(pair, 'nothing')} instead of {should.get(pair, 'nothing')}"
         for pair in sorted(found.keys() | should.keys())
         if found.get(pair) != should.get(pair)
     ]
