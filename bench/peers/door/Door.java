@@ -31,6 +31,7 @@ public final class Door {
     private static final Pattern TIME = Pattern.compile("\\d{4}-\\d\\d-\\d\\d[Tt]([01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d"
             + "(\\.\\d{1,6})?([Zz]|[+-]([01]\\d|2[0-3]):[0-5]\\d)");
     private static final Pattern DAY = Pattern.compile("\\d{4}-\\d\\d-\\d\\d");
+    private static final Pattern REGION = Pattern.compile("\\d\\d(\\.\\d\\d(\\.\\d\\d(\\.\\d{4})?)?)?");
     private static final Map<String, Integer> RANKS = Map.of(
             "tepat.payout.planned.v1", 0,
             "tepat.payout.disbursed.v1", 1,
@@ -137,7 +138,7 @@ public final class Door {
             throw new Refused("programme_unknown /data/programme");
         }
         if (!work.regions().contains(region)) {
-            throw new Refused("region_unknown /data/region");
+            throw new Refused((REGION.matcher(region).matches() ? "region_unknown" : "schema") + " /data/region");
         }
     }
 

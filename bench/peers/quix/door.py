@@ -25,6 +25,7 @@ Time = Annotated[
     ),
 ]
 NUMBER = re.compile("[0-9]{16}")
+REGION = re.compile(r"[0-9]{2}(\.[0-9]{2}(\.[0-9]{2}(\.[0-9]{4})?)?)?")
 LARGEST = 1 << 20
 PLANNED, DISBURSED, CANCELLED, RETURNED = range(4)
 
@@ -140,6 +141,8 @@ class Door:
         if event.source != self._source:
             raise Refused("source_mismatch")
         if isinstance(event, Complete):
+            if event.data.programme is not None and event.data.programme not in self._programmes:
+                raise Refused("programme_unknown /data/programme")
             return None
         data = event.data
         told = {"id": data.payout_id, "order": (data.revision, event.rank, time, event.id)}
@@ -158,7 +161,7 @@ class Door:
         if data.programme not in self._programmes:
             raise Refused("programme_unknown /data/programme")
         if data.region not in self._regions:
-            raise Refused("region_unknown /data/region")
+            raise Refused(f"{'region_unknown' if REGION.fullmatch(data.region) else 'schema'} /data/region")
         return {
             "person": self._pseudonym(f"nik:{nik}"),
             "household": self._pseudonym(f"alone:{nik}" if kk is None else f"kk:{kk}"),
