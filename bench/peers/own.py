@@ -67,7 +67,7 @@ def _compiler() -> list[str]:
     java, beside = java_home() / "bin" / "java", java_home() / "bin" / "javac"
     if beside.exists():
         return [str(beside), "--release", "17"]
-    return [str(java), "-jar", *map(str, jars(COMPILER)), "--release", "17", "-warn:none"]
+    return [str(java), "-jar", *map(str, jars(COMPILER)), "-17", "-warn:none"]
 
 
 def python(peer: str) -> Path:
