@@ -4,7 +4,7 @@ PY := .venv/bin/python
 MEMBERS := contracts chassis services/registry services/eligibility services/distribution services/notifications deploy/local demo cli
 KEEP ?=
 
-.PHONY: help setup demo up test lint format bench lock schemas
+.PHONY: help setup demo up test lint format bench bench-peers lock schemas
 
 help:
 	@echo 'make demo      a sample district through the whole system, checked against the oracle (KEEP=1 leaves it running)'
@@ -12,6 +12,7 @@ help:
 	@echo 'make test      lint, types and every test'
 	@echo 'make lint      ruff, strict types, import rules'
 	@echo 'make bench     payouts a second, beside a handler called once per record'
+	@echo 'make bench-peers  the same beside Quix Streams, Kafka Streams and Flink SQL'
 	@echo 'make schemas   regenerate the JSON Schemas and the AsyncAPI document'
 	@echo 'make lock      resolve requirements.lock anew'
 
@@ -49,6 +50,9 @@ test: lint
 bench: setup
 	$(PY) -m bench
 
+bench-peers: setup
+	$(PY) -m bench.peers
+
 schemas: setup
 	$(PY) -m tepat_contracts.schemas
 
@@ -56,3 +60,5 @@ lock: | $(filter .tools/bin/uv,$(UV))
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	  $(foreach m,$(MEMBERS),--no-emit-package $(shell sed -n 's/^name = "\(.*\)"/\1/p' $(m)/pyproject.toml)) \
 	  --group dev pyproject.toml $(MEMBERS:=/pyproject.toml) -o requirements.lock
+	for peer in quix flink; do $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-annotate --no-header bench/peers/$$peer/requirements.in -o bench/peers/$$peer/requirements.lock; done

@@ -1,7 +1,7 @@
-"""The jars that make up Apache Kafka, kept in the user's cache directory.
+"""The jars that make up Apache Kafka, or whatever another lock file names, kept in the user's cache directory.
 
 Invariants:
-- Only jars whose SHA-256 is in `kafka.lock` are handed out; one that was cut short is fetched again.
+- Only jars whose SHA-256 is in the lock are handed out; one that was cut short is fetched again.
 - Several processes may ask at once: the first fetches, the rest find it done.
 
 `python -m tepat_local.jars` resolves the artifacts and writes `kafka.lock` anew.
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -36,13 +37,13 @@ def cache() -> Path:
     return Path(given) if given else platformdirs.user_cache_path("tepat", appauthor=False)
 
 
-def jars() -> list[Path]:
-    """The jars of `kafka.lock`, fetched where missing.
+def jars(lock: Path = LOCK) -> list[Path]:
+    """The jars of a lock file, fetched where missing.
 
     Raises:
         RuntimeError: a jar can't be fetched, or is not the one that was locked.
     """
-    locked = [line.split() for line in LOCK.read_text().splitlines()]
+    locked = [line.split() for line in lock.read_text().splitlines()]
     places = [_place(coordinate) for _, coordinate in locked]
     with files.lock(cache() / "maven.lock"):
         missing = [
@@ -94,19 +95,19 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def relock() -> None:
-    """Resolve `BROKER` with all it needs at run time, and write `kafka.lock` anew."""
+def relock(lock: Path, *wanted: str, alone: Sequence[str] = ()) -> None:
+    """Resolve `wanted` with all they need at run time, and write `lock` anew; of `alone` only the jar itself."""
     from jgo.maven import Dependency  # noqa: PLC0415
 
     maven = _maven()
-    inputs, others = maven.resolver.resolve([Dependency(_artifact(maven, BROKER))])
+    inputs, others = maven.resolver.resolve([Dependency(_artifact(maven, coordinate)) for coordinate in wanted])
     needed = [each.artifact for each in (*inputs, *others) if each.scope in (None, "compile", "runtime")]
     entries = sorted(
         (f"{jar.groupId}:{jar.artifactId}:{jar.version}", _sha256(jar.resolve()))
-        for jar in (*needed, _artifact(maven, LOG_BINDING))
+        for jar in (*needed, *(_artifact(maven, coordinate) for coordinate in alone))
     )
-    files.write(LOCK, "".join(f"{digest}  {coordinate}\n" for coordinate, digest in entries))
+    files.write(lock, "".join(f"{digest}  {coordinate}\n" for coordinate, digest in entries))
 
 
 if __name__ == "__main__":
-    relock()
+    relock(LOCK, BROKER, alone=[LOG_BINDING])
