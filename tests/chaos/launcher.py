@@ -6,6 +6,7 @@
   SIGUSR2. What is skewed is the service's wall clock, in Python and in C (`time-machine`); the clocks of the broker
   and of the database stay right, and no clock that only measures durations is touched.
 - `TEPAT_CHAOS_CONTROL`: the defect of `controls.py` to run with.
+- `TEPAT_CHAOS_STOP`: the place of `pauses.py` at which to stand still, once.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 import time_machine
 
 from .controls import CONTROLS
+from .pauses import stop_at
 
 
 class Clock:
@@ -48,6 +50,8 @@ def main(service: str) -> None:
         signal.signal(signal.SIGUSR2, clock.follow)
     if control := os.environ.get("TEPAT_CHAOS_CONTROL"):
         CONTROLS[control]()
+    if place := os.environ.get("TEPAT_CHAOS_STOP"):
+        stop_at(place)
     import_module(f"tepat_{service}.app").main()
 
 

@@ -40,7 +40,7 @@ def records(seed: int) -> Iterator[tuple[Message, str | None]]:
         niks: list[str] = []
         for index, (message, refused) in enumerate(District(seed * 1_000 + number, HOUSEHOLDS).judged()):
             yield message, refused
-            if refused is None and message[0].endswith("beneficiaries.v1"):
+            if refused is None and b"tepat.person.recorded.v1" in message[2]:
                 niks.append(message[1].decode())
             if index % VISIT_EVERY == 0 and niks:
                 yield _visit(f"{number}-{index}", niks[index % len(niks)]), None

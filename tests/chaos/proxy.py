@@ -109,7 +109,7 @@ class Link:
                 moment, chunk = await waiting.get()
                 await asyncio.sleep(moment - loop.time())
                 await self._flowing.wait()
-                if not chunk:
+                if not chunk or writer.is_closing():
                     raise ConnectionResetError
                 writer.write(chunk)
                 await writer.drain()
