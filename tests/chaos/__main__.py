@@ -21,7 +21,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seed", type=int, action="append", help="may be given several times [7]")
     parser.add_argument("--kills", type=int, default=20, help="processes killed with each seed [20]")
-    parser.add_argument("--storms-only", action="store_true", help="no fault is waited for and measured")
+    parser.add_argument("--brief", action="store_true", help="storms only, and nothing measured, as in `make test`")
     parser.add_argument("--control", choices=sorted(CONTROLS), default="", help="run with this defect")
     parser.add_argument("--result", type=Path, help="write the figures there, as JSON")
     asked = parser.parse_args()
@@ -29,10 +29,10 @@ def main() -> int:
     runs: list[dict[str, Any]] = []
     wrong: list[str] = []
     for seed in asked.seed or [7]:
-        found = run(seed, asked.kills, measured=not asked.storms_only, control=asked.control)
+        found = run(seed, asked.kills, brief=asked.brief, control=asked.control)
         runs.append(found)
         if found["lost"] or found["doubled"] or found["wrong"]:
-            flags = " --storms-only" if asked.storms_only else ""
+            flags = " --brief" if asked.brief else ""
             control = f" --control {asked.control}" if asked.control else ""
             wrong += [f"seed {seed}: {each}" for each in found["told"]]
             wrong.append(f"replay: python -m tests.chaos --seed {seed} --kills {asked.kills}{flags}{control}")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from random import Random
@@ -56,16 +56,16 @@ class Nemesis:
     """Inflicts faults until `kills` processes were killed; `struck` and `storms` tell of it.
 
     Args:
-        measured: rounds of one fault are inflicted as well, and waited for.
+        brief: only storms, unmeasured, of kills and one of each other kind of fault.
     """
 
     def __init__(
-        self, system: System, watch: Watch, seed: int, *, measured: bool, say: Callable[[str], None] = print
+        self, system: System, watch: Watch, seed: int, *, brief: bool, say: Callable[[str], None] = print
     ) -> None:
         self._system = system
         self._watch = watch
         self._rng = Random(f"nemesis {seed}")
-        self._measured = measured
+        self._brief = brief
         self._say = say
         self._deck: list[tuple[Fault, str]] = []
         self.struck: list[Struck] = []
@@ -80,7 +80,7 @@ class Nemesis:
     async def rage(self, kills: int) -> None:
         """Round after round, until so many processes were killed. Raises Stuck where the system does not come back."""
         while self.kills < kills:
-            if self._measured and self._rng.random() < CALM:
+            if not self._brief and self._rng.random() < CALM:
                 await self._calm()
             else:
                 await self._storm()
@@ -88,9 +88,17 @@ class Nemesis:
     def _draw(self) -> tuple[Fault, str]:
         """The next fault and its target: all there are come in turn, in an order of chance, the heavier more often."""
         if not self._deck:
-            self._deck = [(fault, target) for fault in FAULTS for target in fault.targets for _ in range(fault.weight)]
+            self._deck = [
+                (fault, target)
+                for fault in FAULTS
+                for target in self._targets(fault)
+                for _ in range(fault.weight if not self._brief else 1 + fault.kills)
+            ]
             self._rng.shuffle(self._deck)
         return self._deck.pop()
+
+    def _targets(self, fault: Fault) -> Sequence[str]:
+        return fault.targets if fault.kills or not self._brief else [self._rng.choice(fault.targets)]
 
     async def _calm(self) -> None:
         fault, target = self._draw()
@@ -107,7 +115,7 @@ class Nemesis:
             for fault, target in drawn:
                 blocks.create_task(self._inflict(fault, target))
                 await asyncio.sleep(self._rng.uniform(*PAUSE_SECONDS))
-        if self._measured:
+        if not self._brief:
             self.storms.append(await self._recovered(f"a storm ({names})"))
             self._say(f"{self.kills:4} kills; storm ({names}): works again after {self.storms[-1]:.1f} s")
 

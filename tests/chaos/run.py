@@ -28,15 +28,13 @@ REST_SECONDS = 120.0
 """Within which everything must have drained once all is healed."""
 
 
-def run(
-    seed: int, kills: int, *, measured: bool, control: str = "", say: Callable[[str], None] = print
-) -> dict[str, Any]:
+def run(seed: int, kills: int, *, brief: bool, control: str = "", say: Callable[[str], None] = print) -> dict[str, Any]:
     """The figures of one run. Whatever is not as it must be is counted and told in them."""
     with system(say=lambda _: None, control=control) as running:
-        return asyncio.run(_run(running, seed, kills, measured=measured, say=say))
+        return asyncio.run(_run(running, seed, kills, brief=brief, say=say))
 
 
-async def _run(running: System, seed: int, kills: int, *, measured: bool, say: Callable[[str], None]) -> dict[str, Any]:
+async def _run(running: System, seed: int, kills: int, *, brief: bool, say: Callable[[str], None]) -> dict[str, Any]:
     document = watch.policy(policy_of(POLICY.read_text()).document())
     file = running.data / "policy.json"
     file.write_text(json.dumps(document))
@@ -47,7 +45,7 @@ async def _run(running: System, seed: int, kills: int, *, measured: bool, say: C
     verdict, drained = Verdict(), None
     async with Watch(running) as watching:
         await watching.sounding(60)
-        nemesis = Nemesis(running, watching, seed, measured=measured, say=say)
+        nemesis = Nemesis(running, watching, seed, brief=brief, say=say)
         sending = asyncio.create_task(load.run())
         try:
             await nemesis.rage(kills)
@@ -59,7 +57,7 @@ async def _run(running: System, seed: int, kills: int, *, measured: bool, say: C
     try:
         async with asyncio.timeout(REST_SECONDS):
             since = time.monotonic()
-            unanswered = await _rest(running)
+            unanswered = await healed(running, WITHOUT_PROGRESS_SECONDS)
             drained = time.monotonic() - since
     except TimeoutError as error:
         verdict.find("lost", [f"liveness: not at rest within {REST_SECONDS:g} s: {error}"])
@@ -75,10 +73,13 @@ async def _run(running: System, seed: int, kills: int, *, measured: bool, say: C
     return figures(seed, nemesis, judged, sent=load.sent, seconds=time.monotonic() - began, drained=drained)
 
 
-async def _rest(running: System) -> stream.Unanswered:
-    """Every record has a receipt, and no service has anything left to do."""
+async def healed(running: System, patience: float) -> stream.Unanswered:
+    """Wait until every record has a receipt, and no service has anything left to do.
+
+    Raises TimeoutError where nothing goes on for `patience` seconds.
+    """
     bounds = await stream.bounds(running.kafka, await stream.topics(running.kafka, INBOUND))
-    unanswered = await stream.answers(running.kafka, bounds, WITHOUT_PROGRESS_SECONDS)
+    unanswered = await stream.answers(running.kafka, bounds, patience)
     async with HttpServices(running.told, running.data / "tokens") as services:
-        await settled(services, WITHOUT_PROGRESS_SECONDS)
+        await settled(services, patience)
     return unanswered

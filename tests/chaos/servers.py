@@ -159,18 +159,21 @@ class System:
 
 
 @contextmanager
-def system(say: Any = print, control: str = "") -> Iterator[System]:
+def system(say: Any = print, control: str = "", *, small: bool = True) -> Iterator[System]:
     """Everything runs inside the block.
 
     Args:
+        small: the database has a disk of its own that can be full, where one may be mounted.
         control: the defect that distribution is run with (`controls.py`); none where empty.
     """
     with ExitStack() as stack:
         data = stack.enter_context(directory())
         network = stack.enter_context(Network())
         ports = _ports(data)
-        disk = stack.enter_context(_disk(data / "postgres"))
-        database = Small(data / "postgres", ports["postgres"], files.socket_dir(data) / "pg")
+        disk = stack.enter_context(_disk(data / "postgres")) if small else None
+        database = (Small if small else postgres.Postgres)(
+            data / "postgres", ports["postgres"], files.socket_dir(data) / "pg"
+        )
         instances = (*INSTANCES, SPARE)
         links = {name: (ports[f"{name} listener"], ports[f"{name} kafka"]) for name in instances}
         broker = Listening(data / "kafka", ports["kafka"], ports["controller"], links=tuple(links.values()))

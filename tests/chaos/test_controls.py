@@ -83,11 +83,11 @@ async def ids_do_not_commit_in_order(scene: Scene) -> None:
 
 
 async def an_instance_is_gone_for_good(scene: Scene) -> None:
-    """B dies, and its partitions are A's."""
+    """A dies, and its partitions, which B never had, are B's."""
+    a = await scene.start()
     await scene.start()
-    b = await scene.start()
     await scene.share()
-    b.kill()
+    a.kill()
     for n in range(10):
         await scene.pay(f"a{n}", ("PKH", "BPNT")[n % 2], person(n), household(n // 4), n % 2)
     await scene.judge()
