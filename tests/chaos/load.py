@@ -25,7 +25,7 @@ from tepat_demo.district import REGISTRAR, District, Message
 
 from .servers import PARTITIONS
 
-HOUSEHOLDS = 1_500
+HOUSEHOLDS = 400
 VISIT_EVERY = 12
 """Records of the district between two visits."""
 AT_ONCE = 20

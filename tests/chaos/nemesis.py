@@ -24,6 +24,7 @@ from .watch import Watch
 CALM = 0.5
 """The share of rounds with one fault."""
 STORM = (3, 6)
+BRIEF_STORM = (6, 9)
 PAUSE_SECONDS = (0.2, 2.5)
 LOOK_SECONDS = 0.2
 RECOVERY_SECONDS = 90.0
@@ -109,7 +110,7 @@ class Nemesis:
             self._say(f"{self.kills:4} kills; {fault.name} {target}: works again after {recovered:.1f} s")
 
     async def _storm(self) -> None:
-        drawn = [self._draw() for _ in range(self._rng.randint(*STORM))]
+        drawn = [self._draw() for _ in range(self._rng.randint(*(BRIEF_STORM if self._brief else STORM)))]
         names = ", ".join(f"{fault.name} {target}" for fault, target in drawn)
         async with asyncio.TaskGroup() as blocks:
             for fault, target in drawn:
