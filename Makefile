@@ -3,8 +3,10 @@ UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
 PY := .venv/bin/python
 MEMBERS := contracts chassis services/registry services/eligibility services/distribution services/notifications deploy/local demo cli
 KEEP ?=
+SEEDS ?= 1 2 3 4 5 6
+KILLS ?= 50
 
-.PHONY: help setup demo up test lint format bench bench-peers lock schemas
+.PHONY: help setup demo up test lint format bench bench-peers chaos chaos-overload lock schemas
 
 help:
 	@echo 'make demo      a sample district through the whole system, checked against the oracle (KEEP=1 leaves it running)'
@@ -13,6 +15,8 @@ help:
 	@echo 'make lint      ruff, strict types, import rules'
 	@echo 'make bench     payouts a second, beside a handler called once per record'
 	@echo 'make bench-peers  the same beside Quix Streams, Kafka Streams and Flink SQL'
+	@echo 'make chaos     faults at random under load, judged by the oracle; then the defects the suite must notice (1 h)'
+	@echo 'make chaos-overload  5 million records behind, a poison agency, a full disk, a database down for five minutes'
 	@echo 'make schemas   regenerate the JSON Schemas and the AsyncAPI document'
 	@echo 'make lock      resolve requirements.lock anew'
 
@@ -52,6 +56,13 @@ bench: setup
 
 bench-peers: setup
 	$(PY) -m bench.peers
+
+chaos: setup
+	$(PY) -m tests.chaos $(SEEDS:%=--seed %) --kills $(KILLS) --result tests/chaos/result.json
+	.venv/bin/pytest -m chaos tests/chaos
+
+chaos-overload: setup
+	$(PY) -m tests.chaos.overload --result tests/chaos/overload.json
 
 schemas: setup
 	$(PY) -m tepat_contracts.schemas

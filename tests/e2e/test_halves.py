@@ -1,66 +1,14 @@
-"""Any process may die at any moment, and two instances may take two halves of an overlap: the same set comes out."""
+"""Two instances may take two halves of an overlap at one moment: it is found all the same."""
 
 import asyncio
 import json
-from collections import Counter
-from pathlib import Path
 
 import pytest
-from tepat_demo.district import District
-from tepat_demo.oracle import fold, irregularities
-from tepat_demo.run import run
+from tepat_demo.oracle import fold
 
 from .conftest import Running
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
-
-HOUSEHOLDS = 1_500
-ROUNDS = 5
-SERVICES = ("registry", "eligibility", "distribution", "notifications")
-
-
-async def test_kill_of_each_service_in_the_midst(system: Running) -> None:
-    """20 kills while a district streams through; then what stands is the oracle's, and each offset told once."""
-    killed: Counter[str] = Counter()
-    streaming = asyncio.Event()
-
-    class Progress:
-        def stage(self, name: str, total: int | None) -> None:
-            if name == "agencies send":
-                streaming.set()
-
-        def advance(self, done: int) -> None: ...
-
-    async def nemesis() -> None:
-        await streaming.wait()
-        for _ in range(ROUNDS):
-            for service in SERVICES:
-                for victim in await asyncio.to_thread(system.processes, service):
-                    victim.kill()
-                    killed[service] += 1
-                    break
-                await asyncio.sleep(1)  # the pace of the killing, not something waited for
-
-    async def apply_policy(file: Path) -> None:
-        await asyncio.to_thread(system.tepat, "policy", "apply", file)
-
-    killing = asyncio.create_task(nemesis())
-    report = await run(
-        system.endpoints,
-        system.data / "tokens",
-        (system.data / "secrets" / "main").read_bytes(),
-        District(7, HOUSEHOLDS),
-        apply_policy=apply_policy,
-        progress=Progress(),
-    )
-    await killing
-    assert report.wrong == []
-    assert report.announced == report.expected > 100
-    assert sum(killed.values()) >= 18, killed
-    assert set(killed) == set(SERVICES)
-    uncommitted = await system.read(["distribution.overlaps.v1"], committed=False)
-    falling = [told for told in irregularities(uncommitted, compacted=True) if "fell" in told or "falls" in told]
-    assert falling == []
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 
 async def test_two_halves_at_the_same_moment(system: Running) -> None:

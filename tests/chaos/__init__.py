@@ -1,0 +1,1 @@
+"""What the system promises, tried against everything that can go wrong. See README.md."""

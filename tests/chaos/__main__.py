@@ -1,0 +1,49 @@
+"""`python -m tests.chaos`: faults at random while a load runs, and whether anything was lost, doubled or wrong."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+from tepat_local import files
+
+from .controls import CONTROLS
+from .figures import table, together, too_slow
+from .run import run
+
+
+def main() -> int:
+    """The exit status: 0 where all is as it must be, 1 where not."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--seed", type=int, action="append", help="may be given several times [7]")
+    parser.add_argument("--kills", type=int, default=20, help="processes killed with each seed [20]")
+    parser.add_argument("--brief", action="store_true", help="storms only, and nothing measured, as in `make test`")
+    parser.add_argument("--control", choices=sorted(CONTROLS), default="", help="run with this defect")
+    parser.add_argument("--result", type=Path, help="write the figures there, as JSON")
+    asked = parser.parse_args()
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # the suite's own clients, in the midst of it
+    runs: list[dict[str, Any]] = []
+    wrong: list[str] = []
+    for seed in asked.seed or [7]:
+        found = run(seed, asked.kills, brief=asked.brief, control=asked.control)
+        runs.append(found)
+        if found["lost"] or found["doubled"] or found["wrong"]:
+            flags = " --brief" if asked.brief else ""
+            control = f" --control {asked.control}" if asked.control else ""
+            wrong += [f"seed {seed}: {each}" for each in found["told"]]
+            wrong.append(f"replay: python -m tests.chaos --seed {seed} --kills {asked.kills}{flags}{control}")
+    summary = together(runs)
+    wrong += too_slow(summary)
+    print("", *table(summary), sep="\n")
+    if asked.result:
+        files.write(asked.result, json.dumps(summary | {"runs": runs}, indent=1) + "\n")
+    print(*wrong, sep="\n", file=sys.stderr)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,20 @@
+"""A short run of the suite, in every `make test`: some 20 processes killed, and one of each other fault."""
+
+import logging
+
+import pytest
+
+from .run import run
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+
+SEED = 7
+KILLS = 20
+
+
+def test_twenty_kills_and_nothing_lost_doubled_or_wrong() -> None:
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    found = run(SEED, KILLS, brief=True)
+    assert found["told"] == [], f"replay: python -m tests.chaos --brief --seed {SEED} --kills {KILLS}"
+    assert found["kills"] >= KILLS
+    assert found["overlaps"] > 20
