@@ -270,7 +270,8 @@ class Store:
     async def _gather(self, connection: Connection) -> None:
         """The subjects, and whom they share a household or person with."""
         await queries.take_subjects(connection)
-        await queries.take_candidates(connection, at_most=domain.GROUP_LIMIT)
+        await queries.share_households(connection, at_most=domain.GROUP_LIMIT)
+        await queries.share_persons(connection, at_most=domain.GROUP_LIMIT)
 
     async def announce(
         self, connection: Connection, announcements: Sequence[domain.Announcement], now: datetime

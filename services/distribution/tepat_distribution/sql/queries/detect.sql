@@ -53,37 +53,44 @@ from anew t
 left join lateral (
     select * from payout p where p.agency = t.agency and p.payout_id = t.payout_id limit 1) p on true;
 
--- name: take_candidates!
--- Each live subject with the other live payouts of its household, and of its person elsewhere; no more of either than
--- make the group too large. Of a group known to be too large there are none, and of its persons those within it.
--- By household, so that neighbours in the index are read together; to either side of it, so that the index alone says
--- that a person has no other.
+-- name: share_households!
+-- Each live subject with the other live payouts of its household: no more than make it too large, and none of one
+-- known to be too large. By household, so that neighbours in the index are read together.
 insert into candidate (
     household, person, starts, ends, agency, programme, payout_id, other_household, other_person, other_starts,
     other_ends, other_agency, other_programme, other_payout_id)
 select x.household, x.person, x.starts, x.ends, x.agency, x.programme, x.payout_id, y.*
 from (
-    select *, household in (select g from too_large where live) as household_large,
-           person in (select g from too_large where live) as person_large
-    from subject where live order by household) x
+    select * from subject where live and household not in (select g from too_large where live) order by household) x
+cross join lateral (
+    select household, person, starts, ends, agency, programme, payout_id from payout p
+    where p.live and p.household = x.household and (p.payout_id <> x.payout_id or p.agency <> x.agency)
+    limit :at_most) y;
+
+-- name: share_persons!
+-- Each live subject with the other live payouts of its person elsewhere, or, where its household is known to be too
+-- large, within it; likewise limited. To either side of the household, so that the index alone says that a person has
+-- no other; and by person.
+insert into candidate (
+    household, person, starts, ends, agency, programme, payout_id, other_household, other_person, other_starts,
+    other_ends, other_agency, other_programme, other_payout_id)
+select x.household, x.person, x.starts, x.ends, x.agency, x.programme, x.payout_id, y.*
+from (
+    select *, household in (select g from too_large where live) as household_large
+    from subject where live and person not in (select g from too_large where live) order by person) x
 cross join lateral (
     (select household, person, starts, ends, agency, programme, payout_id from payout p
-     where p.live and p.household = x.household and not x.household_large
+     where p.live and p.person = x.person and p.household < x.household
        and (p.payout_id <> x.payout_id or p.agency <> x.agency)
      limit :at_most)
     union all
     (select household, person, starts, ends, agency, programme, payout_id from payout p
-     where p.live and p.person = x.person and p.household < x.household and not x.person_large
+     where p.live and p.person = x.person and p.household > x.household
        and (p.payout_id <> x.payout_id or p.agency <> x.agency)
      limit :at_most)
     union all
     (select household, person, starts, ends, agency, programme, payout_id from payout p
-     where p.live and p.person = x.person and p.household > x.household and not x.person_large
-       and (p.payout_id <> x.payout_id or p.agency <> x.agency)
-     limit :at_most)
-    union all
-    (select household, person, starts, ends, agency, programme, payout_id from payout p
-     where p.live and p.person = x.person and p.household = x.household and x.household_large and not x.person_large
+     where p.live and p.person = x.person and p.household = x.household and x.household_large
        and (p.payout_id <> x.payout_id or p.agency <> x.agency)
      limit :at_most)) y;
 
