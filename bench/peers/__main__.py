@@ -48,9 +48,10 @@ async def measure(asked: argparse.Namespace) -> dict[str, Any]:
                 announced = await stream.read(at.kafka, [stream.OVERLAPS], committed=True)
                 found[name] = answers.of_announcements(oracle.fold(announced))
             elif name == PER_RECORD:
-                engines[name] = await _per_record(at, min(asked.records, asked.payouts))
+                taken_to: dict[int, int] = {}
+                engines[name] = await _per_record(at, min(asked.records, asked.payouts), taken_to)
                 told = answers.fold_brief(await read(at.kafka, per_record.OVERLAPS.name))
-                taken = [value for _, value in await read(at.kafka, workload.TOPIC, group="per-record")]
+                taken = [value for _, value in await read(at.kafka, workload.TOPIC, taken_to)]
                 found[name], should[name] = told, answers.brief(_expected(taken, secret), told)
             else:
                 engines[name] = await race(at, PEERS[name], asked.payouts)
@@ -86,8 +87,8 @@ async def _ours(at: Servers, count: int) -> dict[str, Any]:
     return told | {"versions": versions, "settings": {"instances": "1", **postgres_server.SETTINGS}}
 
 
-async def _per_record(at: Servers, records: int) -> dict[str, Any]:
-    told = await per_record.run(at.kafka, at.postgres.url("per_record"), at.cpu_seconds, records)
+async def _per_record(at: Servers, records: int, taken_to: dict[int, int]) -> dict[str, Any]:
+    told = await per_record.run(at.kafka, at.postgres.url("per_record"), at.cpu_seconds, records, taken_to)
     versions = {name: version(name) for name in ("faststream", "aiokafka", "asyncpg")}
     return told | {"versions": versions, "settings": {"records": str(records)}}
 

@@ -216,30 +216,22 @@ def _behind(at: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]
     return any(at.get(partition, 0) < end for partition, end in ends.items())
 
 
-async def read(kafka: str, topic: str, group: str | None = None) -> list[tuple[bytes | None, bytes | None]]:
-    """Key and value of all committed records of a topic, or of those a group has taken, each partition's in order."""
+async def read(
+    kafka: str, topic: str, ends: Mapping[int, int] | None = None
+) -> list[tuple[bytes | None, bytes | None]]:
+    """Key and value of all committed records of a topic, or of those before `ends`, each partition's in order."""
     consumer = _committed(kafka)
     await consumer.start()
     found = []
     try:
         partitions = _partitions([topic])
         consumer.assign(partitions)
-        ends = await consumer.end_offsets(partitions)
-        if group is not None:
-            ends = dict.fromkeys(partitions, 0) | await _positions(kafka, group)
-        while any([await consumer.position(partition) < end for partition, end in ends.items()]):
+        until = await consumer.end_offsets(partitions)
+        if ends is not None:
+            until = {partition: ends.get(partition.partition, 0) for partition in partitions}
+        while any([await consumer.position(partition) < end for partition, end in until.items()]):
             for partition, records in (await consumer.getmany(timeout_ms=200)).items():
-                found += [(record.key, record.value) for record in records if record.offset < ends[partition]]
+                found += [(record.key, record.value) for record in records if record.offset < until[partition]]
     finally:
         await consumer.stop()
     return found
-
-
-async def _positions(kafka: str, group: str) -> dict[TopicPartition, int]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
-    await admin.start()
-    try:
-        told = await admin.list_consumer_group_offsets(group)
-    finally:
-        await admin.close()
-    return {partition: position.offset for partition, position in told.items()}
