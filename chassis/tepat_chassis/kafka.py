@@ -16,6 +16,9 @@ TOPIC_ALREADY_EXISTS = 36
 COPIES = 3
 AT_ONCE = 10_000
 WAIT_MS = 500
+REQUEST_MS = 12_000
+"""After so long without an answer a connection is given up: aiokafka's 40 s, one after the other, add up to minutes.
+Longer than a join may wait for the group's other members (``inbox.SESSION_MS``)."""
 
 
 def known(name: str, partitions: int) -> Topic:

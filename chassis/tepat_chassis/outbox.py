@@ -27,6 +27,7 @@ from tepat_chassis.database import Connection, Database
 from tepat_chassis.duty import Duty
 from tepat_chassis.failpoints import reach
 from tepat_chassis.health import Health
+from tepat_chassis.kafka import REQUEST_MS
 from tepat_chassis.metrics import Metrics
 
 log = structlog.get_logger()
@@ -113,6 +114,7 @@ class Relay:
             client_id=f"tepat-{self._database.service}-relay",
             transactional_id=f"tepat-{self._database.service}-relay",
             transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
+            request_timeout_ms=REQUEST_MS,
             enable_idempotence=True,
             compression_type="zstd",
             linger_ms=2,

@@ -72,6 +72,7 @@ class Service(Generic[P]):
             apply_types=False,
             allow_auto_create_topics=False,
             metadata_max_age_ms=METADATA_MAX_AGE_MS,
+            request_timeout_ms=kafka.REQUEST_MS,
             logger=logging.getLogger("faststream"),
         )
         self.relay = Relay(

@@ -49,6 +49,7 @@ class Fault:
         seconds: how long it lasts, from and to; none where it is over at once.
         weight: how often it is drawn, beside the others.
         kills: it ends a process by SIGKILL.
+        brief: it is inflicted in brief runs, too.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Fault:
     seconds: tuple[float, float] | None = None
     weight: int = 1
     kills: bool = False
+    brief: bool = True
 
 
 def _alive(system: System, program: str) -> psutil.Process:
@@ -179,6 +181,13 @@ async def slow(system: System, name: str, rng: Random) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
+async def forgotten(system: System, name: str, _: Random) -> AsyncIterator[None]:
+    """Whoever was at the other end of a link's connections is gone without a word; new ones find somebody."""
+    system.network.on(name, Link.forget)
+    yield
+
+
+@asynccontextmanager
 async def added(system: System, _: str, rng: Random) -> AsyncIterator[None]:
     """One more instance of distribution, which is taken away again: killed, or told to stop."""
     if SPARE in system.extra:
@@ -252,6 +261,7 @@ FAULTS = (
     Fault("cut", _LINKS, link(Link.cut), seconds=(1, 8)),
     Fault("silence", _LINKS, link(Link.silence), seconds=(2, 12)),
     Fault("slow", _LINKS, slow, seconds=(2, 8)),
+    Fault("forget", tuple(f"{name}/kafka" for name in INSTANCES), forgotten, brief=False),
     Fault("add an instance", ("distribution",), added, seconds=(4, 12), weight=2),
     Fault("fill the disk", ("postgres",), full, seconds=(2, 6), weight=2),
     Fault("skew the clock", _SERVICES, skewed, seconds=(2, 8)),

@@ -75,7 +75,7 @@ def kind(fault: str, target: str) -> str:
     """Under which a fault's recovery is counted: services together, servers each."""
     if fault in ("kill", "stop", "freeze"):
         return f"{fault} {target if target in ('kafka', 'postgres') else 'a service'}"
-    if fault in ("cut", "silence", "slow"):
+    if fault in ("cut", "silence", "slow", "forget"):
         return f"{fault} a service from {target.partition('/')[2]}"
     return fault
 

@@ -92,6 +92,7 @@ class Nemesis:
             self._deck = [
                 (fault, target)
                 for fault in FAULTS
+                if fault.brief or not self._brief
                 for target in self._targets(fault)
                 for _ in range(fault.weight if not self._brief else 1 + fault.kills)
             ]

@@ -3,7 +3,8 @@
 No kept library does this from Python alone (Toxiproxy is a program in Go), so it is done here with asyncio.
 
 Invariants
-- Bytes of a connection are never reordered, altered or left out: a link is slow, still, or the connection is dead.
+- Bytes of a connection are never reordered, altered or left out: a link is slow or still, or the connection is dead
+  to its end.
 - The proxies run in a thread of their own: what the suite computes meanwhile slows no service.
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -31,6 +33,7 @@ class _Connection:
     client: asyncio.StreamWriter
     server: asyncio.StreamWriter
     name: str = ""
+    forgotten: bool = False
 
     def abort(self) -> None:
         for writer in (self.client, self.server):
@@ -64,6 +67,11 @@ class Link:
         """Let nothing pass, and tell nobody: what is sent meanwhile arrives once the link is mended."""
         self._flowing.clear()
 
+    def forget(self) -> None:
+        """Let nothing pass any more on the connections there are, and tell nobody; new ones work."""
+        for each in self._connections:
+            each.forgotten = True
+
     def slow(self, seconds: float) -> None:
         """Let everything pass so much later, in each direction."""
         self._delay = seconds
@@ -90,14 +98,20 @@ class Link:
         connection = _Connection(writer, to_server)
         self._connections.add(connection)
         try:
-            async with asyncio.TaskGroup() as both:
-                both.create_task(self._pass(reader, to_server, connection))
-                both.create_task(self._pass(from_server, writer, connection))
-        except* OSError:
-            pass  # one side is gone, and with it the connection
+            with suppress(asyncio.CancelledError):  # the network is closed
+                await self._carry(connection, (reader, to_server), (from_server, writer))
         finally:
             connection.abort()
             self._connections.discard(connection)
+
+    async def _carry(self, connection: _Connection, *ways: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> None:
+        """Carry bytes both ways until one side is gone, and with it the connection."""
+        try:
+            async with asyncio.TaskGroup() as both:
+                for reader, writer in ways:
+                    both.create_task(self._pass(reader, writer, connection))
+        except* OSError:
+            pass
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, connection: _Connection) -> None:
         """Carry bytes one way, each chunk when its moment has come."""
@@ -109,6 +123,8 @@ class Link:
                 moment, chunk = await waiting.get()
                 await asyncio.sleep(moment - loop.time())
                 await self._flowing.wait()
+                if connection.forgotten:
+                    continue
                 if not chunk or writer.is_closing():
                     raise ConnectionResetError
                 writer.write(chunk)

@@ -23,7 +23,7 @@ from .watch import Watch
 
 A_SECOND = 80.0
 """Records that the agencies send."""
-WITHOUT_PROGRESS_SECONDS = 45.0
+WITHOUT_PROGRESS_SECONDS = 60.0
 REST_SECONDS = 120.0
 """Within which everything must have drained once all is healed."""
 

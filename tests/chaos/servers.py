@@ -20,9 +20,11 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 from tepat_chassis.kafka import declare
 from tepat_contracts import topics
@@ -206,6 +208,8 @@ def system(say: Any = print, control: str = "", *, small: bool = True) -> Iterat
         asyncio.run(declare(broker.bootstrap, topics.own(PARTITIONS)))
         supervisor.launch(SERVICES)
         http = {name: f"http://127.0.0.1:{ports[f'{name} http']}" for name in INSTANCES}
+        for url in http.values():
+            asyncio.run(_until(partial(_lives, url)))
         endpoints = Endpoints(
             kafka=broker.bootstrap,
             databases={service: database.url(service) for service in topics.SERVICES},
@@ -274,6 +278,14 @@ def _disk(home: Path) -> Iterator[Path | None]:
 def _stop_extra(made: System) -> None:
     for name in list(made.extra):
         made.remove(name, kill=True)
+
+
+async def _lives(url: str) -> bool:
+    try:
+        async with httpx.AsyncClient(timeout=2) as client:
+            return (await client.get(f"{url}/health/live")).is_success
+    except httpx.TransportError:
+        return False
 
 
 async def _until(holds: Any) -> None:

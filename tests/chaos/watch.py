@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
@@ -81,6 +81,14 @@ def _visit(id_: str, nik: str) -> bytes:
     return event(AGENCY, "verification.recorded", f"visit:{id_}", data)
 
 
+class Sounding(NamedTuple):
+    """In how many seconds each record had its receipt, each pair was announced, and notifications had taken that."""
+
+    answered: float
+    announced: float
+    noticed: float
+
+
 class Watch:
     """Follows receipts and announcements, and takes soundings. As a context manager it follows inside the block."""
 
@@ -115,24 +123,29 @@ class Watch:
         await self._consumer.stop()
         await self._producer.stop()
 
-    async def sounding(self, patience: float) -> float:
-        """Take a sounding; in how many seconds it came back.
+    async def sounding(self, patience: float) -> Sounding:
+        """Take a sounding.
 
         Raises TimeoutError, which says what did not come back in `patience` seconds.
         """
         began = time.monotonic()
-        missing: Callable[[], str] = lambda: "the broker took nothing"  # noqa: E731
+        places: list[Place] = []
+        pairs: list[str] = []
+
+        async def back(missing: Callable[[], object]) -> float:
+            async with self._news:
+                await self._news.wait_for(lambda: not missing())
+            return time.monotonic() - began
+
         try:
             async with asyncio.timeout(patience):
                 places, pairs = await self._sent()
-                missing = lambda: self._missing(places, pairs)  # noqa: E731
-                async with self._news:
-                    await self._news.wait_for(lambda: not self._missing(places, pairs))
-                missing = lambda: "notifications did not take the announcements"  # noqa: E731
+                answered = await back(lambda: self._unanswered(places))
+                announced = await back(lambda: self._unannounced(pairs))
                 await self._taken([self._announced[pair] for pair in pairs])
         except TimeoutError:
-            raise TimeoutError(f"after {patience:g} s: {missing()}") from None
-        return time.monotonic() - began
+            raise TimeoutError(f"after {patience:g} s: {self._missing(places, pairs)}") from None
+        return Sounding(answered, announced, time.monotonic() - began)
 
     async def _sent(self) -> tuple[list[Place], list[str]]:
         sounding = next(self._soundings)
@@ -155,12 +168,21 @@ class Watch:
         told = await self._producer.send_and_wait(topic, value, partition=partition)
         return topic, partition, told.offset
 
+    def _unanswered(self, places: Sequence[Place]) -> set[Place]:
+        return set(places) - self._answered
+
+    def _unannounced(self, pairs: Sequence[str]) -> set[str]:
+        return set(pairs) - self._announced.keys()
+
     def _missing(self, places: Sequence[Place], pairs: Sequence[str]) -> str:
-        """What has not come back, in words; empty once all has."""
-        unanswered = sorted({f"{topic}-{partition}" for topic, partition, _ in set(places) - self._answered})
-        silent = [pair for pair in pairs if pair not in self._announced]
-        told = [f"no receipt for {', '.join(unanswered)}"] if unanswered else []
-        return "; ".join([*told, *([f"{len(silent)} pairs not announced"] if silent else [])])
+        """What has not come back, in words."""
+        if not places:
+            return "the broker took nothing"
+        if waiting := sorted({f"{topic}-{partition}" for topic, partition, _ in self._unanswered(places)}):
+            return f"no receipt for {', '.join(waiting)}"
+        if silent := self._unannounced(pairs):
+            return f"{len(silent)} pairs not announced"
+        return "notifications did not take the announcements"
 
     async def _taken(self, announced: Sequence[tuple[int, int]]) -> None:
         """Wait until notifications has taken records of the overlaps' topic."""
