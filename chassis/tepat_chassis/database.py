@@ -11,6 +11,7 @@ Invariants
 """
 
 import asyncio
+import socket
 import struct
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
@@ -30,6 +31,8 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProx
 T = TypeVar("T")
 
 IDLE_SECONDS = 10
+SILENCE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 3, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 15_000}
+"""What the kernel is told, as far as it knows it: a server that answers nothing for some 15 seconds is gone."""
 MINIMUM_VERSION = 18
 
 SESSION = {
@@ -90,6 +93,7 @@ class Database:
         return SESSION | {"application_name": f"tepat-{self.service}"}
 
     async def _prepare(self, connection: Connection) -> None:
+        _watch_over(connection)
         if self._session:
             await connection.execute(self._session)
 
@@ -132,6 +136,17 @@ class Database:
         )
         await self._prepare(connection)
         return connection
+
+
+def _watch_over(connection: Connection) -> None:
+    """Let the kernel give up a connection whose other end is gone without a word: asyncpg would wait for ever."""
+    transport: Any = connection._transport  # type: ignore[union-attr]  # asyncpg offers no other way
+    line = transport.get_extra_info("socket")
+    if line.family in (socket.AF_INET, socket.AF_INET6):
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in SILENCE.items():
+            if (number := getattr(socket, option, None)) is not None:
+                line.setsockopt(socket.IPPROTO_TCP, number, value)
 
 
 async def kept_open(connection: Connection, work: Coroutine[Any, Any, T]) -> T:

@@ -185,12 +185,18 @@ class Service(Generic[P]):
                 for inbox in self._inboxes:
                     background.start(f"inbox {inbox.name}", inbox.run())
                 background.start("pulse", self._pulse(background.stopping))
-                await self.broker.start()
+                await self._subscribe()
                 yield
                 await self._stop()
         finally:
             await self._ends.stop()
             await self.database.close()
+
+    async def _subscribe(self) -> None:
+        """Start all subscriptions at once: each waits for its group, and one after the other they add up."""
+        await self.broker.connect()
+        await asyncio.gather(*(subscriber.start() for subscriber in self.broker.subscribers))
+        self.broker.running = True
 
     async def _stop(self) -> None:
         with suppress(TimeoutError):

@@ -24,12 +24,13 @@ def main() -> int:
     parser.add_argument("--brief", action="store_true", help="storms only, and nothing measured, as in `make test`")
     parser.add_argument("--control", choices=sorted(CONTROLS), default="", help="run with this defect")
     parser.add_argument("--result", type=Path, help="write the figures there, as JSON")
+    parser.add_argument("--logs", type=Path, help="keep there what every process wrote")
     asked = parser.parse_args()
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # the suite's own clients, in the midst of it
     runs: list[dict[str, Any]] = []
     wrong: list[str] = []
     for seed in asked.seed or [7]:
-        found = run(seed, asked.kills, brief=asked.brief, control=asked.control)
+        found = run(seed, asked.kills, brief=asked.brief, control=asked.control, logs=asked.logs)
         runs.append(found)
         if found["lost"] or found["doubled"] or found["wrong"]:
             flags = " --brief" if asked.brief else ""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from tepat_contracts.policy import load as policy_of
@@ -28,10 +30,26 @@ REST_SECONDS = 120.0
 """Within which everything must have drained once all is healed."""
 
 
-def run(seed: int, kills: int, *, brief: bool, control: str = "", say: Callable[[str], None] = print) -> dict[str, Any]:
-    """The figures of one run. Whatever is not as it must be is counted and told in them."""
+def run(
+    seed: int,
+    kills: int,
+    *,
+    brief: bool,
+    control: str = "",
+    logs: Path | None = None,
+    say: Callable[[str], None] = print,
+) -> dict[str, Any]:
+    """The figures of one run. Whatever is not as it must be is counted and told in them.
+
+    Args:
+        logs: where what every process wrote is kept, by seed.
+    """
     with system(say=lambda _: None, control=control) as running:
-        return asyncio.run(_run(running, seed, kills, brief=brief, say=say))
+        try:
+            return asyncio.run(_run(running, seed, kills, brief=brief, say=say))
+        finally:
+            if logs is not None:
+                shutil.copytree(running.data / "logs", logs / f"seed-{seed}", dirs_exist_ok=True)
 
 
 async def _run(running: System, seed: int, kills: int, *, brief: bool, say: Callable[[str], None]) -> dict[str, Any]:
