@@ -27,7 +27,7 @@ insert into payout (
     agency, revision, rank, event_time, nik, told, told_kk, programme, starts, ends, amount, partition, "offset",
     digest, person, household, payout_id, event_id, region)
 select 1, 0, 1, timestamptz '2026-01-05 08:00+07', person, household, true, 1 + n % 4, day, day + 88, 750000, 0, 0, n,
-       person, household, 'PKH-2025-' || n, 'ev-' || n || '-0-disbursed', '33.74.01.1001'
+       person, household, 'PKH-2025-' || lpad(n::text, 10, '0'), 'ev-' || n || '-0-disbursed', '33.74.01.1001'
 from (
     select n, gen_random_uuid() as person, gen_random_uuid() as household,
            date '2025-01-01' + (n % 4)::int * 91 as day
