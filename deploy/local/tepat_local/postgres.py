@@ -37,8 +37,11 @@ LOGIN = "tepat"
 
 ADMIN = "postgres"
 
+BUFFERS_MB = max(128, min(4_096, psutil.virtual_memory().total // 8 // 2**20))
+"""An eighth of the machine, of which only what is touched is taken: the indexes of a large ledger should fit."""
+
 SETTINGS = {
-    "shared_buffers": "512MB",
+    "shared_buffers": f"{BUFFERS_MB}MB",
     "max_wal_size": "4GB",
     "checkpoint_timeout": "15min",
     "max_connections": "100",
