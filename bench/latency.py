@@ -13,9 +13,9 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
@@ -126,19 +126,27 @@ async def _load(at: Servers, rate: float) -> AsyncIterator[None]:
         await publisher.wait()
 
 
+def _batched(payouts: Iterator[tuple[bytes, bytes]], each: int) -> Iterator[list[tuple[bytes, bytes]]]:
+    while some := list(islice(payouts, each)):
+        yield some
+
+
 async def load(kafka: str, rate: float) -> None:
-    """Publish payouts at a steady rate until ended, made beforehand; tells a line once it is at its pace."""
-    made = list(workload.payouts(int(rate * LOAD_SECONDS), HOUSEHOLDS, seed=50))
+    """Publish payouts at a steady rate until ended, packed beforehand; tells a line once it is at its pace."""
     each = max(1, round(rate * TICK_SECONDS))
     producer = AIOKafkaProducer(bootstrap_servers=kafka, compression_type="zstd", max_batch_size=1024 * 1024)
     await producer.start()
+    batches = []
+    for payouts in _batched(workload.payouts(int(rate * LOAD_SECONDS), HOUSEHOLDS, seed=50), each):
+        batch = producer.create_batch()
+        for key, value in payouts:
+            batch.append(key=key, value=value, timestamp=None, headers=STRUCTURED_HEADERS)
+        batch.close()
+        batches.append(batch)
     due = time.perf_counter()
-    for number, at in enumerate(range(0, len(made), each)):
+    for number, batch in enumerate(batches):
         due += TICK_SECONDS
         await asyncio.sleep(max(0.0, due - time.perf_counter()))
-        batch = producer.create_batch()
-        for key, value in made[at : at + each]:
-            batch.append(key=key, value=value, timestamp=None, headers=STRUCTURED_HEADERS)
         await producer.send_batch(batch, workload.TOPIC, partition=number % engine.PARTITIONS)
         if number == PACED_AFTER:
             print("at pace", flush=True)
