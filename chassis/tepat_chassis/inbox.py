@@ -46,6 +46,9 @@ REVOKE_SECONDS = 10
 SESSION_MS = 6_000
 """After so long without a sign of life a killed instance's partitions go to others: the least that brokers allow."""
 COMMIT_EVERY_SECONDS = 1.0
+FETCH_BYTES = 512 * 1024
+"""Of each partition at a time, as compressed: some 6,000 payouts. What one agency floods its partitions with is read
+in such pieces, and another's ten records come between them."""
 
 POSITIONS = """
 select a.topic, a.partition, p.next_offset
@@ -175,7 +178,7 @@ class Inbox(ConsumerRebalanceListener, Generic[W]):  # type: ignore[misc]  # aio
             isolation_level="read_committed" if own else "read_uncommitted",
             session_timeout_ms=SESSION_MS,
             heartbeat_interval_ms=SESSION_MS // 3,
-            max_partition_fetch_bytes=1024 * 1024,
+            max_partition_fetch_bytes=FETCH_BYTES,
             listener=self,
             parser=_whole,
             decoder=_undecoded,
