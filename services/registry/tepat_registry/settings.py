@@ -10,3 +10,4 @@ class RegistrySettings(ServiceSettings):
     service = "registry"
 
     registry_url: DatabaseUrl = Field(description="database of the registry service")
+    batch_records: int = Field(4000, ge=1, le=100_000, description="most records taken in one transaction")
