@@ -7,8 +7,6 @@ from its topic and held against the oracle over the same records; a difference e
 
 import argparse
 import asyncio
-import json
-import logging
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import bare_copy, engine, per_record, workload
+from bench import bare_copy, command, engine, per_record, workload
 from bench.stack import servers
 
 RESULT = Path(__file__).parent / "result.json"
@@ -80,23 +78,18 @@ def show(result: Mapping[str, Any], console: Console) -> None:
 
 def main() -> int:
     """Measure and print; ``--write`` keeps the result beside this file. 1 where the oracle disagrees."""
-    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    parser = command.parser("bench", __doc__, RESULT)
     parser.add_argument("--payouts", type=int, default=1_000_000)
     parser.add_argument("--households", type=int, default=600_000)
     parser.add_argument("--records", type=int, default=15_000, help="of them, through the handler per record; 0: none")
     parser.add_argument("--instances", type=int, default=1)
     parser.add_argument("--check", action=argparse.BooleanOptionalAction, default=True, help="against the oracle")
     parser.add_argument("--json", action="store_true", help="JSON alone")
-    parser.add_argument("--write", action="store_true", help=f"keep the result in bench/{RESULT.name}")
     asked = parser.parse_args()
-    logging.getLogger("aiokafka").setLevel(logging.ERROR)  # a broker that has just started elects its leaders
     result = asyncio.run(measure(asked))
-    text = json.dumps(result, indent=2)
     if not asked.json:
         show(result, Console(stderr=True))
-    print(text)
-    if asked.write:
-        RESULT.write_text(text + "\n")
+    command.tell(result, RESULT, write=asked.write)
     return 1 if result["differences_from_oracle"] else 0
 
 

@@ -4,10 +4,7 @@ The ledger is filled up to each size with payouts of other persons and household
 engine takes a workload of its own, and latency is probed at half of the rate that this reached.
 """
 
-import argparse
 import asyncio
-import json
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from tepat_local.postgres import ADMIN
 
-from bench import engine, latency, workload
+from bench import command, engine, latency, workload
 from bench.stack import servers
 
 RESULT = Path(__file__).parent / "growth.json"
@@ -74,13 +71,11 @@ async def measure(sizes: tuple[int, ...], payouts: int, probes: int) -> dict[str
 
 def main() -> None:
     """Measure and print; ``--write`` keeps the result beside this file."""
-    parser = argparse.ArgumentParser(prog="bench.growth", description=__doc__)
+    parser = command.parser("bench.growth", __doc__, RESULT)
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="payouts in the ledger")
     parser.add_argument("--payouts", type=int, default=300_000, help="taken at each size")
     parser.add_argument("--probes", type=int, default=300)
-    parser.add_argument("--write", action="store_true", help=f"keep the result in bench/{RESULT.name}")
     asked = parser.parse_args()
-    logging.getLogger("aiokafka").setLevel(logging.ERROR)
     result = asyncio.run(measure(tuple(asked.sizes), asked.payouts, asked.probes))
     table = Table("ledger", "payouts a second", "CPU s a million", "p50 ms", "p99 ms", "bytes a payout")
     for each in result["sizes"]:
@@ -91,10 +86,7 @@ def main() -> None:
             f"{late['p99_ms']:,.0f}", f"{taken['bytes_per_payout']:,.0f}",
         )  # fmt: skip
     Console(stderr=True).print(table)
-    text = json.dumps(result, indent=2)
-    print(text)
-    if asked.write:
-        RESULT.write_text(text + "\n")
+    command.tell(result, RESULT, write=asked.write)
 
 
 if __name__ == "__main__":

@@ -3,10 +3,7 @@
 Each on servers of its own, over the same workload, held against the oracle.
 """
 
-import argparse
 import asyncio
-import json
-import logging
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import engine
+from bench import command, engine
 from bench.stack import servers
 
 RESULT = Path(__file__).parent / "instances.json"
@@ -30,13 +27,11 @@ async def measure(instances: int, payouts: int, households: int) -> dict[str, An
 
 def main() -> int:
     """Measure and print; ``--write`` keeps the result beside this file. 1 where the oracle disagrees."""
-    parser = argparse.ArgumentParser(prog="bench.instances", description=__doc__)
+    parser = command.parser("bench.instances", __doc__, RESULT)
     parser.add_argument("--payouts", type=int, default=500_000)
     parser.add_argument("--households", type=int, default=300_000)
     parser.add_argument("--instances", type=int, nargs="+", default=(1, 2, 4))
-    parser.add_argument("--write", action="store_true", help=f"keep the result in bench/{RESULT.name}")
     asked = parser.parse_args()
-    logging.getLogger("aiokafka").setLevel(logging.ERROR)
     runs = [asyncio.run(measure(instances, asked.payouts, asked.households)) for instances in asked.instances]
     table = Table("instances", "payouts a second", "CPU s a million", "resident MB each", "as the oracle has it")
     for run in runs:
@@ -46,10 +41,7 @@ def main() -> int:
             "yes" if not run["differences_from_oracle"] else f"NO: {len(run['differences_from_oracle']):,}",
         )  # fmt: skip
     Console(stderr=True).print(table)
-    text = json.dumps(engine.circumstances(payouts=asked.payouts) | {"runs": runs}, indent=2)
-    print(text)
-    if asked.write:
-        RESULT.write_text(text + "\n")
+    command.tell(engine.circumstances(payouts=asked.payouts) | {"runs": runs}, RESULT, write=asked.write)
     return 1 if any(run["differences_from_oracle"] for run in runs) else 0
 
 

@@ -7,8 +7,6 @@ load a process beside it publishes other payouts at a steady rate, a share of wh
 
 import argparse
 import asyncio
-import json
-import logging
 import statistics
 import subprocess
 import sys
@@ -26,7 +24,7 @@ from rich.table import Table
 from tepat_contracts.envelope import STRUCTURED_HEADERS
 from tepat_demo import stream
 
-from bench import engine, workload
+from bench import command, engine, workload
 from bench.stack import Servers, servers
 
 RESULT = Path(__file__).parent / "latency.json"
@@ -115,8 +113,8 @@ async def _load(at: Servers, rate: float) -> AsyncIterator[None]:
     if not rate:
         yield
         return
-    command = [sys.executable, "-m", "bench.latency", "--load", str(rate), "--kafka", at.kafka]
-    publisher = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
+    publishing = [sys.executable, "-m", "bench.latency", "--load", str(rate), "--kafka", at.kafka]
+    publisher = await asyncio.create_subprocess_exec(*publishing, stdout=subprocess.PIPE)
     try:
         assert publisher.stdout is not None
         await publisher.stdout.readline()  # it is at its pace
@@ -165,14 +163,12 @@ async def measure(probes: int, rate: float) -> dict[str, Any]:
 
 def main() -> None:
     """Measure and print; ``--write`` keeps the result beside this file."""
-    parser = argparse.ArgumentParser(prog="bench.latency", description=__doc__)
+    parser = command.parser("bench.latency", __doc__, RESULT)
     parser.add_argument("--probes", type=int, default=400)
     parser.add_argument("--rate", type=float, default=15_000, help="payouts a second beside the probes")
-    parser.add_argument("--write", action="store_true", help=f"keep the result in bench/{RESULT.name}")
     parser.add_argument("--load", type=float, help=argparse.SUPPRESS)
     parser.add_argument("--kafka", help=argparse.SUPPRESS)
     asked = parser.parse_args()
-    logging.getLogger("aiokafka").setLevel(logging.ERROR)
     if asked.load:
         asyncio.run(load(asked.kafka, asked.load))
         return
@@ -183,10 +179,7 @@ def main() -> None:
         cells = (f"{of[key]:,.0f}" for key in ("payouts_per_second", "p50_ms", "p99_ms", "max_ms"))
         table.add_row(name, *cells)
     Console(stderr=True).print(table)
-    text = json.dumps(result, indent=2)
-    print(text)
-    if asked.write:
-        RESULT.write_text(text + "\n")
+    command.tell(result, RESULT, write=asked.write)
 
 
 if __name__ == "__main__":

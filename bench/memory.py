@@ -4,10 +4,7 @@ Everything of `tepat up` runs; the district's records are sent as fast as the br
 works at its full rate. It ends with status 1 where what was announced is not what the oracle expects.
 """
 
-import argparse
 import asyncio
-import json
-import logging
 import os
 import sys
 import tempfile
@@ -27,7 +24,7 @@ from tepat_demo.run import run
 from tepat_local import processes
 from tepat_local.stack import Stack
 
-from bench import engine
+from bench import command, engine
 
 RESULT = Path(__file__).parent / "memory.json"
 SERVICES = ("registry", "eligibility", "distribution", "notifications")
@@ -73,11 +70,9 @@ async def measure(home: Path, endpoints: dict[str, Any], households: int) -> dic
 
 def main() -> int:
     """Measure and print; ``--write`` keeps the result beside this file. 1 where the oracle disagrees."""
-    parser = argparse.ArgumentParser(prog="bench.memory", description=__doc__)
+    parser = command.parser("bench.memory", __doc__, RESULT)
     parser.add_argument("--households", type=int, default=60_000)
-    parser.add_argument("--write", action="store_true", help=f"keep the result in bench/{RESULT.name}")
     asked = parser.parse_args()
-    logging.getLogger("aiokafka").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory(prefix="tepat-bench-") as folder:
         settings = {name: value for name, value in os.environ.items() if not name.startswith("TEPAT_")}
         with Stack(Path(folder), settings=settings, say=lambda _: None) as stack:
@@ -86,10 +81,7 @@ def main() -> int:
     for name, most in result["most_mb"].items():
         table.add_row(name, f"{most:,.0f}")
     Console(stderr=True).print(table)
-    text = json.dumps(result, indent=2)
-    print(text)
-    if asked.write:
-        RESULT.write_text(text + "\n")
+    command.tell(result, RESULT, write=asked.write)
     return 0 if result["agrees"] else 1
 
 

@@ -5,10 +5,7 @@ reads its own announcements back, takes all payouts again and judges them. What 
 afterwards, and what was announced must not be told again.
 """
 
-import argparse
 import asyncio
-import json
-import logging
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,7 +13,7 @@ from typing import Any
 from rich.console import Console
 from tepat_demo import oracle, stream
 
-from bench import engine
+from bench import command, engine
 from bench.stack import servers
 
 RESULT = Path(__file__).parent / "replay.json"
@@ -39,22 +36,17 @@ async def measure(payouts: int, households: int) -> dict[str, Any]:
 
 def main() -> int:
     """Measure and print; ``--write`` keeps the result beside this file. 1 where anything differs."""
-    parser = argparse.ArgumentParser(prog="bench.replay", description=__doc__)
+    parser = command.parser("bench.replay", __doc__, RESULT)
     parser.add_argument("--payouts", type=int, default=1_000_000)
     parser.add_argument("--households", type=int, default=600_000)
-    parser.add_argument("--write", action="store_true", help=f"keep the result in bench/{RESULT.name}")
     asked = parser.parse_args()
-    logging.getLogger("aiokafka").setLevel(logging.ERROR)
     result = asyncio.run(measure(asked.payouts, asked.households))
     Console(stderr=True).print(
         f"replay: {result['replay']['payouts_per_second']:,.0f} payouts a second, the first time "
         f"{result['first']['payouts_per_second']:,.0f}; {result['replay']['overlaps']:,} overlaps, "
         f"{len(result['differences'])} differ, {result['told_again']} told again"
     )
-    text = json.dumps(result, indent=2)
-    print(text)
-    if asked.write:
-        RESULT.write_text(text + "\n")
+    command.tell(result, RESULT, write=asked.write)
     return 1 if result["differences"] or result["told_again"] else 0
 
 

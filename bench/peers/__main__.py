@@ -11,13 +11,11 @@ import logging
 import platform
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import psutil
 from rich.console import Console
 from rich.table import Table
 from tepat_demo import oracle, stream
@@ -62,13 +60,9 @@ async def measure(asked: argparse.Namespace) -> dict[str, Any]:
     wrong = {name: answers.differences(found[name], should.get(name, everything)) for name in found}
     for name, differences in wrong.items():
         engines[name] |= {"overlaps": len(found[name]), "differences_from_oracle": len(differences)}
-    return {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "settings": {"payouts": asked.payouts, "households": asked.households, "changed": workload.CHANGED},
-        "machine": {
-            "cores": psutil.cpu_count(), "memory_gb": round(psutil.virtual_memory().total / 1e9),
-            "load": round(psutil.getloadavg()[0], 1),
-        },
+    return engine.circumstances(
+        payouts=asked.payouts, households=asked.households, changed=workload.CHANGED
+    ) | {
         "engines": engines,
         "differences": {name: differences[:10] for name, differences in wrong.items() if differences},
     }  # fmt: skip

@@ -13,12 +13,11 @@ from tepat_contracts.policy import Policy, PolicyIndex, from_document
 
 @dataclass(frozen=True, slots=True)
 class Policed:
-    """A policy in force. ``agencies`` and ``programmes`` give the ledger's numbers, ``codes`` agencies by theirs."""
+    """A policy in force. ``agencies`` and ``programmes`` give the ledger's numbers."""
 
     index: PolicyIndex
     agencies: Mapping[str, int]
     programmes: Mapping[str, int]
-    codes: Mapping[int, str]
 
     @property
     def secret_id(self) -> str:
@@ -28,11 +27,7 @@ class Policed:
 
 def parse(stored: Any) -> Policed:
     """The policy out of what ``stored`` made."""
-    agencies = stored["agencies"]
-    return Policed(
-        PolicyIndex(from_document(stored["policy"])), agencies, stored["programmes"],
-        {number: code for code, number in agencies.items()},
-    )  # fmt: skip
+    return Policed(PolicyIndex(from_document(stored["policy"])), stored["agencies"], stored["programmes"])
 
 
 def stored(policy: Policy, agencies: Mapping[str, int], programmes: Mapping[str, int]) -> dict[str, Any]:

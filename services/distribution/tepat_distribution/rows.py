@@ -1,10 +1,10 @@
 """Rows of the ledger in PostgreSQL's binary form: length and bytes of each field, packed once at the door.
 
-Invariant: the fields of fixed length come first, so that a column of many rows is a slice of each
-(``column``), and nothing is encoded twice.
+Invariant: the fields of fixed length come first, so that a column of many rows is a slice of each (``Layout``), and
+nothing is encoded twice.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from struct import Struct
@@ -43,14 +43,24 @@ class Layout(NamedTuple):
     household: slice
 
 
-OF_LIVE: Final = Layout(
-    slice(2, 8), slice(38, 58), slice(58, 78), slice(78, 83), slice(83, 89), slice(89, 97), slice(97, 105),
-    slice(149, 169), slice(169, 189),
-)  # fmt: skip
-OF_ENDED: Final = Layout(
-    slice(2, 8), slice(38, 42), slice(42, 46), slice(46, 51), slice(51, 55), slice(55, 59), slice(59, 63),
-    slice(99, 103), slice(103, 107),
-)  # fmt: skip
+WIDTHS: Final = {
+    "agency": 2, "revision": 8, "rank": 2, "event_time": 8, "nik": 16, "told": 16, "told_kk": 1, "programme": 2,
+    "starts": 4, "ends": 4, "amount": 8, "partition": 4, "offset": 8, "digest": 8, "person": 16, "household": 16,
+}  # fmt: skip
+"""Bytes of the fields of fixed length, in the order of ``COLUMNS``."""
+
+
+def _layout(*absent: str) -> Layout:
+    """Where the fields are in a row that lacks some of them."""
+    places, at = {}, 2
+    for name, width in WIDTHS.items():
+        end = at + 4 + (0 if name in absent else width)
+        places[name], at = slice(at, end), end
+    return Layout(*(places[name] for name in Layout._fields))
+
+
+OF_LIVE: Final = _layout()
+OF_ENDED: Final = _layout("nik", "told", "programme", "starts", "ends", "amount", "person", "household")
 
 TRUE: Final = LENGTH(1) + b"\1"
 
@@ -91,7 +101,6 @@ def array(kind: str, elements: Sequence[bytes]) -> bytes:
     return LENGTH(len(head) + len(packed)) + head + packed
 
 
-def row(fields: Iterable[bytes]) -> bytes:
+def row(fields: Sequence[bytes]) -> bytes:
     """A row of fields, each with its length before it."""
-    given = list(fields)
-    return len(given).to_bytes(2, "big") + b"".join(given)
+    return len(fields).to_bytes(2, "big") + b"".join(fields)

@@ -1,0 +1,24 @@
+"""What the commands of the bench have in common: how each is asked, and how its result is told and kept."""
+
+import argparse
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def parser(prog: str, description: str | None, result: Path) -> argparse.ArgumentParser:
+    """A parser that knows ``--write``; the broker's client is silent from here on but for errors."""
+    logging.getLogger("aiokafka").setLevel(logging.ERROR)  # a broker that has just started elects its leaders
+    made = argparse.ArgumentParser(prog=prog, description=description)
+    made.add_argument("--write", action="store_true", help=f"keep the result in bench/{result.name}")
+    return made
+
+
+def tell(result: Mapping[str, Any], file: Path, *, write: bool) -> None:
+    """Print a result as JSON, and keep it if asked to."""
+    text = json.dumps(result, indent=2)
+    print(text)
+    if write:
+        file.write_text(text + "\n")
