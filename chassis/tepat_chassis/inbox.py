@@ -136,7 +136,8 @@ class Inbox(ConsumerRebalanceListener, Generic[W]):  # type: ignore[misc]  # aio
         self._epoch = 0
         self._expected: dict[TopicPartition, int] = {}
         self._queue: asyncio.Queue[_Batch[W] | None] = asyncio.Queue(1)
-        self._room = asyncio.Semaphore(1)
+        self._room = asyncio.Event()  # no batch waits: the next may be decoded
+        self._room.set()
         self._committed_at = 0.0
         self._subscriber: Any = None
         self._worked_at = 0.0
@@ -318,24 +319,19 @@ class Inbox(ConsumerRebalanceListener, Generic[W]):  # type: ignore[misc]  # aio
     async def _hand_over(self, records: Sequence[ConsumerRecord]) -> None:
         """Decode a batch and hand it to the writer."""
         in_force = await self._standing.first() if self._standing is not None else None
-        await self._room.acquire()
-        handed_over = False
-        try:
-            epoch = self._epoch
-            spans = await self._spans(records)
-            if not spans or epoch != self._epoch:
-                return
-            batch = await self._decoded(epoch, spans, in_force)
-            if epoch != self._epoch:
-                return
-            for span in spans:
-                self._expected[TopicPartition(span.topic, span.partition)] = span.end
-            self._in_flight += 1
-            self._queue.put_nowait(batch)
-            handed_over = True
-        finally:
-            if not handed_over:
-                self._room.release()
+        await self._room.wait()
+        epoch = self._epoch
+        spans = await self._spans(records)
+        if not spans or epoch != self._epoch:
+            return
+        batch = await self._decoded(epoch, spans, in_force)
+        if epoch != self._epoch:
+            return
+        for span in spans:
+            self._expected[TopicPartition(span.topic, span.partition)] = span.end
+        self._in_flight += 1
+        self._room.clear()
+        await self._queue.put(batch)
 
     async def _spans(self, records: Sequence[ConsumerRecord]) -> list[Span]:
         """The records still to be taken, by partition; none of a partition sought elsewhere meanwhile."""
@@ -372,7 +368,7 @@ class Inbox(ConsumerRebalanceListener, Generic[W]):  # type: ignore[misc]  # aio
     async def run(self) -> None:
         """Write batches, one after the other, until stopped."""
         while (batch := await self._queue.get()) is not None:
-            self._room.release()
+            self._room.set()
             try:
                 await self._settle(batch)
             finally:
@@ -386,7 +382,7 @@ class Inbox(ConsumerRebalanceListener, Generic[W]):  # type: ignore[misc]  # aio
         while not self._queue.empty():
             self._queue.get_nowait()
             self._queue.task_done()
-            self._room.release()
+            self._room.set()
         self._queue.put_nowait(None)
 
     async def drain(self) -> None:
