@@ -157,7 +157,7 @@ async def _run(
     sending = time.perf_counter() - began
     after = await stream.bounds(kafka, inbound)
     progress.stage("services take", sum(end - first for first, end in after.values()))
-    unanswered = await stream.answers(kafka, after, PATIENCE, progress.advance)
+    await stream.answers(kafka, after, PATIENCE, progress.advance)
     progress.stage("services come to rest, the oracle judges", None)
     receipts = await stream.read(kafka, await stream.topics(kafka, stream.RECEIPTS), committed=True)
     at_rest, (accepted, outcome) = await asyncio.gather(_settled(services), _judged(kafka, inbound, receipts, secret))
@@ -165,6 +165,8 @@ async def _run(
 
     progress.stage("announcements and notices", None)
     announced = await stream.read(kafka, [stream.OVERLAPS], committed=True)
+    at_last = await stream.read(kafka, await stream.topics(kafka, stream.RECEIPTS), committed=True)
+    twice = stream.Unanswered(after, at_last).twice()
     notices = await _notices(services)
     standing = fold(announced)
     refused = refusals(receipts, {where: end for where, (_, end) in before.items()})
@@ -188,7 +190,7 @@ async def _run(
             *irregularities(announced, compacted=True),
             *_not_found(district.tally, standing),
             *_answered_wrongly(refused, district.tally.refused),
-            *([f"{unanswered.twice()} records have more than one receipt"] if unanswered.twice() else []),
+            *([f"{twice} records have more than one receipt"] if twice else []),
         ],
     )
 

@@ -184,14 +184,19 @@ async def read(
 
 
 class Unanswered:
-    """Which offsets of the inbound partitions no receipt covers yet, and how often the others are covered."""
+    """Which offsets of the inbound partitions no receipt covers yet, and how often the others are covered.
 
-    def __init__(self, within: Mapping[Partition, tuple[int, int]]) -> None:
+    A second receipt may come long after the first: ask for `twice` what was read once nothing is under way.
+    """
+
+    def __init__(self, within: Mapping[Partition, tuple[int, int]], receipts: Iterable[Record] = ()) -> None:
         """`within`: the first offset of each partition and the one after its last."""
         self._within = within
         self._covered = {where: bytearray(end - first) for where, (first, end) in within.items()}
         self._seen: set[str] = set()
         self.left = sum(map(len, self._covered.values()))
+        for receipt in receipts:
+            self.note(receipt)
 
     def note(self, receipt: Record) -> int:
         """Takes a receipt, the same one sent again but once; returns how many offsets it newly covers."""
@@ -225,7 +230,7 @@ class Unanswered:
 
 async def answers(
     kafka: str, within: Mapping[Partition, tuple[int, int]], patience: float, advance: Advance = _silent
-) -> Unanswered:
+) -> None:
     """Follows the receipts until every offset `within` is covered.
 
     Raises TimeoutError where nothing was newly covered for `patience` seconds; its text says what is missing.
@@ -241,4 +246,3 @@ async def answers(
             heard = clock() if newly else heard
             if clock() - heard > patience:
                 raise TimeoutError(f"{unanswered.left} records got no receipt, and none came for {patience:g} s")
-    return unanswered

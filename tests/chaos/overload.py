@@ -40,6 +40,7 @@ from .load import Load, event
 from .proxy import Link
 from .run import A_SECOND, healed
 from .servers import INSTANCES, System, system
+from .verdict import INBOUND
 from .watch import Sounding, Watch
 
 POISON = "racun"
@@ -119,8 +120,8 @@ async def backlog(running: System, records: int) -> dict[str, Any]:
             waits.append(await watching.sounding(PATIENCE))
             await asyncio.sleep(Random(len(waits)).uniform(1, 5))
         drained = time.monotonic() - began
-    unanswered = await healed(running, PATIENCE)
-    wrong = _uncovered(unanswered)
+    await healed(running, PATIENCE)
+    wrong = await _uncovered(running)
     ledger = await _asked(running, PAYOUTS, LIVE, workload.AGENCY)
     if ledger != flood.live:
         wrong.append(f"the ledger holds {ledger} live payouts of {workload.AGENCY}, {flood.live} it should")
@@ -155,8 +156,8 @@ async def poison(running: System, records: int) -> dict[str, Any]:
         while not sending.done() or await _behind(running):
             waits.append(await watching.sounding(PATIENCE))
         await sending
-    unanswered = await healed(running, PATIENCE)
-    wrong = _uncovered(unanswered)
+    await healed(running, PATIENCE)
+    wrong = await _uncovered(running)
     held = await _asked(running, PAYOUTS, HELD, topic)
     receipts = await stream.read(running.kafka, [f"agency.{POISON}.receipts.v1"], committed=True)
     told = {orjson.loads(r.value or b"")["id"] for r in receipts if b"tepat.event.rejected.v1" in (r.value or b"")}
@@ -208,10 +209,10 @@ async def _without(running: System, seconds: float, outage: AbstractAsyncContext
         works = time.monotonic() - began
         load.stop()
         await sending
-        unanswered = await healed(running, PATIENCE)
+        await healed(running, PATIENCE)
     return {
         "seconds": seconds, "sent": sum(load.sent.values()), "works_again_after_seconds": works,
-        "drained_after_seconds": time.monotonic() - began, "wrong": _uncovered(unanswered),
+        "drained_after_seconds": time.monotonic() - began, "wrong": await _uncovered(running),
     }  # fmt: skip
 
 
@@ -244,7 +245,10 @@ def _waited(waits: Sequence[Sounding]) -> list[str]:
     return [f"another agency's records waited {longest:.1f} s to be taken"] if longest > TEN_SECONDS else []
 
 
-def _uncovered(unanswered: stream.Unanswered) -> list[str]:
+async def _uncovered(running: System) -> list[str]:
+    bounds = await stream.bounds(running.kafka, await stream.topics(running.kafka, INBOUND))
+    receipts = await stream.read(running.kafka, await stream.topics(running.kafka, stream.RECEIPTS), committed=True)
+    unanswered = stream.Unanswered(bounds, receipts)
     found = {"no receipt": unanswered.left, "two receipts": unanswered.twice()}
     return [f"{number} records have {what}" for what, number in found.items() if number]
 

@@ -75,29 +75,22 @@ async def _run(running: System, seed: int, kills: int, *, brief: bool, say: Call
     try:
         async with asyncio.timeout(REST_SECONDS):
             since = time.monotonic()
-            unanswered = await healed(running, WITHOUT_PROGRESS_SECONDS)
+            await healed(running, WITHOUT_PROGRESS_SECONDS)
             drained = time.monotonic() - since
     except TimeoutError as error:
         verdict.find("lost", [f"liveness: not at rest within {REST_SECONDS:g} s: {error}"])
-        bounds = await stream.bounds(running.kafka, await stream.topics(running.kafka, INBOUND))
-        unanswered = stream.Unanswered(bounds)
-        for receipt in await stream.read(
-            running.kafka, await stream.topics(running.kafka, stream.RECEIPTS), committed=True
-        ):
-            unanswered.note(receipt)
-    judged = await judge(running, document, load.refusals, unanswered)
+    judged = await judge(running, document, load.refusals)
     judged.lost += verdict.lost
     judged.told = [*verdict.told, *judged.told]
     return figures(seed, nemesis, judged, sent=load.sent, seconds=time.monotonic() - began, drained=drained)
 
 
-async def healed(running: System, patience: float) -> stream.Unanswered:
+async def healed(running: System, patience: float) -> None:
     """Wait until every record has a receipt, and no service has anything left to do.
 
     Raises TimeoutError where nothing goes on for `patience` seconds.
     """
     bounds = await stream.bounds(running.kafka, await stream.topics(running.kafka, INBOUND))
-    unanswered = await stream.answers(running.kafka, bounds, patience)
+    await stream.answers(running.kafka, bounds, patience)
     async with HttpServices(running.told, running.data / "tokens") as services:
         await settled(services, patience)
-    return unanswered

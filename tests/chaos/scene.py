@@ -258,13 +258,14 @@ class Scene:
         """Wait until all is taken, judged and sent. Raises Wrong where something lacks, is doubled or out of order."""
         bounds = await stream.bounds(self.kafka, [self.topic])
         try:
-            unanswered = await stream.answers(self.kafka, bounds, PATIENCE)
+            await stream.answers(self.kafka, bounds, PATIENCE)
         except TimeoutError as error:
             raise Wrong(f"lost: {error}") from None
         await self.until_answered(lambda left: left == 0, LEFT, "nothing is left to do")
-        wrong = [f"{unanswered.twice()} records have two receipts"] if unanswered.twice() else []
         sent = await stream.read(self.kafka, [self.topic])
         receipts = await stream.read(self.kafka, [receipts_name(self.agency)], committed=True)
+        twice = stream.Unanswered(bounds, receipts).twice()
+        wrong = [f"{twice} records have two receipts"] if twice else []
         accepted = oracle.accepted_by_receipts(sent, receipts) + self._facts
         should = oracle.expected(accepted, self._document, self._secret).overlaps
         for committed in (True, False):

@@ -63,18 +63,18 @@ class Verdict:
             self.told.append(f"{kind}: … and {number - TELL} more")
 
 
-async def judge(
-    system: System, document: Mapping[str, Any], refusals: Mapping[bytes, str], unanswered: stream.Unanswered
-) -> Verdict:
+async def judge(system: System, document: Mapping[str, Any], refusals: Mapping[bytes, str]) -> Verdict:
     """The verdict on a system at rest."""
     verdict = Verdict()
-    inbound = await stream.read(system.kafka, await stream.topics(system.kafka, INBOUND))
+    names = await stream.topics(system.kafka, INBOUND)
+    inbound = await stream.read(system.kafka, names)
     receipts = await stream.read(system.kafka, await stream.topics(system.kafka, stream.RECEIPTS), committed=True)
     verdict.records = len(inbound)
-    verdict.find("lost", [f"{unanswered.left} records have no receipt"] if unanswered.left else [],
-                 times=unanswered.left)  # fmt: skip
-    verdict.find("doubled", [f"{unanswered.twice()} records have more than one receipt"] if unanswered.twice() else [],
-                 times=unanswered.twice())  # fmt: skip
+    unanswered = stream.Unanswered(await stream.bounds(system.kafka, names), receipts)
+    if unanswered.left:
+        verdict.find("lost", [f"{unanswered.left} records have no receipt"], times=unanswered.left)
+    if twice := unanswered.twice():
+        verdict.find("doubled", [f"{twice} records have more than one receipt"], times=twice)
     await _quarantine(system, verdict, inbound, receipts, refusals)
     accepted = oracle.accepted_by_receipts(inbound, receipts)
     await _ledger(system, verdict, accepted)

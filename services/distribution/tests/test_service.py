@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from secrets import token_hex
@@ -138,16 +138,19 @@ class Province:
 
     # -- what comes out
 
-    async def covered(self) -> stream.Unanswered:
-        """Wait until every offset of the agencies' payouts has its receipt."""
+    async def covered(self) -> Mapping[stream.Partition, tuple[int, int]]:
+        """Wait until every offset of the agencies' payouts has its receipt; returns the bounds of these."""
         bounds = await stream.bounds(self.kafka, [self.topic(by) for by in self.agencies])
-        return await stream.answers(self.kafka, bounds, PATIENCE)
+        await stream.answers(self.kafka, bounds, PATIENCE)
+        return bounds
 
     async def settled(self) -> None:
         """Wait until every offset has its one receipt, all is judged, and everything announced is on its topic."""
-        unanswered = await self.covered()
-        assert (unanswered.left, unanswered.twice()) == (0, 0)
+        bounds = await self.covered()
         await self.until(lambda left: left == 0, LEFT)
+        receipts = await stream.read(self.kafka, await stream.topics(self.kafka, stream.RECEIPTS), committed=True)
+        unanswered = stream.Unanswered(bounds, receipts)
+        assert (unanswered.left, unanswered.twice()) == (0, 0)
 
     async def until(self, holds: Callable[[Any], bool], query: str) -> None:
         """Wait until the database answers as it should; None where the service has not made its tables yet."""
@@ -564,7 +567,7 @@ async def test_a_new_database_goes_on_from_what_was_announced(
     await connection.execute("drop schema public cascade; create schema public")
     await connection.close()
     async with province.running():
-        assert (await province.covered()).left == 0
+        await province.covered()
         await province.until(lambda left: left == 0, LEFT)
         assert len(await province.agreed()) == 53 + 3
         new = [orjson.loads(record.value or b"") for record in await province.overlaps() if record not in before]
