@@ -46,7 +46,7 @@ REVOKE_SECONDS = 10
 SESSION_MS = 6_000
 """After so long without a sign of life a killed instance's partitions go to others: the least that brokers allow."""
 COMMIT_EVERY_SECONDS = 1.0
-FETCH_BYTES = 512 * 1024
+FETCH_BYTES = 256 * 1024
 """Of each partition at a time, as compressed: some 6,000 payouts. What one agency floods its partitions with is read
 in such pieces, and another's ten records come between them."""
 
