@@ -1,7 +1,9 @@
 """``make bench-peers``: our engine and its peers on one topic, one at a time, each held against the oracle.
 
 One broker, one topic, the same records and rules for all. What each announced is read back as committed, folded and
-compared with what the oracle expects of the same records; a difference ends the bench with status 1.
+compared with what the oracle expects of the same records; a difference ends the bench with status 1. The pace of a
+machine that is shared changes within minutes: so there are several rounds, each beginning with another engine on
+servers of its own, and what is told is the median of the rounds, and of ratios within one round how far they go apart.
 """
 
 import argparse
@@ -10,10 +12,11 @@ import json
 import logging
 import platform
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from rich.console import Console
@@ -32,14 +35,30 @@ RESULT = Path(__file__).parent / "result.json"
 
 
 async def measure(asked: argparse.Namespace) -> dict[str, Any]:
-    """One run of each engine asked for, and in the end what the answers of each differ in."""
+    """Rounds of the engines asked for."""
+    rounds: list[dict[str, dict[str, Any]]] = []
+    differences: dict[str, list[str]] = {}
+    for number in range(asked.rounds):
+        first = number * len(asked.only) // asked.rounds
+        engines, wrong = await _round(asked, [*asked.only[first:], *asked.only[:first]])
+        rounds.append({name: engines[name] for name in asked.only})
+        differences |= {f"{name}, round {number + 1}": told[:10] for name, told in wrong.items() if told}
+    return engine.circumstances(
+        payouts=asked.payouts, households=asked.households, changed=workload.CHANGED, rounds=asked.rounds
+    ) | {"rounds": rounds, "differences": differences}  # fmt: skip
+
+
+async def _round(
+    asked: argparse.Namespace, names: Iterable[str]
+) -> tuple[dict[str, dict[str, Any]], dict[str, list[str]]]:
+    """One run of each engine, one after the other, and in the end what the answers of each differ in."""
     engines: dict[str, dict[str, Any]] = {}
     found: dict[str, Mapping[Any, object]] = {}
     should: dict[str, Mapping[Any, object]] = {}
     with servers() as at:
         await engine.prepare(at, asked.payouts, asked.households)
         secret = (at.home / "secrets" / "main").read_bytes()
-        for name in asked.only:
+        for name in names:
             print(f"{name} …", file=sys.stderr, flush=True)
             if name == OURS:
                 engines[name] = await _ours(at, asked.payouts)
@@ -60,12 +79,7 @@ async def measure(asked: argparse.Namespace) -> dict[str, Any]:
     wrong = {name: answers.differences(found[name], should.get(name, everything)) for name in found}
     for name, differences in wrong.items():
         engines[name] |= {"overlaps": len(found[name]), "differences_from_oracle": len(differences)}
-    return engine.circumstances(
-        payouts=asked.payouts, households=asked.households, changed=workload.CHANGED
-    ) | {
-        "engines": engines,
-        "differences": {name: differences[:10] for name, differences in wrong.items() if differences},
-    }  # fmt: skip
+    return engines, wrong
 
 
 def _expected(values: Iterable[bytes | None], secret: bytes) -> answers.Answers:
@@ -89,29 +103,32 @@ async def _per_record(at: Servers, records: int, taken_to: dict[int, int]) -> di
 
 def show(result: Mapping[str, Any], console: Console) -> None:
     """The figures as a table, and below it what each engine ran with."""
-    engines: Mapping[str, dict[str, Any]] = result["engines"]
-    table = Table("", *engines, title=f"{result['settings']['payouts']:,} payouts", caption=_machine(result))
+    rounds: Sequence[Mapping[str, dict[str, Any]]] = result["rounds"]
+    names = list(rounds[0])
+    title = f"{result['settings']['payouts']:,} payouts, {len(rounds)} rounds, medians"
+    table = Table("", *names, title=title, caption=_machine(result))
     for column in table.columns[1:]:
         column.justify = "right"
 
-    def row(name: str, cell: Callable[[dict[str, Any]], str | None]) -> None:
-        table.add_row(name, *(cell(engine) or "" for engine in engines.values()))
+    def row(title: str, figure: Figure, digits: int) -> None:
+        table.add_row(title, *(f"{median(figure(told[name]) for told in rounds):,.{digits}f}" for name in names))
 
-    ours = engines.get(OURS)
-    row("payouts a second", lambda engine: f"{engine['payouts_per_second']:,.0f}")
-    if ours:
-        row("ours, times", lambda engine: f"{ours['payouts_per_second'] / engine['payouts_per_second']:,.2f}")
-    row("measured on", lambda engine: f"{engine['payouts']:,}")
-    row("seconds", lambda engine: f"{engine['seconds']:,.1f}")
+    def beside(title: str, ratio: Callable[[dict[str, Any], dict[str, Any]], float]) -> None:
+        if OURS in names:
+            table.add_row(title, *(_ratios([ratio(told[OURS], told[name]) for told in rounds]) for name in names))
+
+    row("payouts a second", _rate, 0)
+    beside("ours, times", lambda ours, other: _rate(ours) / _rate(other))
+    row("measured on", lambda run: run["payouts"], 0)
+    row("seconds", lambda run: run["seconds"], 1)
     for part in ("engine", "broker", "database"):
-        row(f"CPU s a million, {part}", partial(_part, part))
-    row("CPU s a million, in all", lambda engine: f"{_cpu(engine):,.1f}")
-    if ours:
-        row("ours, times fewer", lambda engine: f"{_cpu(engine) / _cpu(ours):,.2f}")
-    row("resident MB", lambda engine: f"{engine['rss_mb']:,.0f}")
-    row("as the oracle has it", _verdict)
+        row(f"CPU s a million, {part}", partial(_part, part), 1)
+    row("CPU s a million, in all", _cpu, 1)
+    beside("ours, times fewer", lambda ours, other: _cpu(other) / _cpu(ours))
+    row("resident MB", lambda run: run["rss_mb"], 0)
+    table.add_row("as the oracle has it", *(_verdict([told[name] for told in rounds]) for name in names))
     console.print(table)
-    for name, run in engines.items():
+    for name, run in rounds[0].items():
         versions = ", ".join(f"{each} {told}" for each, told in run["versions"].items())
         settings = ", ".join(f"{each} = {told}" for each, told in run["settings"].items())
         console.print(f"[bold]{name}[/]: {versions}\n  {settings}", highlight=False, soft_wrap=True)
@@ -120,17 +137,29 @@ def show(result: Mapping[str, Any], console: Console) -> None:
             console.print(f"{name}: {line}", highlight=False, style="red")
 
 
-def _part(part: str, engine: Mapping[str, Any]) -> str:
-    return f"{engine['cpu_seconds_per_million'][part]:,.1f}"
+Figure = Callable[[dict[str, Any]], float]
 
 
-def _cpu(engine: Mapping[str, Any]) -> float:
-    return float(sum(engine["cpu_seconds_per_million"].values()))
+def _rate(run: Mapping[str, Any]) -> float:
+    return float(run["payouts_per_second"])
 
 
-def _verdict(engine: Mapping[str, Any]) -> str:
-    wrong = engine["differences_from_oracle"]
-    return f"all {engine['overlaps']:,}" if not wrong else f"NO: {wrong:,} differ"
+def _part(part: str, run: Mapping[str, Any]) -> float:
+    return float(run["cpu_seconds_per_million"][part])
+
+
+def _cpu(run: Mapping[str, Any]) -> float:
+    return float(sum(run["cpu_seconds_per_million"].values()))
+
+
+def _ratios(found: Sequence[float]) -> str:
+    """The median, and below it the least and the greatest."""
+    return f"{median(found):,.2f}" + (f"\n{min(found):,.2f}–{max(found):,.2f}" if max(found) > min(found) else "")
+
+
+def _verdict(runs: Sequence[Mapping[str, Any]]) -> str:
+    wrong = sum(run["differences_from_oracle"] for run in runs)
+    return f"all {runs[0]['overlaps']:,}" if not wrong else f"NO: {wrong:,} differ"
 
 
 def _machine(result: Mapping[str, Any]) -> str:
@@ -145,6 +174,7 @@ def main() -> int:
     parser.add_argument("--payouts", type=int, default=1_000_000)
     parser.add_argument("--households", type=int, default=600_000)
     parser.add_argument("--records", type=int, default=15_000, help="of them, through the handler per record")
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--only", type=_names(every), default=every, help=f"of {', '.join(every)}; or flink for both")
     parser.add_argument("--write", action="store_true", help=f"keep the result in bench/peers/{RESULT.name}")
     asked = parser.parse_args()
