@@ -1,7 +1,7 @@
 """``python -m bench.growth``: what the engine takes and how late it is while the ledger grows to 20 million payouts.
 
 The ledger is filled up to each size with payouts of other persons and households, made by PostgreSQL itself; then the
-engine takes a workload of its own, and latency is probed at half of the rate that this reached.
+engine takes a workload of its own, and latency is probed beside one steady rate, the same at every size.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ async def fill(url: str, size: int) -> None:
         await connection.close()
 
 
-async def measure(sizes: tuple[int, ...], payouts: int, probes: int) -> dict[str, Any]:
+async def measure(sizes: tuple[int, ...], payouts: int, probes: int, beside: float) -> dict[str, Any]:
     """A row for each size."""
     found: list[dict[str, Any]] = []
     with servers() as at:
@@ -62,7 +62,7 @@ async def measure(sizes: tuple[int, ...], payouts: int, probes: int) -> dict[str
                 await engine.publish(at, workload.payouts(payouts, payouts * 6 // 10, seed))
                 taken += payouts
                 rate = await running.drain(taken, payouts)
-                late = await latency.probe(at, running, taken, probes, rate["payouts_per_second"] / 2)
+                late = await latency.probe(at, running, taken, probes, beside)
                 taken = await running.caught_up()
                 found.append({"ledger": size, "taken": rate, "late": late})
     rates = [each["taken"]["payouts_per_second"] for each in found]
@@ -75,8 +75,9 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="payouts in the ledger")
     parser.add_argument("--payouts", type=int, default=300_000, help="taken at each size")
     parser.add_argument("--probes", type=int, default=300)
+    parser.add_argument("--rate", type=float, default=15_000, help="payouts a second beside the probes")
     asked = parser.parse_args()
-    result = asyncio.run(measure(tuple(asked.sizes), asked.payouts, asked.probes))
+    result = asyncio.run(measure(tuple(asked.sizes), asked.payouts, asked.probes, asked.rate))
     table = Table("ledger", "payouts a second", "CPU s a million", "p50 ms", "p99 ms", "bytes a payout")
     for each in result["sizes"]:
         taken, late = each["taken"], each["late"]

@@ -37,8 +37,8 @@ LOGIN = "tepat"
 
 ADMIN = "postgres"
 
-BUFFERS_MB = max(128, min(4_096, psutil.virtual_memory().total // 8 // 2**20))
-"""An eighth of the machine, of which only what is touched is taken: the indexes of a large ledger should fit."""
+BUFFERS_MB = max(128, min(8_192, psutil.virtual_memory().total // 4 // 2**20))
+"""A quarter of the machine, of which only what is touched is taken: the indexes of a large ledger should fit."""
 
 SETTINGS = {
     "shared_buffers": f"{BUFFERS_MB}MB",
