@@ -35,6 +35,7 @@ TICK_SECONDS = 0.02
 PACED_AFTER = 50
 LOAD_SECONDS = 90
 _numbers = count()
+_seeds = count(50)
 
 
 async def probe(at: Servers, running: engine.Engine, taken: int, probes: int, rate: float = 0.0) -> dict[str, Any]:
@@ -114,6 +115,7 @@ async def _load(at: Servers, rate: float) -> AsyncIterator[None]:
         yield
         return
     publishing = [sys.executable, "-m", "bench.latency", "--load", str(rate), "--kafka", at.kafka]
+    publishing += ["--seed", str(next(_seeds))]
     publisher = await asyncio.create_subprocess_exec(*publishing, stdout=subprocess.PIPE)
     try:
         assert publisher.stdout is not None
@@ -129,13 +131,13 @@ def _batched(payouts: Iterator[tuple[bytes, bytes]], each: int) -> Iterator[list
         yield some
 
 
-async def load(kafka: str, rate: float) -> None:
+async def load(kafka: str, rate: float, seed: int) -> None:
     """Publish payouts at a steady rate until ended, packed beforehand; tells a line once it is at its pace."""
     each = max(1, round(rate * TICK_SECONDS))
     producer = AIOKafkaProducer(bootstrap_servers=kafka, compression_type="zstd", max_batch_size=1024 * 1024)
     await producer.start()
     batches = []
-    for payouts in _batched(workload.payouts(int(rate * LOAD_SECONDS), HOUSEHOLDS, seed=50), each):
+    for payouts in _batched(workload.payouts(int(rate * LOAD_SECONDS), HOUSEHOLDS, seed), each):
         batch = producer.create_batch()
         for key, value in payouts:
             batch.append(key=key, value=value, timestamp=None, headers=STRUCTURED_HEADERS)
@@ -168,9 +170,10 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=15_000, help="payouts a second beside the probes")
     parser.add_argument("--load", type=float, help=argparse.SUPPRESS)
     parser.add_argument("--kafka", help=argparse.SUPPRESS)
+    parser.add_argument("--seed", type=int, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.load:
-        asyncio.run(load(asked.kafka, asked.load))
+        asyncio.run(load(asked.kafka, asked.load, asked.seed))
         return
     result = asyncio.run(measure(asked.probes, asked.rate))
     table = Table("", "payouts a second beside", "p50 ms", "p99 ms", "max ms")
