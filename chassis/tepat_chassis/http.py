@@ -29,8 +29,10 @@ from http import HTTPStatus
 from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, Any, Protocol, TypeVar
 
+import asyncpg
 import uvicorn
 import uvloop
+from aiokafka.errors import KafkaError
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
@@ -57,6 +59,11 @@ _LARGEST_BODY = 1024 * 1024
 T = TypeVar("T")
 
 log = get_logger()
+
+AWAY = (
+    KafkaError, ConnectionError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError,
+)  # fmt: skip
+"""How it shows that the broker or the database is not there just now."""
 
 
 class Background:
@@ -172,6 +179,8 @@ def api(
     app.state.background = background
     app.add_exception_handler(StarletteHTTPException, _http_problem)
     app.add_exception_handler(RequestValidationError, _input_problem)
+    for away in AWAY:
+        app.add_exception_handler(away, _away)
     app.add_exception_handler(Exception, _our_problem)
 
     @app.get("/health/live", tags=["operation"])
@@ -247,6 +256,13 @@ async def _input_problem(_: Request, error: Exception) -> Response:
         for each in error.errors()
     ]
     return _problem(422, "the request doesn't fit the interface", errors=wrong)
+
+
+async def _away(request: Request, error: Exception) -> Response:
+    """What a service leans on does not answer: that passes, and is for who runs the cluster to mend."""
+    which = "broker" if isinstance(error, KafkaError) else "database"
+    log.warning("a request could not be answered", path=request.url.path, away=which, error=type(error).__name__)
+    return _problem(503, f"the {which} can't be reached just now: try again", {"retry-after": "1"})
 
 
 async def _our_problem(_: Request, __: Exception) -> Response:

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
+from typing import TypeVar
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -9,6 +11,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, for_code
 from tepat_contracts import topics
 from tepat_contracts.topics import Topic
+
+A = TypeVar("A")
 
 log = structlog.get_logger()
 
@@ -19,6 +23,8 @@ WAIT_MS = 500
 REQUEST_MS = 12_000
 """After so long without an answer a connection is given up: aiokafka's 40 s, one after the other, add up to minutes.
 Longer than a join may wait for the group's other members (``inbox.SESSION_MS``)."""
+ASK_MS = 4_000
+"""The same for what a broker answers at once, and people wait for."""
 
 
 def known(name: str, partitions: int) -> Topic:
@@ -80,7 +86,8 @@ class Ends:
     """Asks what topics there are and where they end, over connections of its own: on a consumer's own such questions
     wait behind its long poll.
 
-    Of topics written in transactions the end is that of the last one committed.
+    Of topics written in transactions the end is that of the last one committed. What is not answered within `ASK_MS`
+    is asked once more: a connection that died without a word is noticed by nothing else, and given up by it.
     """
 
     def __init__(self, kafka: str) -> None:
@@ -90,7 +97,7 @@ class Ends:
     async def start(self) -> None:
         """Connect. Raises aiokafka.errors.KafkaError."""
         for committed, level in ((True, "read_committed"), (False, "read_uncommitted")):
-            consumer = AIOKafkaConsumer(bootstrap_servers=self._kafka, isolation_level=level)
+            consumer = AIOKafkaConsumer(bootstrap_servers=self._kafka, isolation_level=level, request_timeout_ms=ASK_MS)
             self._consumers[committed] = consumer
             await consumer.start()
 
@@ -101,7 +108,7 @@ class Ends:
 
     async def topics(self) -> set[str]:
         """The topics there are now. Raises aiokafka.errors.KafkaError."""
-        return set(await self._consumers[True].topics())
+        return set(await _twice(self._consumers[True].topics))
 
     async def of(
         self, committed: Iterable[TopicPartition], uncommitted: Iterable[TopicPartition]
@@ -110,8 +117,15 @@ class Ends:
         found: dict[TopicPartition, int] = {}
         for consumer, partitions in ((self._consumers[True], committed), (self._consumers[False], uncommitted)):
             if asked := list(partitions):
-                found |= await consumer.end_offsets(asked)
+                found |= await _twice(partial(consumer.end_offsets, asked))
         return found
+
+
+async def _twice(ask: Callable[[], Awaitable[A]]) -> A:
+    try:
+        return await ask()
+    except KafkaError:
+        return await ask()
 
 
 async def declare(kafka: str, wanted: Iterable[Topic]) -> None:

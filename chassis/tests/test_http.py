@@ -5,8 +5,10 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
+import asyncpg
 import httpx
 import pytest
+from aiokafka.errors import KafkaConnectionError
 from fastapi import APIRouter, Depends, FastAPI, HTTPException
 from pydantic import BaseModel
 from tepat_chassis.auth import Auth, Person, Right, TokenRefusedError, needs
@@ -51,6 +53,15 @@ async def names(_: Reader, named: Named) -> None:
 @router.get("/gone")
 async def gone(_: Reader) -> None:
     raise HTTPException(410, "it was withdrawn")
+
+
+class FAILING:
+    error: Exception = RuntimeError()
+
+
+@router.get("/failing")
+async def failing(_: Reader) -> None:
+    raise FAILING.error
 
 
 async def status() -> dict[str, Any]:
@@ -163,6 +174,20 @@ async def test_an_error_of_ours_tells_nothing(client: httpx.AsyncClient) -> None
     assert answer.status_code == 500
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert answer.json()["detail"] == "the service failed; its log says why"
+
+
+@pytest.mark.parametrize(
+    ("error", "away"),
+    [(KafkaConnectionError(), "broker"), (ConnectionRefusedError(), "database"), (TimeoutError(), "database"),
+     (asyncpg.CannotConnectNowError("starting up"), "database")],
+)  # fmt: skip
+async def test_a_server_that_is_away_is_told_as_such(
+    error: Exception, away: str, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FAILING, "error", error)
+    answer = await client.get("/v1/failing")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert answer.json()["detail"] == f"the {away} can't be reached just now: try again"
 
 
 async def test_a_body_over_a_mebibyte_is_refused(client: httpx.AsyncClient) -> None:

@@ -18,6 +18,7 @@ FLOW: Final = ("registry", "eligibility", "distribution", "notifications")
 LOOK_SECONDS: Final = 0.2
 IN_A_ROW: Final = 2
 RESTART_SECONDS: Final = 30
+AWAY: Final = 503
 
 Answer = dict[str, Any]
 
@@ -69,7 +70,7 @@ class HttpServices:
         return await self._asked("POST", f"{self._instances[service][0]}/v1/{path}", "operator", json=body)
 
     async def _asked(self, method: str, url: str, role: str | None, **more: Any) -> Answer:
-        """What a service answers; one that has died is asked again, since it is started again."""
+        """What a service answers; one that has died or waits for its servers is asked again: it comes back."""
         headers = {"authorization": f"Bearer {(self._tokens / role).read_text().strip()}"} if role else {}
         clock = asyncio.get_running_loop().time
         until = clock() + RESTART_SECONDS
@@ -78,8 +79,9 @@ class HttpServices:
                 response = await self._client.request(method, url, headers=headers, **more)
                 answer: Answer = response.raise_for_status().json()
                 return answer
-            except httpx.TransportError:
-                if clock() > until:
+            except (httpx.TransportError, httpx.HTTPStatusError) as error:
+                away = not isinstance(error, httpx.HTTPStatusError) or error.response.status_code == AWAY
+                if not away or clock() > until:
                     raise
             await asyncio.sleep(LOOK_SECONDS)
 

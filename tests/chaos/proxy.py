@@ -32,6 +32,8 @@ CLIENT_AT = 12
 class _Connection:
     client: asyncio.StreamWriter
     server: asyncio.StreamWriter
+    carrying: asyncio.Task[Any] | None
+    """Held here, for nothing else holds it once one side has gone and is to learn nothing of it."""
     name: str = ""
     forgotten: bool = False
 
@@ -95,7 +97,7 @@ class Link:
         except OSError:
             writer.transport.abort()
             return
-        connection = _Connection(writer, to_server)
+        connection = _Connection(writer, to_server, asyncio.current_task())
         self._connections.add(connection)
         try:
             with suppress(asyncio.CancelledError):  # the network is closed
