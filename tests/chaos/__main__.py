@@ -29,19 +29,22 @@ def main() -> int:
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # the suite's own clients, in the midst of it
     runs: list[dict[str, Any]] = []
     wrong: list[str] = []
+    flags = (" --brief" if asked.brief else "") + (f" --control {asked.control}" if asked.control else "")
     for seed in asked.seed or [7]:
-        found = run(seed, asked.kills, brief=asked.brief, control=asked.control, logs=asked.logs)
+        replay = f"replay: python -m tests.chaos --seed {seed} --kills {asked.kills}{flags}"
+        try:
+            found = run(seed, asked.kills, brief=asked.brief, control=asked.control, logs=asked.logs)
+        except BaseException:
+            print(replay, file=sys.stderr)
+            raise
         runs.append(found)
         if found["lost"] or found["doubled"] or found["wrong"]:
-            flags = " --brief" if asked.brief else ""
-            control = f" --control {asked.control}" if asked.control else ""
-            wrong += [f"seed {seed}: {each}" for each in found["told"]]
-            wrong.append(f"replay: python -m tests.chaos --seed {seed} --kills {asked.kills}{flags}{control}")
+            wrong += [*(f"seed {seed}: {each}" for each in found["told"]), replay]
+        if asked.result:
+            files.write(asked.result, json.dumps(together(runs) | {"runs": runs}, indent=1) + "\n")
     summary = together(runs)
     wrong += too_slow(summary)
     print("", *table(summary), sep="\n")
-    if asked.result:
-        files.write(asked.result, json.dumps(summary | {"runs": runs}, indent=1) + "\n")
     print(*wrong, sep="\n", file=sys.stderr)
     return 1 if wrong else 0
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 from tepat_contracts.policy import load as policy_of
 from tepat_demo import stream
 from tepat_demo.district import POLICY
@@ -77,7 +78,7 @@ async def _run(running: System, seed: int, kills: int, *, brief: bool, say: Call
             since = time.monotonic()
             await healed(running, WITHOUT_PROGRESS_SECONDS)
             drained = time.monotonic() - since
-    except TimeoutError as error:
+    except (TimeoutError, httpx.HTTPError) as error:
         verdict.find("lost", [f"liveness: not at rest within {REST_SECONDS:g} s: {error}"])
     judged = await judge(running, document, load.refusals)
     judged.lost += verdict.lost
