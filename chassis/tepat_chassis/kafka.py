@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from functools import partial
+from contextlib import suppress
+from operator import methodcaller
 from typing import TypeVar
 
 import structlog
@@ -23,8 +24,9 @@ WAIT_MS = 500
 REQUEST_MS = 12_000
 """After so long without an answer a connection is given up: aiokafka's 40 s, one after the other, add up to minutes.
 Longer than a join may wait for the group's other members (``inbox.SESSION_MS``)."""
-ASK_MS = 4_000
-"""The same for what a broker answers at once, and people wait for."""
+ASK_SECONDS = 3.0
+"""The same for what a broker answers at once."""
+COMMITTED, UNCOMMITTED = "read_committed", "read_uncommitted"
 
 
 def known(name: str, partitions: int) -> Topic:
@@ -86,46 +88,65 @@ class Ends:
     """Asks what topics there are and where they end, over connections of its own: on a consumer's own such questions
     wait behind its long poll.
 
-    Of topics written in transactions the end is that of the last one committed. What is not answered within `ASK_MS`
-    is asked once more: a connection that died without a word is noticed by nothing else, and given up by it.
+    Of topics written in transactions the end is that of the last one committed. What is not answered within
+    `ASK_SECONDS` is asked once more by another client: of a connection that died without a word aiokafka learns here
+    nothing, since its own limit for the question always comes before that for the connection.
     """
 
     def __init__(self, kafka: str) -> None:
         self._kafka = kafka
-        self._consumers: dict[bool, AIOKafkaConsumer] = {}
+        self._clients: dict[str, AIOKafkaConsumer] = {}
+        self._renewing = asyncio.Lock()
 
     async def start(self) -> None:
         """Connect. Raises aiokafka.errors.KafkaError."""
-        for committed, level in ((True, "read_committed"), (False, "read_uncommitted")):
-            consumer = AIOKafkaConsumer(bootstrap_servers=self._kafka, isolation_level=level, request_timeout_ms=ASK_MS)
-            self._consumers[committed] = consumer
-            await consumer.start()
+        for level in (COMMITTED, UNCOMMITTED):
+            self._clients[level] = await self._started(level)
 
     async def stop(self) -> None:
         """Disconnect."""
-        for consumer in self._consumers.values():
-            await consumer.stop()
+        for client in self._clients.values():
+            await client.stop()
 
     async def topics(self) -> set[str]:
-        """The topics there are now. Raises aiokafka.errors.KafkaError."""
-        return set(await _twice(self._consumers[True].topics))
+        """The topics there are now. Raises aiokafka.errors.KafkaError, TimeoutError."""
+        topics: set[str] = await self._answer(COMMITTED, methodcaller("topics"))
+        return set(topics)
 
     async def of(
         self, committed: Iterable[TopicPartition], uncommitted: Iterable[TopicPartition]
     ) -> dict[TopicPartition, int]:
-        """The offset after the last record of each. Raises aiokafka.errors.KafkaError."""
+        """The offset after the last record of each. Raises aiokafka.errors.KafkaError, TimeoutError."""
         found: dict[TopicPartition, int] = {}
-        for consumer, partitions in ((self._consumers[True], committed), (self._consumers[False], uncommitted)):
-            if asked := list(partitions):
-                found |= await _twice(partial(consumer.end_offsets, asked))
+        for level, partitions in ((COMMITTED, list(committed)), (UNCOMMITTED, list(uncommitted))):
+            if partitions:
+                found |= await self._answer(level, methodcaller("end_offsets", partitions))
         return found
 
+    async def _answer(self, level: str, ask: Callable[[AIOKafkaConsumer], Awaitable[A]]) -> A:
+        client = self._clients[level]
+        try:
+            return await asyncio.wait_for(ask(client), ASK_SECONDS)
+        except (KafkaError, TimeoutError):
+            await self._renew(level, client)
+            return await asyncio.wait_for(ask(self._clients[level]), ASK_SECONDS)
 
-async def _twice(ask: Callable[[], Awaitable[A]]) -> A:
-    try:
-        return await ask()
-    except KafkaError:
-        return await ask()
+    async def _renew(self, level: str, failed: AIOKafkaConsumer) -> None:
+        """Put another client in the place of one that failed, unless somebody else just did."""
+        async with self._renewing:
+            if self._clients[level] is failed:
+                self._clients[level] = await asyncio.wait_for(self._started(level), ASK_SECONDS)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(failed.stop(), ASK_SECONDS)
+
+    async def _started(self, level: str) -> AIOKafkaConsumer:
+        client = AIOKafkaConsumer(bootstrap_servers=self._kafka, isolation_level=level)
+        try:
+            await client.start()
+        except BaseException:
+            await client.stop()
+            raise
+        return client
 
 
 async def declare(kafka: str, wanted: Iterable[Topic]) -> None:

@@ -43,6 +43,8 @@ W = TypeVar("W")
 log = structlog.get_logger()
 
 PULSE_SECONDS = 2.0
+LOOK_SECONDS = 12.0
+"""Longer than it may take to ask again, over a new connection, what a dead one did not answer."""
 METADATA_MAX_AGE_MS = 2_000
 DRAIN_SECONDS = 1.5
 OWN_WEIGH = 4
@@ -222,7 +224,7 @@ class Service(Generic[P]):
                 self.health.polled(inbox.name, inbox.idle_seconds())
                 self.health.subscribed(inbox.name, len(inbox.subscribed))
             try:
-                async with asyncio.timeout(PULSE_SECONDS * 2):
+                async with asyncio.timeout(LOOK_SECONDS):
                     await self._look()
             except Exception as error:  # told here and by readiness; the loops recover by themselves
                 log.warning("pulse failed", error=f"{type(error).__name__}: {error}")

@@ -1,54 +1,72 @@
+import asyncio
+
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.errors import KafkaError, KafkaTimeoutError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 from tepat_chassis import kafka
 
 WHERE = TopicPartition("registry.persons.v1", 0)
 
 
 class Client:
-    """A consumer whose connection has died: it gives up so many times, and has a new one then."""
+    """A consumer. Those made while a broker is `away` cannot start; those that stand in `dead` get no answer."""
 
-    given_up = 0
+    away = False
+    made: list["Client"]
+    dead: set["Client"]
 
     def __init__(self, **_: object) -> None:
-        pass
+        Client.made.append(self)
+        self.stopped = False
 
     async def start(self) -> None:
-        pass
+        if Client.away:
+            raise KafkaConnectionError
+
+    async def stop(self) -> None:
+        self.stopped = True
 
     async def topics(self) -> set[str]:
-        self._give_up()
+        await self._answered()
         return {WHERE.topic}
 
     async def end_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
-        self._give_up()
+        await self._answered()
         return dict.fromkeys(partitions, 7)
 
-    def _give_up(self) -> None:
-        if Client.given_up:
-            Client.given_up -= 1
-            raise KafkaTimeoutError
+    async def _answered(self) -> None:
+        if self in Client.dead:
+            await asyncio.Event().wait()
 
 
 @pytest.fixture(autouse=True)
-def client(monkeypatch: pytest.MonkeyPatch) -> None:
+def clients(monkeypatch: pytest.MonkeyPatch) -> list[Client]:
     monkeypatch.setattr(kafka, "AIOKafkaConsumer", Client)
+    monkeypatch.setattr(kafka, "ASK_SECONDS", 0.05)
+    monkeypatch.setattr(Client, "away", False)
+    monkeypatch.setattr(Client, "made", [], raising=False)
+    monkeypatch.setattr(Client, "dead", set(), raising=False)
+    return Client.made
 
 
-async def test_a_connection_that_died_without_a_word_is_replaced_by_the_next_question() -> None:
+async def test_a_connection_that_died_without_a_word_is_replaced(clients: list[Client]) -> None:
     ends = kafka.Ends("nowhere")
     await ends.start()
-    Client.given_up = 1
-    assert await ends.topics() == {WHERE.topic}
-    Client.given_up = 1
-    assert await ends.of([WHERE], []) == {WHERE: 7}
+    Client.dead.update(clients)
+    answers = await asyncio.gather(ends.topics(), ends.topics(), ends.of([WHERE], [WHERE]))
+    assert answers == [{WHERE.topic}, {WHERE.topic}, {WHERE: 7}]
+    assert [client.stopped for client in clients] == [True, True, False, False]
+    await ends.stop()
+    assert all(client.stopped for client in clients)
 
 
-async def test_a_broker_that_is_away_is_told_after_the_second_try() -> None:
+async def test_a_broker_that_is_away_is_told_and_found_again(clients: list[Client]) -> None:
     ends = kafka.Ends("nowhere")
     await ends.start()
-    Client.given_up = 2
+    Client.dead.update(clients)
+    Client.away = True
     with pytest.raises(KafkaError):
         await ends.topics()
-    assert Client.given_up == 0
+    Client.away = False
+    assert await ends.topics() == {WHERE.topic}
+    assert [client.stopped for client in clients] == [True, False, True, False]
