@@ -29,7 +29,8 @@ async def measure(asked: argparse.Namespace) -> dict[str, Any]:
         copied = await bare_copy.rows_per_second(at.postgres.url("distribution"))
         peer = None
         if asked.records:
-            peer = await per_record.run(at.kafka, at.postgres.url("per_record"), at.cpu_seconds, asked.records)
+            records = min(asked.records, asked.payouts)
+            peer = await per_record.run(at.kafka, at.postgres.url("per_record"), at.cpu_seconds, records)
         wrong = await engine.compare(at, asked.payouts, asked.households) if asked.check else None
     return engine.circumstances(
         payouts=asked.payouts, households=asked.households, changed=workload.CHANGED, instances=asked.instances

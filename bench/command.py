@@ -7,9 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tepat_local import processes
+
 
 def parser(prog: str, description: str | None, result: Path) -> argparse.ArgumentParser:
-    """A parser that knows ``--write``; the broker's client is silent from here on but for errors."""
+    """A parser that knows ``--write``; the broker's client is silent from here on but for errors, and SIGTERM ends the
+    program with all it started."""
+    processes.end_on_sigterm()
     logging.getLogger("aiokafka").setLevel(logging.ERROR)  # a broker that has just started elects its leaders
     made = argparse.ArgumentParser(prog=prog, description=description)
     made.add_argument("--write", action="store_true", help=f"keep the result in bench/{result.name}")

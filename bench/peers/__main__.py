@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.table import Table
 from tepat_demo import oracle, stream
 from tepat_local import postgres as postgres_server
+from tepat_local import processes
 
 from bench import engine, per_record, workload
 from bench.peers import answers
@@ -178,6 +179,7 @@ def main() -> int:
     parser.add_argument("--only", type=_names(every), default=every, help=f"of {', '.join(every)}; or flink for both")
     parser.add_argument("--write", action="store_true", help=f"keep the result in bench/peers/{RESULT.name}")
     asked = parser.parse_args()
+    processes.end_on_sigterm()
     logging.getLogger("aiokafka").setLevel(logging.ERROR)  # a broker that has just started elects its leaders
     result = asyncio.run(measure(asked))
     show(result, Console())
@@ -188,10 +190,13 @@ def main() -> int:
 
 def _names(every: list[str]) -> Callable[[str], list[str]]:
     def names(text: str) -> list[str]:
-        asked = [name for part in text.split(",") for name in every if name == part or name.startswith(f"{part}-")]
-        if not asked:
-            raise argparse.ArgumentTypeError(f"none of {', '.join(every)}")
-        return asked
+        asked: dict[str, None] = {}
+        for part in text.split(","):
+            meant = [name for name in every if name == part or name.startswith(f"{part}-")]
+            if not meant:
+                raise argparse.ArgumentTypeError(f"{part!r} is none of {', '.join(every)}")
+            asked |= dict.fromkeys(meant)
+        return list(asked)
 
     return names
 

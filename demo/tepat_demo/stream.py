@@ -193,13 +193,16 @@ class Unanswered:
         """`within`: the first offset of each partition and the one after its last."""
         self._within = within
         self._covered = {where: bytearray(end - first) for where, (first, end) in within.items()}
-        self._seen: set[str] = set()
+        self._seen: set[bytes] = set()
         self.left = sum(map(len, self._covered.values()))
         for receipt in receipts:
             self.note(receipt)
 
     def note(self, receipt: Record) -> int:
-        """Takes a receipt, the same one sent again but once; returns how many offsets it newly covers."""
+        """Takes a receipt, the same one sent again but once; returns how many offsets it newly covers.
+
+        The same one has the same bytes: of records taken twice the receipts have one id, and two times.
+        """
         if receipt.value is None:
             return 0
         event = orjson.loads(receipt.value)
@@ -211,9 +214,9 @@ class Unanswered:
             first = last = data["offset"]
         else:
             return 0
-        if where not in self._within or event["id"] in self._seen:
+        if where not in self._within or receipt.value in self._seen:
             return 0
-        self._seen.add(event["id"])
+        self._seen.add(receipt.value)
         begin, end = self._within[where]
         covered = self._covered[where]
         newly = 0

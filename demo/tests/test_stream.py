@@ -135,6 +135,8 @@ def test_offsets_covered_twice_are_counted_and_a_repeated_receipt_is_not() -> No
     assert unanswered.twice() == 0
     assert unanswered.note(said(receipt("event.rejected", **where, offset=11))) == 0
     assert unanswered.twice() == 1
+    assert unanswered.note(said(once.replace(b'"1.0"', b'"1.0","time":"2026-01-05T08:00:00Z"'))) == 0
+    assert unanswered.twice() == 2
     assert unanswered.note(said(receipt("event.replayed", **where, offset=11, outcome="accepted"))) == 0
     assert unanswered.note(said(receipt("event.rejected", topic="agency.b.payouts.v1", partition=0, offset=12))) == 0
     assert unanswered.note(said(receipt("events.accepted", **where, from_offset=12, to_offset=13))) == 2

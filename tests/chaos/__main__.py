@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tepat_local import files
+from tepat_local import files, processes
 
 from .controls import CONTROLS
 from .figures import table, together, too_slow
@@ -26,12 +26,13 @@ def main() -> int:
     parser.add_argument("--result", type=Path, help="write the figures there, as JSON")
     parser.add_argument("--logs", type=Path, help="keep there what every process wrote")
     asked = parser.parse_args()
+    processes.end_on_sigterm()
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # the suite's own clients, in the midst of it
     runs: list[dict[str, Any]] = []
     wrong: list[str] = []
     flags = (" --brief" if asked.brief else "") + (f" --control {asked.control}" if asked.control else "")
     for seed in asked.seed or [7]:
-        replay = f"replay: python -m tests.chaos --seed {seed} --kills {asked.kills}{flags}"
+        replay = f"replay: .venv/bin/python -m tests.chaos --seed {seed} --kills {asked.kills}{flags}"
         try:
             found = run(seed, asked.kills, brief=asked.brief, control=asked.control, logs=asked.logs)
         except BaseException:

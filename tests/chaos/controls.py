@@ -42,7 +42,7 @@ def marks_apart() -> None:
     from tepat_distribution.store import Store  # noqa: PLC0415 – the other services have none
 
     touch = Store.touch
-    tables = ("touched", "left_group")
+    tables = ("touched", "left_group", "subject")
 
     async def touch_apart(self: Any, connection: Any) -> bool:
         if not await touch(self, connection):

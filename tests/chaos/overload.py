@@ -30,7 +30,7 @@ from tepat_contracts.policy import load as policy_of
 from tepat_demo import oracle, stream
 from tepat_demo.district import POLICY, Message
 from tepat_demo.oracle import Record
-from tepat_local import files
+from tepat_local import files, processes
 
 from bench import workload
 
@@ -277,6 +277,7 @@ def main() -> int:
     parser.add_argument("--only", choices=("backlog", "poison", "full", "down"), help="one scene alone")
     parser.add_argument("--result", type=Path, help="write the figures there, as JSON")
     asked = parser.parse_args()
+    processes.end_on_sigterm()
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     scenes: dict[str, tuple[Callable[[System], Awaitable[dict[str, Any]]], bool]] = {
         "backlog": (lambda running: backlog(running, asked.backlog), False),

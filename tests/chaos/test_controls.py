@@ -37,6 +37,29 @@ async def a_zombie_wakes(scene: Scene) -> None:
     await scene.judge()
 
 
+async def a_zombie_wakes_with_all_of_it(scene: Scene) -> None:
+    """A stands still with a record in hand; B takes the same one; A wakes."""
+    a = await scene.start(stop_at="payouts.before_begin")
+    await scene.pay("a", "PKH", person(1), household(1), 0)
+    await scene.until(lambda: a.stopped, "A holds the record")
+    await scene.start()
+    await scene.until_answered(
+        lambda taken: taken == 1, f"select next_offset from position where topic = '{scene.topic}' and partition = 0",
+        "B has taken it",
+    )  # fmt: skip
+    a.wake()
+    await scene.until(lambda: a.said('"fenced', '"batch not committed', '"inbox":"payouts","records"'), "A has tried")
+    await scene.judge()
+
+
+async def nothing_happens(scene: Scene) -> None:
+    """One instance, one pair."""
+    await scene.start()
+    await scene.pay("a", "PKH", person(1), household(1), 0)
+    await scene.pay("b", "BPNT", person(2), household(1), 1)
+    await scene.judge()
+
+
 async def it_dies_before_the_commit(scene: Scene) -> None:
     """It dies with a batch written and not committed."""
     a = await scene.start(failpoint="payouts.before_commit:1")
@@ -138,6 +161,25 @@ SCENES: dict[str, Play] = {
 
 def test_each_control_has_its_scene() -> None:
     assert SCENES.keys() == CONTROLS.keys()
+
+
+@pytest.mark.parametrize("control", SCENES)
+async def test_the_defect_alone_does_no_harm(
+    control: str, kafka: str, database: str, secrets: Path, tmp_path: Path
+) -> None:
+    """Else a scene would notice it whatever happened there."""
+    async with Scene(kafka, database, secrets, tmp_path, control).played() as scene:
+        await nothing_happens(scene)
+
+
+async def test_records_taken_twice_are_noticed_though_their_receipts_have_one_id(
+    kafka: str, database: str, secrets: Path, tmp_path: Path
+) -> None:
+    async with Scene(kafka, database, secrets, tmp_path, "").played() as scene:
+        await a_zombie_wakes_with_all_of_it(scene)
+    async with Scene(kafka, database, secrets, tmp_path, "fence-off").played() as scene:
+        with pytest.raises(Wrong, match="two receipts"):
+            await a_zombie_wakes_with_all_of_it(scene)
 
 
 @pytest.mark.parametrize("control", SCENES)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -63,6 +64,11 @@ def stop(processes: Iterable[psutil.Process], patience: float) -> None:
         except psutil.Error:
             continue
     psutil.wait_procs(alive, timeout=2)
+
+
+def end_on_sigterm() -> None:
+    """Let SIGTERM end this program as an interrupt does, so that all it started is stopped and cleared away."""
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
 
 
 def sweep(data: Path) -> list[str]:
