@@ -19,6 +19,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import asyncpg
 from rich.console import Console
 from rich.table import Table
 from tepat_demo import oracle, stream
@@ -61,6 +62,7 @@ async def _round(
         secret = (at.home / "secrets" / "main").read_bytes()
         for name in names:
             print(f"{name} …", file=sys.stderr, flush=True)
+            await _checkpoint(at)
             if name == OURS:
                 engines[name] = await _ours(at, asked.payouts)
                 announced = await stream.read(at.kafka, [stream.OVERLAPS], committed=True)
@@ -81,6 +83,15 @@ async def _round(
     for name, differences in wrong.items():
         engines[name] |= {"overlaps": len(found[name]), "differences_from_oracle": len(differences)}
     return engines, wrong
+
+
+async def _checkpoint(at: Servers) -> None:
+    """Let the database write down what the engine before has left it, or the next would pay for that."""
+    connection = await asyncpg.connect(at.postgres.url("postgres", postgres_server.ADMIN))
+    try:
+        await connection.execute("checkpoint")
+    finally:
+        await connection.close()
 
 
 def _expected(values: Iterable[bytes | None], secret: bytes) -> answers.Answers:
@@ -109,7 +120,7 @@ def show(result: Mapping[str, Any], console: Console) -> None:
     title = f"{result['settings']['payouts']:,} payouts, {len(rounds)} rounds, medians"
     table = Table("", *names, title=title, caption=_machine(result))
     for column in table.columns[1:]:
-        column.justify = "right"
+        column.justify, column.overflow = "right", "fold"
 
     def row(title: str, figure: Figure, digits: int) -> None:
         table.add_row(title, *(f"{median(figure(told[name]) for told in rounds):,.{digits}f}" for name in names))
