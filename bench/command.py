@@ -9,6 +9,8 @@ from typing import Any
 
 from tepat_local import processes
 
+ROOT = Path(__file__).parents[1]
+
 
 def parser(prog: str, description: str | None, result: Path) -> argparse.ArgumentParser:
     """A parser that knows ``--write``; the broker's client is silent from here on but for errors, and SIGTERM ends the
@@ -16,7 +18,7 @@ def parser(prog: str, description: str | None, result: Path) -> argparse.Argumen
     processes.end_on_sigterm()
     logging.getLogger("aiokafka").setLevel(logging.ERROR)  # a broker that has just started elects its leaders
     made = argparse.ArgumentParser(prog=prog, description=description)
-    made.add_argument("--write", action="store_true", help=f"keep the result in bench/{result.name}")
+    made.add_argument("--write", action="store_true", help=f"keep the result in {result.relative_to(ROOT)}")
     return made
 
 

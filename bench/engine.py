@@ -3,7 +3,7 @@
 import asyncio
 import platform
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -144,6 +144,16 @@ async def compare(at: Servers, count: int, households: int) -> list[str]:
     secret = (at.home / "secrets" / "main").read_bytes()
     should = await asyncio.to_thread(oracle.expected, records, workload.POLICY, secret)
     return wrong + oracle.differences(oracle.fold(announced), should.overlaps)
+
+
+def rate(run: Mapping[str, Any]) -> float:
+    """Payouts a second of a run."""
+    return float(run["payouts_per_second"])
+
+
+def cpu(run: Mapping[str, Any]) -> float:
+    """CPU seconds a million payouts that engine, broker and database spent together on a run."""
+    return float(sum(run["cpu_seconds_per_million"].values()))
 
 
 def circumstances(**settings: Any) -> dict[str, Any]:

@@ -9,7 +9,6 @@ probed beside one steady rate, the same at every size.
 
 import argparse
 import asyncio
-from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -81,16 +80,10 @@ async def measure(asked: argparse.Namespace) -> dict[str, Any]:
                 late[size] = await latency.probe(at, running, await running.caught_up(), asked.probes, asked.rate)
     return engine.circumstances(payouts=asked.payouts) | {
         "rounds": rounds, "late": late,
-        "last_of_first": median(_rate(taken[asked.sizes[-1]]) / _rate(taken[asked.sizes[0]]) for taken in rounds),
+        "last_of_first": median(
+            engine.rate(taken[asked.sizes[-1]]) / engine.rate(taken[asked.sizes[0]]) for taken in rounds
+        ),
     }  # fmt: skip
-
-
-def _rate(taken: Mapping[str, Any]) -> float:
-    return float(taken["payouts_per_second"])
-
-
-def _cpu(taken: Mapping[str, Any]) -> float:
-    return float(sum(taken["cpu_seconds_per_million"].values()))
 
 
 def main() -> None:
@@ -107,7 +100,7 @@ def main() -> None:
     for size in asked.sizes:
         taken, late = [told[size] for told in result["rounds"]], result["late"][size]
         table.add_row(
-            f"{size:,}", f"{median(map(_rate, taken)):,.0f}", f"{median(map(_cpu, taken)):,.1f}",
+            f"{size:,}", f"{median(map(engine.rate, taken)):,.0f}", f"{median(map(engine.cpu, taken)):,.1f}",
             f"{late['p50_ms']:,.0f}", f"{late['p99_ms']:,.0f}", f"{taken[-1]['bytes_per_payout']:,.0f}",
         )  # fmt: skip
     table.caption = f"the last of the first: {result['last_of_first']:.2f}"

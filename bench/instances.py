@@ -37,7 +37,7 @@ def main() -> int:
     for run in runs:
         table.add_row(
             str(run["instances"]), f"{run['payouts_per_second']:,.0f}",
-            f"{sum(run['cpu_seconds_per_million'].values()):,.1f}", f"{run['rss_mb']:,.0f}",
+            f"{engine.cpu(run):,.1f}", f"{run['rss_mb']:,.0f}",
             "yes" if not run["differences_from_oracle"] else f"NO: {len(run['differences_from_oracle']):,}",
         )  # fmt: skip
     Console(stderr=True).print(table)

@@ -9,7 +9,6 @@ servers of its own, and what is told is the median of the rounds, and of ratios 
 import argparse
 import asyncio
 import json
-import logging
 import platform
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,9 +23,8 @@ from rich.console import Console
 from rich.table import Table
 from tepat_demo import oracle, stream
 from tepat_local import postgres as postgres_server
-from tepat_local import processes
 
-from bench import engine, per_record, workload
+from bench import command, engine, per_record, workload
 from bench.peers import answers
 from bench.peers.peers import PEERS
 from bench.peers.race import race, read
@@ -129,14 +127,14 @@ def show(result: Mapping[str, Any], console: Console) -> None:
         if OURS in names:
             table.add_row(title, *(_ratios([ratio(told[OURS], told[name]) for told in rounds]) for name in names))
 
-    row("payouts a second", _rate, 0)
-    beside("ours, times", lambda ours, other: _rate(ours) / _rate(other))
+    row("payouts a second", engine.rate, 0)
+    beside("ours, times", lambda ours, other: engine.rate(ours) / engine.rate(other))
     row("measured on", lambda run: run["payouts"], 0)
     row("seconds", lambda run: run["seconds"], 1)
     for part in ("engine", "broker", "database"):
         row(f"CPU s a million, {part}", partial(_part, part), 1)
-    row("CPU s a million, in all", _cpu, 1)
-    beside("ours, times fewer", lambda ours, other: _cpu(other) / _cpu(ours))
+    row("CPU s a million, in all", engine.cpu, 1)
+    beside("ours, times fewer", lambda ours, other: engine.cpu(other) / engine.cpu(ours))
     row("resident MB", lambda run: run["rss_mb"], 0)
     table.add_row("as the oracle has it", *(_verdict([told[name] for told in rounds]) for name in names))
     console.print(table)
@@ -152,16 +150,8 @@ def show(result: Mapping[str, Any], console: Console) -> None:
 Figure = Callable[[dict[str, Any]], float]
 
 
-def _rate(run: Mapping[str, Any]) -> float:
-    return float(run["payouts_per_second"])
-
-
 def _part(part: str, run: Mapping[str, Any]) -> float:
     return float(run["cpu_seconds_per_million"][part])
-
-
-def _cpu(run: Mapping[str, Any]) -> float:
-    return float(sum(run["cpu_seconds_per_million"].values()))
 
 
 def _ratios(found: Sequence[float]) -> str:
@@ -182,16 +172,13 @@ def _machine(result: Mapping[str, Any]) -> str:
 def main() -> int:
     """Measure and print; ``--write`` keeps the result beside this file. 1 where an engine's answers are wrong."""
     every = [OURS, PER_RECORD, *PEERS]
-    parser = argparse.ArgumentParser(prog="bench.peers", description=__doc__)
+    parser = command.parser("bench.peers", __doc__, RESULT)
     parser.add_argument("--payouts", type=int, default=1_000_000)
     parser.add_argument("--households", type=int, default=600_000)
     parser.add_argument("--records", type=int, default=15_000, help="of them, through the handler per record")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--only", type=_names(every), default=every, help=f"of {', '.join(every)}; or flink for both")
-    parser.add_argument("--write", action="store_true", help=f"keep the result in bench/peers/{RESULT.name}")
     asked = parser.parse_args()
-    processes.end_on_sigterm()
-    logging.getLogger("aiokafka").setLevel(logging.ERROR)  # a broker that has just started elects its leaders
     result = asyncio.run(measure(asked))
     show(result, Console())
     if asked.write:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -18,7 +19,6 @@ FLOW: Final = ("registry", "eligibility", "distribution", "notifications")
 LOOK_SECONDS: Final = 0.2
 IN_A_ROW: Final = 2
 RESTART_SECONDS: Final = 30
-AWAY: Final = 503
 
 Answer = dict[str, Any]
 
@@ -80,7 +80,10 @@ class HttpServices:
                 answer: Answer = response.raise_for_status().json()
                 return answer
             except (httpx.TransportError, httpx.HTTPStatusError) as error:
-                away = not isinstance(error, httpx.HTTPStatusError) or error.response.status_code == AWAY
+                away = (
+                    not isinstance(error, httpx.HTTPStatusError)
+                    or error.response.status_code == HTTPStatus.SERVICE_UNAVAILABLE
+                )
                 if not away or clock() > until:
                     raise
             await asyncio.sleep(LOOK_SECONDS)

@@ -9,7 +9,7 @@ import pytest
 from tepat_chassis.database import lock_key
 
 from .controls import CONTROLS
-from .scene import Scene, Wrong, household, person
+from .scene import Instance, Scene, Wrong, household, person
 
 HEARD_OR_WAITING = f"""
 select exists (select from pg_locks where locktype = 'advisory' and not granted and objid = {lock_key("facts")}
@@ -27,14 +27,7 @@ async def a_zombie_wakes(scene: Scene) -> None:
     await scene.until(lambda: a.stopped, "A holds a batch")
     for n in range(20):
         await scene.pay(f"b{n}", "BPNT", person(100 + n), household(n), 0)
-    await scene.start()
-    await scene.until_answered(
-        lambda taken: taken == 40, f"select next_offset from position where topic = '{scene.topic}' and partition = 0",
-        "B has taken all of it",
-    )  # fmt: skip
-    a.wake()
-    await scene.until(lambda: a.said('"fenced', '"batch not committed', '"inbox":"payouts","records"'), "A has tried")
-    await scene.judge()
+    await _overtaken(scene, a, 40)
 
 
 async def a_zombie_wakes_with_all_of_it(scene: Scene) -> None:
@@ -42,10 +35,15 @@ async def a_zombie_wakes_with_all_of_it(scene: Scene) -> None:
     a = await scene.start(stop_at="payouts.before_begin")
     await scene.pay("a", "PKH", person(1), household(1), 0)
     await scene.until(lambda: a.stopped, "A holds the record")
+    await _overtaken(scene, a, 1)
+
+
+async def _overtaken(scene: Scene, a: Instance, records: int) -> None:
+    """B takes all there is while A stands still; then A wakes and tries."""
     await scene.start()
     await scene.until_answered(
-        lambda taken: taken == 1, f"select next_offset from position where topic = '{scene.topic}' and partition = 0",
-        "B has taken it",
+        lambda taken: taken == records,
+        f"select next_offset from position where topic = '{scene.topic}' and partition = 0", "B has taken all of it",
     )  # fmt: skip
     a.wake()
     await scene.until(lambda: a.said('"fenced', '"batch not committed', '"inbox":"payouts","records"'), "A has tried")
