@@ -5,6 +5,7 @@ Invariants
   difference found, announcement kept and put into the outbox, all or nothing.
 - A step reads one snapshot, in which the marks are seen with the facts that left them; a fact that commits later
   leaves a mark of its own.
+- A step judges so many pairs at most: what a crowd has more is marked again, behind what others left meanwhile.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -49,33 +50,40 @@ class Detector:
         async with connection.transaction(isolation="repeatable_read"):
             if not await self._store.touch(connection):
                 return False
-            differences, resized = await self._store.differences(connection)
-            if differences or resized:
-                await self._announce(connection, differences, resized)
+            now = self._clock()
+            version = await connection.fetchval(VERSION) or ""
+            left = await self._store.gather(connection)
+            resized = await self._store.resized(connection)
+            await put(connection, [_finding(row, now, version) for row in resized])
+            pairs = await self._announce(connection, now, version)
             reach("detect.before_commit")
         reach("detect.after_commit")
-        if differences or resized:
+        if pairs or resized or left:
             log.info(
-                "overlaps announced", pairs=len(differences), resized=len(resized),
+                "overlaps announced", pairs=pairs, resized=len(resized), left_for_later=left,
                 ms=round((perf_counter() - started) * 1e3),
             )  # fmt: skip
         return True
 
-    async def _announce(self, connection: Connection, differences: list[Any], resized: list[Any]) -> None:
-        now = self._clock()
-        version = await connection.fetchval(VERSION) or ""
+    async def _announce(self, connection: Connection, now: datetime, version: str) -> int:
+        """Announce what differs; the number of pairs."""
+        pairs = 0
         agencies, programmes = await self._store.codes(connection)
-        announcements = list(domain.announcements(differences, agencies, programmes, version, now))
-        await self._store.announce(connection, announcements, now)
-        messages = [
-            _message(OVERLAPS, str(a.overlap_id), a.type, a.revision, now, a.data, a.trace)
-            for a in announcements
-        ]  # fmt: skip
-        for row in resized:
-            revision = row["revision"] + 1
-            kind, data = domain.group_finding(row["g"], row["person"], row["large"], revision, version)
-            messages.append(_message(FINDINGS, data["finding_id"], kind, revision, now, data, None))
-        await put(connection, messages)
+        async for differences in self._store.differences(connection):
+            announcements = list(domain.announcements(differences, agencies, programmes, version, now))
+            await self._store.announce(connection, announcements, now)
+            await put(connection, [
+                _message(OVERLAPS, str(a.overlap_id), a.type, a.revision, now, a.data, a.trace)
+                for a in announcements
+            ])  # fmt: skip
+            pairs += len(announcements)
+        return pairs
+
+
+def _finding(row: Any, now: datetime, version: str) -> Message:
+    revision = row["revision"] + 1
+    kind, data = domain.group_finding(row["g"], row["person"], row["large"], revision, version)
+    return _message(FINDINGS, data["finding_id"], kind, revision, now, data, None)
 
 
 def _message(

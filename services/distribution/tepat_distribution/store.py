@@ -43,6 +43,12 @@ BY_KEY_NOW = BY_KEY.replace("set ", "set local ")
 MARKS_AT_ONCE = 8
 """Two a batch: one of what is new in the ledger, one of what changed there."""
 REJUDGED_AT_ONCE = 20_000
+PAIRS_AT_ONCE = 100_000
+"""More are a crowd: families make some 40,000 in a step."""
+PAIRS_OF_A_CROWD = 30_000
+"""About a second's work: a crowd is judged in such pieces, and what else is touched comes between them."""
+DIFFERENCES_AT_ONCE = 2_000
+"""Turned into announcements in some 50 ms, in which the loop stands still."""
 RECALLED_AT_ONCE = 8_000
 ARRIVING = ("agencies", "payout_ids", "niks", "tolds", "told_kks", "starts")
 FRESH_MARK = ("fresh", "agencies", "payout_ids", "programmes", "starts", "ends", "persons", "households")
@@ -251,9 +257,26 @@ class Store:
             or await queries.rejudge_step(connection, payouts=REJUDGED_AT_ONCE)
         )
 
-    async def differences(self, connection: Connection) -> tuple[list[Any], list[Any]]:
-        """The touched pairs that differ from what was announced, and the groups that changed size."""
-        await self._gather(connection)
+    async def gather(self, connection: Connection) -> int:
+        """Gather the subjects, whom they share a household or person with, and what was announced of them.
+
+        A crowd is left for later steps, marked anew: how many payouts these are.
+        """
+        await queries.take_subjects(connection)
+        await self._share(connection, PAIRS_AT_ONCE)
+        if not await queries.crowded(connection, pairs=PAIRS_AT_ONCE):
+            return 0
+        left = await queries.put_back(connection, at_most=domain.GROUP_LIMIT, pairs=PAIRS_OF_A_CROWD)
+        await self._share(connection, None)
+        return int(left)
+
+    async def _share(self, connection: Connection, pairs: int | None) -> None:
+        await queries.share_households(connection, at_most=domain.GROUP_LIMIT, pairs=pairs)
+        await queries.share_persons(connection, at_most=domain.GROUP_LIMIT, pairs=pairs)
+        await queries.recall_announced(connection, pairs=pairs)
+
+    async def resized(self, connection: Connection) -> list[Any]:
+        """Of the gathered the groups that became too large or are no longer; their payouts are marked."""
         if resized := await every(queries.resized(connection, at_most=domain.GROUP_LIMIT)):
             groups = [row["g"] for row in resized]
             await queries.resize(
@@ -263,15 +286,14 @@ class Store:
                 revisions=[row["revision"] + 1 for row in resized],
                 large=[row["large"] for row in resized],
             )
-            await queries.touch_groups(connection, groups=groups)
-            await self._gather(connection)
-        return await every(queries.differences(connection)), resized
+            await queries.mark_groups(connection, groups=groups)
+        return resized
 
-    async def _gather(self, connection: Connection) -> None:
-        """The subjects, and whom they share a household or person with."""
-        await queries.take_subjects(connection)
-        await queries.share_households(connection, at_most=domain.GROUP_LIMIT)
-        await queries.share_persons(connection, at_most=domain.GROUP_LIMIT)
+    async def differences(self, connection: Connection) -> AsyncIterator[list[Any]]:
+        """The gathered pairs that differ from what was announced, some at a time."""
+        cursor = await connection.cursor(queries.differences.sql)
+        while part := await cursor.fetch(DIFFERENCES_AT_ONCE):
+            yield part
 
     async def announce(
         self, connection: Connection, announcements: Sequence[domain.Announcement], now: datetime

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tepat_demo import oracle
-from tepat_distribution import domain
+from tepat_distribution import domain, store
 
 from .conftest import (
     ANI,
@@ -197,7 +197,9 @@ def _key(told: Event) -> str:
 
 
 @pytest.mark.timeout(600)
-@given(policies(), opening, known, happenings, st.sampled_from([3, 4, 1_000, 1_000]))
+@given(
+    policies(), opening, known, happenings, st.sampled_from([3, 4, 1_000, 1_000]), st.sampled_from([2, 9, 1_000, 1_000])
+)
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_what_stands_is_what_overlap_md_defines(
     ledger: Ledger,
@@ -206,10 +208,13 @@ async def test_what_stands_is_what_overlap_md_defines(
     known: list[Event],
     happening: list[Any],
     limit: int,
+    crowd: int,
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(domain, "GROUP_LIMIT", limit)
         patch.setattr(oracle, "GROUP_LIMIT", limit)
+        patch.setattr(store, "PAIRS_AT_ONCE", crowd)
+        patch.setattr(store, "PAIRS_OF_A_CROWD", crowd)
         await ledger.empty()
         await ledger.follow(first)
         history = History(ledger)

@@ -583,6 +583,48 @@ async def test_a_policy_rejudges_groups_too_large(ledger: Ledger) -> None:
     assert await pairs(ledger) == ["p2+p6"]
 
 
+# --- crowds
+
+
+async def test_a_crowd_is_judged_in_pieces_and_nobody_waits_behind_it(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "PAIRS_AT_ONCE", 5_000)
+    monkeypatch.setattr(store, "PAIRS_OF_A_CROWD", 2_000)
+    monkeypatch.setattr(store, "DIFFERENCES_AT_ONCE", 300)
+    crowd = [
+        payout(f"{programme}-{n}", programme, f"33740141018{n:05}", MELATI, by=by)
+        for n in range(1, 51) for by, programme in (("dinsos", "PKH"), ("himbara", "BPNT"))
+    ]  # fmt: skip
+    await ledger.take([*crowd[:70], PKH, *crowd[70:], BPNT])
+    await ledger.judge(1)
+    sent = [[side["payout_id"] for side in orjson.loads(r.value or b"")["data"]["payouts"]] for r in await ledger.sent()]
+    assert ["p1", "p2"] in sent
+    assert 300 < len(sent) <= 2_000
+    assert len((await ledger.check()).overlaps) == 50 * 50 + 1
+    await ledger.take([ended(told["data"]["payout_id"], by="dinsos", revision=1) for told in crowd[::2]])
+    assert await pairs(ledger) == ["p1+p2"]
+
+
+async def test_a_crowd_that_grows_too_large_is_cleared_in_pieces(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(domain, "GROUP_LIMIT", 60)
+    monkeypatch.setattr(oracle, "GROUP_LIMIT", 60)
+    monkeypatch.setattr(store, "PAIRS_AT_ONCE", 500)
+    monkeypatch.setattr(store, "PAIRS_OF_A_CROWD", 500)
+    people = [f"33740141018{n:05}" for n in range(1, 61)]
+    await ledger.take([payout(f"p{n}", ("PKH", "BPNT")[n % 2], of, by=("dinsos", "himbara")[n % 2])
+                       for n, of in enumerate(people)])  # fmt: skip
+    assert len(await pairs(ledger)) == 30 * 30
+    await ledger.take([payout("more", of=ANI)])
+    assert await ledger.judge() > 3
+    assert await pairs(ledger) == []
+    assert await ledger.too_large() == {("household", kk(MAWAR))}
+    await ledger.take([ended("more", revision=1)])
+    assert len(await pairs(ledger)) == 30 * 30
+
+
 # --- at the same time
 
 
@@ -634,8 +676,13 @@ async def test_who_takes_and_who_judges_at_the_same_time_lose_nothing(
 SCANS = "select relname, seq_scan from pg_stat_user_tables where relname in ('payout', 'overlap')"
 
 
-async def test_no_statement_reads_the_ledger_whole(ledger: Ledger, registry: Registry) -> None:
+@pytest.mark.parametrize("at_once", [store.PAIRS_AT_ONCE, 100])
+async def test_no_statement_reads_the_ledger_whole(
+    ledger: Ledger, registry: Registry, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
     """Whatever the statistics say, which here are those of empty tables: autovacuum looks once a minute."""
+    monkeypatch.setattr(store, "PAIRS_AT_ONCE", at_once)
+    monkeypatch.setattr(store, "PAIRS_OF_A_CROWD", at_once)
     pool = ledger.database.pool
 
     def niks(start: int, end: int) -> list[tuple[str, str]]:

@@ -28,6 +28,11 @@ create temp table if not exists candidate (
     other_programme smallint, other_payout_id text collate "C"
 ) on commit delete rows;
 
+-- What was announced of subjects, by either side.
+create temp table if not exists announced_before (
+    agency_a smallint, payout_a text collate "C", agency_b smallint, payout_b text collate "C"
+) on commit delete rows;
+
 create temp table if not exists announced (
     agency_a smallint, payout_a text collate "C", agency_b smallint, payout_b text collate "C", overlap_id uuid,
     revision bigint, live boolean, rule text collate "C", by_person boolean, strength smallint, starts date, ends date,

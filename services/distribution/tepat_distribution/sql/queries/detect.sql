@@ -65,7 +65,8 @@ from (
 cross join lateral (
     select household, person, starts, ends, agency, programme, payout_id from payout p
     where p.live and p.household = x.household and (p.payout_id <> x.payout_id or p.agency <> x.agency)
-    limit :at_most) y;
+    limit :at_most) y
+limit :pairs;
 
 -- name: share_persons!
 -- Each live subject with the other live payouts of its person elsewhere, or, where its household is known to be too
@@ -92,7 +93,64 @@ cross join lateral (
     (select household, person, starts, ends, agency, programme, payout_id from payout p
      where p.live and p.person = x.person and p.household = x.household and x.household_large
        and (p.payout_id <> x.payout_id or p.agency <> x.agency)
-     limit :at_most)) y;
+     limit :at_most)) y
+limit :pairs;
+
+-- name: recall_announced!
+-- What stands announced of each subject, by either side; of a payout new in the ledger nothing does.
+insert into announced_before (agency_a, payout_a, agency_b, payout_b)
+select o.*
+from subject x cross join lateral (
+    select agency_a, payout_a, agency_b, payout_b from overlap
+    where live and agency_a = x.agency and payout_a = x.payout_id
+    union all
+    select agency_a, payout_a, agency_b, payout_b from overlap
+    where live and agency_b = x.agency and payout_b = x.payout_id) o
+where not x.fresh
+limit :pairs;
+
+-- name: crowded$
+-- Whether the subjects make more pairs than one step may judge.
+select (select count(*) from (select from candidate limit :pairs) c) >= :pairs
+    or (select count(*) from (select from announced_before limit :pairs) a) >= :pairs;
+
+-- name: put_back$
+-- Of a crowd keep the subjects with the fewest pairs, as many as one step may judge and at least one, and mark the
+-- others again; how many these are.
+with homes as materialized (
+    select household, (select count(*) from (
+        select from payout p where p.live and p.household = s.household limit :at_most) p) as size
+    from (select distinct household from subject where live) s
+), selves as materialized (
+    select person, (select count(*) from (
+        select from payout p where p.live and p.person = s.person limit :at_most) p) as size
+    from (select distinct person from subject where live) s
+), stood as materialized (
+    select x.agency, x.payout_id, (select count(*) from (
+        select from overlap where live and agency_a = x.agency and payout_a = x.payout_id
+        union all
+        select from overlap where live and agency_b = x.agency and payout_b = x.payout_id) o) as size
+    from subject x where not x.fresh
+), weighed as (
+    select agency, payout_id, 1 + coalesce(homes.size, 0) + coalesce(selves.size, 0) + coalesce(stood.size, 0) as pairs
+    from subject
+    left join homes using (household) left join selves using (person) left join stood using (agency, payout_id)
+), queued as (
+    select agency, payout_id,
+           sum(pairs) over before as upto, row_number() over before as n
+    from weighed window before as (order by pairs, agency, payout_id rows unbounded preceding)
+), left_over as (
+    delete from subject s using queued q
+    where (q.agency, q.payout_id) = (s.agency, s.payout_id) and q.upto > :pairs and q.n > 1
+    returning s.agency, s.payout_id
+), anew as (
+    delete from candidate
+), anew_too as (
+    delete from announced_before
+), marked as (
+    insert into mark (fresh, agencies, payout_ids)
+    select false, array_agg(agency), array_agg(payout_id) from left_over having count(*) > 0)
+select count(*) from left_over;
 
 -- name: resized
 -- Touched and left groups that have become too large, or are no longer.
@@ -121,21 +179,20 @@ insert into too_large (g, person, revision, live)
 select * from unnest(:groups::uuid[], :persons::boolean[], :revisions::bigint[], :large::boolean[])
 on conflict (g) do update set revision = excluded.revision, live = excluded.live;
 
--- name: touch_groups!
--- All payouts of groups that changed size are to be judged: their pairs go, come, or pass to another rule.
-with leaving as (delete from candidate)
-insert into touched (agency, payout_id)
-select p.agency, p.payout_id
+-- name: mark_groups!
+-- All payouts of groups that changed size are to be judged again: their pairs go, come, or pass to another rule.
+insert into mark (fresh, agencies, payout_ids)
+select false, array_agg(p.agency), array_agg(p.payout_id)
 from unnest(:groups::uuid[]) g
 cross join lateral (
     select agency, payout_id from payout where live and household = g
     union all
-    select agency, payout_id from payout where live and person = g) p;
+    select agency, payout_id from payout where live and person = g) p
+having count(*) > 0;
 
 -- name: differences
 -- The pairs of the subjects that differ from what was announced of them.
--- A payout new in the ledger has nothing announced to clear; of the others what was announced is looked up by either
--- side. Rules stand in both directions; a pair of two subjects is found twice and kept once. A new payout that has
+-- Rules stand in both directions; a pair of two subjects is found twice and kept once. A new payout that has
 -- changed since it came makes no pair here: it left another mark.
 with applying as materialized (
     select distinct on (agency_a, payout_a, agency_b, payout_b) *
@@ -174,14 +231,7 @@ with applying as materialized (
       and w.starts = greatest(a.starts, b.starts) and w.ends = least(a.ends, b.ends)
       and w.programme_a = a.programme and w.programme_b = b.programme
 ), gone as (
-    select o.*
-    from subject x cross join lateral (
-        select agency_a, payout_a, agency_b, payout_b from overlap
-        where live and agency_a = x.agency and payout_a = x.payout_id
-        union all
-        select agency_a, payout_a, agency_b, payout_b from overlap
-        where live and agency_b = x.agency and payout_b = x.payout_id) o
-    where not x.fresh
+    select * from announced_before
     except
     select agency_a, payout_a, agency_b, payout_b from want
 )
@@ -211,11 +261,12 @@ where w.rule is null or o.had is null or not (o.had).live
 
 -- name: announce!
 -- Keep what is announced now, by pair.
+with anew as (delete from announced returning *)
 insert into overlap (
     agency_a, payout_a, agency_b, payout_b, overlap_id, revision, live, rule, by_person, strength, starts, ends,
     household, region, amount_at_risk, amount_a, amount_b, programme_a, programme_b, revision_a, revision_b,
     rank_a, rank_b, person, policy_version, announced_at)
-select * from announced
+select * from anew
 on conflict (agency_a, payout_a, agency_b, payout_b) do update set
     revision = excluded.revision, live = excluded.live, rule = excluded.rule, by_person = excluded.by_person,
     strength = excluded.strength, starts = excluded.starts, ends = excluded.ends, household = excluded.household,
