@@ -80,10 +80,12 @@ def show(result: Mapping[str, Any], console: Console) -> None:
 def main() -> int:
     """Measure and print; ``--write`` keeps the result beside this file. 1 where the oracle disagrees."""
     parser = command.parser("bench", __doc__, RESULT)
-    parser.add_argument("--payouts", type=int, default=1_000_000)
-    parser.add_argument("--households", type=int, default=600_000)
-    parser.add_argument("--records", type=int, default=15_000, help="of them, through the handler per record; 0: none")
-    parser.add_argument("--instances", type=int, default=1)
+    parser.add_argument("--payouts", type=command.at_least(1), default=1_000_000)
+    parser.add_argument("--households", type=command.at_least(1), default=600_000)
+    parser.add_argument(
+        "--records", type=command.at_least(0), default=15_000, help="of them, through the handler per record; 0: none"
+    )
+    parser.add_argument("--instances", type=command.at_least(1), default=1)
     parser.add_argument("--check", action=argparse.BooleanOptionalAction, default=True, help="against the oracle")
     parser.add_argument("--json", action="store_true", help="JSON alone")
     asked = parser.parse_args()

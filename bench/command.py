@@ -3,7 +3,7 @@
 import argparse
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,18 @@ def parser(prog: str, description: str | None, result: Path) -> argparse.Argumen
     made = argparse.ArgumentParser(prog=prog, description=description)
     made.add_argument("--write", action="store_true", help=f"keep the result in {result.relative_to(ROOT)}")
     return made
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    """The type of an argument that is a number no less than that."""
+
+    def number(text: str) -> int:
+        if (value := int(text)) < least:
+            raise argparse.ArgumentTypeError(f"must be {least} or more, not {value}")
+        return value
+
+    number.__name__ = "number"
+    return number
 
 
 def tell(result: Mapping[str, Any], file: Path, *, write: bool) -> None:

@@ -89,10 +89,10 @@ async def measure(asked: argparse.Namespace) -> dict[str, Any]:
 def main() -> None:
     """Measure and print; ``--write`` keeps the result beside this file."""
     parser = command.parser("bench.growth", __doc__, RESULT)
-    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="payouts in the ledger")
-    parser.add_argument("--payouts", type=int, default=300_000, help="taken in each round")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--probes", type=int, default=300)
+    parser.add_argument("--sizes", type=command.at_least(1), nargs="+", default=SIZES, help="payouts in the ledger")
+    parser.add_argument("--payouts", type=command.at_least(1), default=300_000, help="taken in each round")
+    parser.add_argument("--rounds", type=command.at_least(1), default=5)
+    parser.add_argument("--probes", type=command.at_least(2), default=300)
     parser.add_argument("--rate", type=float, default=15_000, help="payouts a second beside the probes")
     asked = parser.parse_args()
     result = asyncio.run(measure(asked))

@@ -28,9 +28,9 @@ async def measure(instances: int, payouts: int, households: int) -> dict[str, An
 def main() -> int:
     """Measure and print; ``--write`` keeps the result beside this file. 1 where the oracle disagrees."""
     parser = command.parser("bench.instances", __doc__, RESULT)
-    parser.add_argument("--payouts", type=int, default=500_000)
-    parser.add_argument("--households", type=int, default=300_000)
-    parser.add_argument("--instances", type=int, nargs="+", default=(1, 2, 4))
+    parser.add_argument("--payouts", type=command.at_least(1), default=500_000)
+    parser.add_argument("--households", type=command.at_least(1), default=300_000)
+    parser.add_argument("--instances", type=command.at_least(1), nargs="+", default=(1, 2, 4))
     asked = parser.parse_args()
     runs = [asyncio.run(measure(instances, asked.payouts, asked.households)) for instances in asked.instances]
     table = Table("instances", "payouts a second", "CPU s a million", "resident MB each", "as the oracle has it")

@@ -119,10 +119,14 @@ async def _load(at: Servers, rate: float) -> AsyncIterator[None]:
     publisher = await asyncio.create_subprocess_exec(*publishing, stdout=subprocess.PIPE)
     try:
         assert publisher.stdout is not None
-        await publisher.stdout.readline()  # it is at its pace
+        if not await publisher.stdout.readline():
+            raise SystemExit("the load ended before it was at its pace")
         yield
+        if publisher.returncode is not None:
+            raise SystemExit("the load ended before the last probe: fewer probes, or a lower rate")
     finally:
-        publisher.terminate()
+        if publisher.returncode is None:
+            publisher.terminate()
         await publisher.wait()
 
 
@@ -166,7 +170,7 @@ async def measure(probes: int, rate: float) -> dict[str, Any]:
 def main() -> None:
     """Measure and print; ``--write`` keeps the result beside this file."""
     parser = command.parser("bench.latency", __doc__, RESULT)
-    parser.add_argument("--probes", type=int, default=400)
+    parser.add_argument("--probes", type=command.at_least(2), default=400)
     parser.add_argument("--rate", type=float, default=15_000, help="payouts a second beside the probes")
     parser.add_argument("--load", type=float, help=argparse.SUPPRESS)
     parser.add_argument("--kafka", help=argparse.SUPPRESS)

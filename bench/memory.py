@@ -71,7 +71,7 @@ async def measure(home: Path, endpoints: dict[str, Any], households: int) -> dic
 def main() -> int:
     """Measure and print; ``--write`` keeps the result beside this file. 1 where the oracle disagrees."""
     parser = command.parser("bench.memory", __doc__, RESULT)
-    parser.add_argument("--households", type=int, default=60_000)
+    parser.add_argument("--households", type=command.at_least(1), default=60_000)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tepat-bench-") as folder:
         settings = {name: value for name, value in os.environ.items() if not name.startswith("TEPAT_")}

@@ -173,10 +173,12 @@ def main() -> int:
     """Measure and print; ``--write`` keeps the result beside this file. 1 where an engine's answers are wrong."""
     every = [OURS, PER_RECORD, *PEERS]
     parser = command.parser("bench.peers", __doc__, RESULT)
-    parser.add_argument("--payouts", type=int, default=1_000_000)
-    parser.add_argument("--households", type=int, default=600_000)
-    parser.add_argument("--records", type=int, default=15_000, help="of them, through the handler per record")
-    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--payouts", type=command.at_least(1), default=1_000_000)
+    parser.add_argument("--households", type=command.at_least(1), default=600_000)
+    parser.add_argument(
+        "--records", type=command.at_least(1), default=15_000, help="of them, through the handler per record"
+    )
+    parser.add_argument("--rounds", type=command.at_least(1), default=2)
     parser.add_argument("--only", type=_names(every), default=every, help=f"of {', '.join(every)}; or flink for both")
     asked = parser.parse_args()
     result = asyncio.run(measure(asked))

@@ -5,7 +5,8 @@ Invariants
   transaction that holds the batch's facts: a crash replays nothing twice, and an instance that lost its
   partition without knowing (a zombie) finds its expected position gone and writes nothing. Kafka's
   committed offsets only serve the monitoring of lag.
-- Every offset from a partition's first to its position belongs to exactly one committed span.
+- Every offset from a partition's first to its position belongs to exactly one committed span, the markers of
+  transactions and what was aborted with them too: what an agency has not committed is never taken.
 - A batch is tried until it is committed or its partition is lost: no error drops one. Batches taken
   under an older assignment (``epoch``) are dropped before they write, and read again from the position.
 - The next batch is decoded, in a thread, while the database works on this one; never more than one waits.
@@ -15,11 +16,11 @@ import asyncio
 import gc
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
@@ -33,6 +34,7 @@ from tepat_chassis.database import Connection, Database, Lock
 from tepat_chassis.failpoints import reach
 from tepat_chassis.health import Health
 from tepat_chassis.metrics import Metrics
+from tepat_chassis.pace import Pace, open_gate
 from tepat_chassis.span import Span
 from tepat_chassis.standing import InForce, Standing
 
@@ -46,8 +48,9 @@ REVOKE_SECONDS = 10
 SESSION_MS = 6_000
 """After so long without a sign of life a killed instance's partitions go to others: the least that brokers allow."""
 COMMIT_EVERY_SECONDS = 1.0
-FETCH_BYTES = 256 * 1024
-"""Of each partition at a time, as compressed: some 6,000 payouts. What one agency floods its partitions with is read
+MARKERS_EVERY_SECONDS = 1.0
+FETCH_BYTES = 64 * 1024
+"""Of each partition at a time, as compressed: some 1,500 payouts. What one agency floods its partitions with is read
 in such pieces, and another's ten records come between them."""
 
 POSITIONS = """
@@ -111,6 +114,7 @@ class Inbox(ConsumerRebalanceListener, Generic[W]):  # type: ignore[misc]  # aio
         lock: how its transactions share the database with the service's other writers.
         standing: the document that decoding depends on; nothing is taken before there is one.
         after: called after each commit, outside the transaction.
+        gate: waited at before each batch is written.
     """
 
     def __init__(
@@ -124,6 +128,7 @@ class Inbox(ConsumerRebalanceListener, Generic[W]):  # type: ignore[misc]  # aio
         health: Health,
         standing: Standing[Any] | None = None,
         after: Callable[[], None] = lambda: None,
+        gate: Callable[[], Awaitable[None]] = open_gate,
     ) -> None:
         self.name = name
         self._database = database
@@ -133,6 +138,8 @@ class Inbox(ConsumerRebalanceListener, Generic[W]):  # type: ignore[misc]  # aio
         self._health = health
         self._standing = standing
         self._after = after
+        self._gate = gate
+        self._pace = Pace(0)
         self._epoch = 0
         self._expected: dict[TopicPartition, int] = {}
         self._queue: asyncio.Queue[_Batch[W] | None] = asyncio.Queue(1)
@@ -141,6 +148,7 @@ class Inbox(ConsumerRebalanceListener, Generic[W]):  # type: ignore[misc]  # aio
         self._committed_at = 0.0
         self._subscriber: Any = None
         self._worked_at = 0.0
+        self._looked_at = 0.0
         self._in_flight = 0
         self._assigned = False
         self.inbound = False
@@ -163,8 +171,10 @@ class Inbox(ConsumerRebalanceListener, Generic[W]):  # type: ignore[misc]  # aio
         Args:
             pattern: a regular expression of topic names, instead of ``topics``.
             own: the topics are written by our relays, in transactions.
+            max_records: in a batch.
         """
         self.own = own
+        self._pace = Pace(max_records)
         self._wanted = re.compile(pattern or "|".join(map(re.escape, topics)))
         self._subscriber = broker.subscriber(
             *topics,
@@ -176,7 +186,7 @@ class Inbox(ConsumerRebalanceListener, Generic[W]):  # type: ignore[misc]  # aio
             auto_offset_reset="earliest",
             ack_policy=AckPolicy.MANUAL,
             partition_assignment_strategy=(RoundRobinPartitionAssignor,),
-            isolation_level="read_committed" if own else "read_uncommitted",
+            isolation_level="read_committed",
             session_timeout_ms=SESSION_MS,
             heartbeat_interval_ms=SESSION_MS // 3,
             max_partition_fetch_bytes=FETCH_BYTES,
@@ -187,6 +197,13 @@ class Inbox(ConsumerRebalanceListener, Generic[W]):  # type: ignore[misc]  # aio
             description=description,
         )
         self._subscriber(self._take)
+        poll = self._subscriber.get_msg
+
+        async def marked_poll(consumer: AIOKafkaConsumer) -> tuple[ConsumerRecord, ...]:
+            await self._or_again(self._take_markers(consumer))
+            return cast(tuple[ConsumerRecord, ...], await poll(consumer))
+
+        self._subscriber.get_msg = marked_poll
 
     @property
     def consumer(self) -> AIOKafkaConsumer | None:
@@ -306,8 +323,12 @@ class Inbox(ConsumerRebalanceListener, Generic[W]):  # type: ignore[misc]  # aio
     async def _take(self, message: KafkaMessage) -> None:
         """FastStream's handler. It drops what a handler raises: here an error means to read again from the position."""
         records, message.raw_message = message.raw_message, ()  # the message is part of a cycle, and stays a while
+        await self._or_again(self._take_records(records))
+
+    async def _or_again(self, taking: Coroutine[Any, Any, None]) -> None:
+        """Take; where that fails, go back to the position."""
         try:
-            await self._hand_over(records)
+            await taking
         except Exception as error:  # whatever it was, no record may be passed over
             self._metrics.failed(self.name)
             log.exception("batch not decoded, reading it again", inbox=self.name, error=type(error).__name__)
@@ -316,12 +337,38 @@ class Inbox(ConsumerRebalanceListener, Generic[W]):  # type: ignore[misc]  # aio
             await asyncio.sleep(BACKOFF[-2])
             await self._resume(held)
 
-    async def _hand_over(self, records: Sequence[ConsumerRecord]) -> None:
-        """Decode a batch and hand it to the writer."""
+    async def _take_records(self, records: Sequence[ConsumerRecord]) -> None:
+        in_force = await self._ready()
+        epoch = self._epoch
+        await self._hand_over(epoch, await self._spans(records), in_force)
+
+    async def _take_markers(self, consumer: AIOKafkaConsumer) -> None:
+        """Of partitions where only markers, or what was aborted, follow what was taken, take these.
+
+        Between two polls: nothing that was polled is on its way, so the consumer has passed nothing else.
+        """
+        if self.own or time.monotonic() - self._looked_at < MARKERS_EVERY_SECONDS:
+            return
+        self._looked_at = time.monotonic()
+        epoch = self._epoch
+        behind = {p: e for p, e in self._expected.items() if p in consumer.assignment()}
+        try:
+            passed = {partition: await consumer.position(partition) for partition in behind}
+        except (IllegalStateError, KafkaError):
+            return
+        spans = [Span(p.topic, p.partition, behind[p], at, []) for p, at in passed.items() if at > behind[p]]
+        if spans and epoch == self._epoch:
+            in_force = await self._ready()
+            await self._hand_over(epoch, spans, in_force)
+
+    async def _ready(self) -> InForce[Any] | None:
+        """Wait until the next batch may be decoded; under what."""
         in_force = await self._standing.first() if self._standing is not None else None
         await self._room.wait()
-        epoch = self._epoch
-        spans = await self._spans(records)
+        return in_force
+
+    async def _hand_over(self, epoch: int, spans: list[Span], in_force: InForce[Any] | None) -> None:
+        """Decode a batch and hand it to the writer."""
         if not spans or epoch != self._epoch:
             return
         batch = await self._decoded(epoch, spans, in_force)
@@ -394,19 +441,9 @@ class Inbox(ConsumerRebalanceListener, Generic[W]):  # type: ignore[misc]  # aio
         for failures, pause in enumerate(_pauses()):
             if batch.epoch != self._epoch:
                 return
-            started = time.perf_counter()
             self._worked_at = time.monotonic()
             try:
-                await self._commit(batch)
-            except Fenced:
-                log.warning("fenced: another instance took these partitions on", inbox=self.name)
-                held = list(self._expected)
-                self._forget()
-                await self._resume(held)
-                return
-            except _Restated:
-                assert self._standing is not None
-                batch = await self._decoded(batch.epoch, batch.spans, await self._standing.refresh())
+                left = await self._try(batch)
             except Exception as error:  # no error may drop a batch: it is told, and tried again
                 self._metrics.failed(self.name)
                 log.error(
@@ -420,8 +457,29 @@ class Inbox(ConsumerRebalanceListener, Generic[W]):  # type: ignore[misc]  # aio
                 )
                 await asyncio.sleep(pause)
             else:
-                await self._committed(batch, time.perf_counter() - started)
-                return
+                if left is None:
+                    return
+                batch = left
+
+    async def _try(self, batch: _Batch[W]) -> _Batch[W] | None:
+        """Commit a batch, or leave it to whoever has its partitions; gives it back, read anew, where another document
+        is in force by now.
+        """
+        await self._gate()
+        started = time.perf_counter()
+        try:
+            await self._commit(batch)
+        except Fenced:
+            log.warning("fenced: another instance took these partitions on", inbox=self.name)
+            held = list(self._expected)
+            self._forget()
+            await self._resume(held)
+            return None
+        except _Restated:
+            assert self._standing is not None
+            return await self._decoded(batch.epoch, batch.spans, await self._standing.refresh())
+        await self._committed(batch, time.perf_counter() - started)
+        return None
 
     async def _commit(self, batch: _Batch[W]) -> None:
         async with self._database.transaction(self._lock) as connection:
@@ -442,6 +500,8 @@ class Inbox(ConsumerRebalanceListener, Generic[W]):  # type: ignore[misc]  # aio
         self._after()
         self._health.committed(self.name)
         self._metrics.batch(self.name, batch.records, batch.decode_seconds, seconds)
+        self._pace.took(batch.records, batch.decode_seconds + seconds)
+        self._subscriber.max_records = self._pace.records
         log.info(
             "batch committed",
             inbox=self.name,
@@ -468,8 +528,8 @@ class Inbox(ConsumerRebalanceListener, Generic[W]):  # type: ignore[misc]  # aio
         total = 0
         for row in rows:
             partition, taken = TopicPartition(row["topic"], row["partition"]), row["next_offset"] or 0
-            if taken == self._expected.get(partition) and partition in consumer.assignment():
-                taken = max(taken, await consumer.position(partition))  # past the markers of transactions, too
+            if self.own and taken == self._expected.get(partition) and partition in consumer.assignment():
+                taken = max(taken, await consumer.position(partition))  # past our own markers: nobody is told of them
             behind = max(0, ends[partition] - taken)
             self._metrics.lag(partition.topic, partition.partition, behind)
             total += behind

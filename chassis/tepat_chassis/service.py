@@ -31,6 +31,7 @@ from tepat_chassis.http import Background, api
 from tepat_chassis.inbox import Inbox, Intake
 from tepat_chassis.metrics import Metrics
 from tepat_chassis.outbox import Relay
+from tepat_chassis.pace import open_gate
 from tepat_chassis.pseudonyms import read_secret
 from tepat_chassis.quarantine import AgencyIntake, Sealer
 from tepat_chassis.quarantine_api import quarantine_router
@@ -106,14 +107,15 @@ class Service(Generic[P]):
         )  # fmt: skip
 
     def agencies(
-        self, kind: Kind, intake: AgencyIntake[Any], *, lock: Lock, after: Callable[[], None] = lambda: None
-    ) -> None:
+        self, kind: Kind, intake: AgencyIntake[Any], *, lock: Lock, after: Callable[[], None] = lambda: None,
+        gate: Callable[[], Awaitable[None]] = open_gate,
+    ) -> None:  # fmt: skip
         """Subscribe to a kind of topic of every agency, the unknown ones included."""
         self.intakes[kind.value] = intake
         self.lock = lock
         inbox: Inbox[Any] = Inbox(
             kind.value, self.database, intake, lock=lock, metrics=self.metrics, health=self.health,
-            standing=self.standing, after=after,
+            standing=self.standing, after=after, gate=gate,
         )  # fmt: skip
         pattern = topics.inbound_pattern(kind)
         self._inbox(inbox, pattern=pattern, title=kind.value, description=f"Agencies' {kind.value}", agency=True)

@@ -167,13 +167,17 @@ class Payout:
         return self.agency, self.payout_id
 
 
-def live_payouts(events: Iterable[Event]) -> list[Payout]:
+def holding_payouts(events: Iterable[Event]) -> list[Event]:
     """Of all a payout's events the one with the greatest (revision, rank, time, id, data) holds."""
-    holding = _latest(
+    return _latest(
         (e for e in events if e.type in STATE),
         key=lambda e: (e.agency, e.data["payout_id"]),
         order=lambda e: (e.data["revision"], RANK[e.type], e.time, e.id),
     )
+
+
+def live_payouts(events: Iterable[Event]) -> list[Payout]:
+    """The payouts that are planned or disbursed by the event that holds."""
     return [
         Payout(
             agency=event.agency,
@@ -188,7 +192,7 @@ def live_payouts(events: Iterable[Event]) -> list[Payout]:
             amount=event.data["benefit"]["amount"],
             region=event.data["region"],
         )
-        for event in holding
+        for event in holding_payouts(events)
         if STATE[event.type] in LIVE
     ]
 

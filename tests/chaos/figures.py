@@ -100,6 +100,8 @@ def table(summary: Mapping[str, Any]) -> Iterable[str]:
     yield f"{'works again after, s':34}{'times':>6}{'p50':>8}{'p99':>8}{'max':>8}"
     for name, told in summary["recovery_seconds"].items():
         yield f"{name:34}{told['times']:>6}{told['p50']:>8.1f}{told['p99']:>8.1f}{told['max']:>8.1f}"
+    if "kill a service" not in summary["recovery_seconds"]:
+        yield "no service was killed: how soon one works again is not known"
     yield ""
     for name, times in summary["faults"].items():
         yield f"{name:48}{times:>5}"

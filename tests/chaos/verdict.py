@@ -31,6 +31,9 @@ TELL = 20
 LEDGER = """
 select a.code as agency, p.payout_id, p.revision, p.rank, g.code as programme, p.starts, p.ends, p.amount, p.region
 from payout p join agency a on a.id = p.agency left join programme g on g.id = p.programme where p.live"""
+ENDED = """
+select a.code as agency, p.payout_id, p.revision, p.rank
+from payout p join agency a on a.id = p.agency where not p.live"""
 QUARANTINE = 'select topic, partition, "offset", reason from quarantine'
 
 Place = tuple[str, int, int]
@@ -133,11 +136,12 @@ def _place(told: Mapping[str, Any]) -> Place:
 
 
 async def _ledger(system: System, verdict: Verdict, accepted: Sequence[Record]) -> None:
-    """The live payouts of the ledger."""
+    """The payouts of the ledger, the live ones and those that have ended."""
+    events = list(map(oracle.read_event, accepted))
     should = {
         payout.key: (payout.revision, payout.state, payout.programme, payout.first, payout.last, payout.amount,
                      payout.region)
-        for payout in oracle.live_payouts(map(oracle.read_event, accepted))
+        for payout in oracle.live_payouts(events)
     }  # fmt: skip
     states = list(oracle.STATE.values())
     are = {
@@ -148,6 +152,13 @@ async def _ledger(system: System, verdict: Verdict, accepted: Sequence[Record]) 
     }  # fmt: skip
     verdict.payouts = len(should)
     _compare(verdict, "payout", are, should)
+    ended = {
+        (event.agency, event.data["payout_id"]): (event.data["revision"], state)
+        for event in oracle.holding_payouts(events) if (state := oracle.STATE[event.type]) not in oracle.LIVE
+    }  # fmt: skip
+    rows = await _rows(system.database("distribution"), ENDED)
+    held = {(row["agency"], row["payout_id"]): (row["revision"], states[row["rank"]]) for row in rows}
+    _compare(verdict, "ended payout", held, ended)
 
 
 async def _overlaps(system: System, verdict: Verdict, accepted: Sequence[Record], document: Mapping[str, Any]) -> None:

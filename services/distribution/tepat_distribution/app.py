@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 from tepat_chassis.database import Connection, Lock
 from tepat_chassis.http import serve
+from tepat_chassis.pace import Gate
 from tepat_chassis.pseudonyms import Pseudonyms, read_secret
 from tepat_chassis.quarantine import AgencyIntake
 from tepat_chassis.service import Service
@@ -15,12 +16,12 @@ from tepat_contracts.policy import Policy, from_document
 from tepat_contracts.topics import Kind
 
 from tepat_distribution import api, policed
-from tepat_distribution.detect import SERVICE, Detector
+from tepat_distribution.detect import JUDGED, SERVICE, Detector
 from tepat_distribution.handlers import Payouts, Persons, data_of
 from tepat_distribution.rebuild import recall
 from tepat_distribution.recall import Recall
 from tepat_distribution.settings import DistributionSettings
-from tepat_distribution.store import Store, queries
+from tepat_distribution.store import MARKS_WAITING, Store, queries
 
 
 def build(settings: DistributionSettings) -> FastAPI:
@@ -37,6 +38,7 @@ def build(settings: DistributionSettings) -> FastAPI:
         Kind.PAYOUTS,
         AgencyIntake(SERVICE, payouts.admit, payouts.write, sealer=service.sealer, metrics=service.metrics),
         lock=Lock.SHARED,
+        gate=Gate(service.database, queries.marks_waiting, at_most=MARKS_WAITING, channel=JUDGED),
     )
     service.duty("mark", Detector(store).work)
     service.pending = queries.left_to_judge

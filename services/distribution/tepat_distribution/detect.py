@@ -28,6 +28,8 @@ log = structlog.get_logger()
 SERVICE = "distribution"
 OVERLAPS = "distribution.overlaps.v1"
 FINDINGS = "distribution.findings.v1"
+JUDGED = "judged"
+"""The channel on which a step is told."""
 VERSION = "select version from standing order by seq desc limit 1"
 
 
@@ -56,6 +58,7 @@ class Detector:
             resized = await self._store.resized(connection)
             await put(connection, [_finding(row, now, version) for row in resized])
             pairs = await self._announce(connection, now, version)
+            await connection.execute(f"notify {JUDGED}")
             reach("detect.before_commit")
         reach("detect.after_commit")
         if pairs or resized or left:

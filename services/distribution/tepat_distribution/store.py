@@ -42,6 +42,9 @@ BY_KEY_NOW = BY_KEY.replace("set ", "set local ")
 
 MARKS_AT_ONCE = 8
 """Two a batch: one of what is new in the ledger, one of what changed there."""
+MARKS_WAITING = 16
+"""With more nothing is taken until some are judged: these are a few seconds' work, and an announcement waits no
+longer. More than one step takes, so that judging never waits for taking."""
 REJUDGED_AT_ONCE = 20_000
 PAIRS_AT_ONCE = 100_000
 """More are a crowd: families make some 40,000 in a step."""

@@ -598,7 +598,9 @@ async def test_a_crowd_is_judged_in_pieces_and_nobody_waits_behind_it(
     ]  # fmt: skip
     await ledger.take([*crowd[:70], PKH, *crowd[70:], BPNT])
     await ledger.judge(1)
-    sent = [[side["payout_id"] for side in orjson.loads(r.value or b"")["data"]["payouts"]] for r in await ledger.sent()]
+    sent = [
+        [side["payout_id"] for side in orjson.loads(r.value or b"")["data"]["payouts"]] for r in await ledger.sent()
+    ]
     assert ["p1", "p2"] in sent
     assert 300 < len(sent) <= 2_000
     assert len((await ledger.check()).overlaps) == 50 * 50 + 1

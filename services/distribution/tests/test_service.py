@@ -186,7 +186,7 @@ class Province:
 
     async def agreed(self, facts: Sequence[Event] = ()) -> dict[str, Any]:
         """What the oracle says of what the receipts say was taken, and stands announced."""
-        sent = await stream.read(self.kafka, [self.topic(by) for by in self.agencies])
+        sent = await stream.read(self.kafka, [self.topic(by) for by in self.agencies], committed=True)
         receipts = await stream.read(self.kafka, [receipts_name(by) for by in self.agencies], committed=True)
         told = [
             Record(f"agency.{self.dinsos}.beneficiaries.v1", 0, offset, [], orjson.dumps(fact))
@@ -345,6 +345,26 @@ async def test_what_is_bad_is_told_and_kept_and_its_neighbours_are_taken(provinc
         await province.send([(topic, 0, ended("p0", by=by))])
         assert len(await province.check()) == len(bad) - 1
         assert (await client.get("/status")).json()["ready"]
+
+
+async def test_what_an_agency_does_not_commit_is_never_taken(province: Province) -> None:
+    by, topic = province.dinsos, province.topic(province.dinsos)
+    producer = AIOKafkaProducer(bootstrap_servers=province.kafka, transactional_id=f"bayar-{by}")
+    await producer.start()
+    try:
+        async with province.running():
+            for id_, kept in [("k1", True), ("a1", False), ("k2", True), ("a2", False)]:
+                await producer.begin_transaction()
+                for side, sender, programme in [("x", by, "PKH"), ("y", by, "PKH")]:
+                    told = payout(f"{id_}-{side}", programme, by=sender)
+                    await producer.send_and_wait(topic, orjson.dumps(told), key=b"k", partition=0)
+                await (producer.commit_transaction() if kept else producer.abort_transaction())
+                assert len(await province.check()) == {"k1": 1, "a1": 1, "k2": 6, "a2": 6}[id_]
+        told = [each["data"] for each in await province.receipts(by)]
+        assert max(each["to_offset"] for each in told) == 11  # the last two aborted, and their marker
+        assert sum(each["accepted"] for each in told) == 4
+    finally:
+        await producer.stop()
 
 
 async def test_a_replay_takes_a_record_once_however_often_it_is_asked(province: Province) -> None:

@@ -49,5 +49,9 @@ join agency aa on aa.id = o.agency_a
 join agency ab on ab.id = o.agency_b
 where o.rule is not null;
 
+-- name: marks_waiting$
+-- Marks to be judged, counted to a hundred; none while a rebuild takes everything first.
+select count(*) from (select from mark where not exists (select from rebuilding) limit 100) m;
+
 -- name: left_to_judge$
 select (select count(*) from mark) + (select count(*) from rejudging) + (select count(*) from rebuilding);
