@@ -3,14 +3,15 @@ revision falls.
 
 Real are the inbox, the relay and PostgreSQL; topics and the group are lists in memory. Owners read partitions, lose
 them with or without being told, are handed records twice, stumble, and die on either side of a commit; so do relays,
-one of which may stand still with rows in hand while another goes on.
+one of which may stand still with rows in hand while another goes on. Among the records are markers of transactions,
+which have an offset and are never given out.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from importlib.resources import files
 from types import SimpleNamespace
@@ -65,6 +66,7 @@ class Broker:
 
     def __init__(self) -> None:
         self.inbound: dict[TopicPartition, list[ConsumerRecord]] = {partition: [] for partition in PARTITIONS}
+        self.markers: set[tuple[int, int]] = set()
         self.outbound: list[list[Any]] = []
         self.epochs: defaultdict[str, int] = defaultdict(int)
 
@@ -73,6 +75,17 @@ class Broker:
         kept.append(
             ConsumerRecord(partition.topic, partition.partition, len(kept), 0, 0, key.encode(), b"", 0, 1, 0, ())
         )
+
+    def mark(self, partition: TopicPartition) -> None:
+        """An agency's transaction ends: its marker has an offset, and no consumer is given it."""
+        self.markers.add((partition.partition, len(self.inbound[partition])))
+        self.publish(partition, "")
+
+    def read(self, partition: TopicPartition, start: int, end: int) -> tuple[list[ConsumerRecord], int]:
+        """The records between two offsets, and where a consumer stands that was given them."""
+        kept = self.inbound[partition][start:end]
+        given = [record for record in kept if (record.partition, record.offset) not in self.markers]
+        return given, kept[-1].offset + 1 if kept else start
 
     def revisions(self, *states: str) -> dict[str, list[int]]:
         """The revisions of each key in those states, in order."""
@@ -168,7 +181,8 @@ class Owner:
             SimpleNamespace(subscriber=lambda *_, **__: subscriber),  # type: ignore[arg-type]
             "in", group="machine", title="", description="",
         )  # fmt: skip
-        self._handle = subscriber.handler
+        self._subscriber = subscriber
+        self._wanted: tuple[TopicPartition, int, int] | None = None
 
     # -- what the inbox asks of a consumer
 
@@ -220,11 +234,19 @@ class Owner:
         """Hand it the next records of a partition, and `again` of those before."""
         if self.holding or partition not in self._at:
             return
+        self._wanted = partition, records, again
+        if batch := await self._subscriber.get_msg(self):
+            await self._subscriber.handler(SimpleNamespace(raw_message=batch))
+
+    async def poll(self) -> Sequence[ConsumerRecord]:
+        """What the broker gives of what was wanted; nothing just now where there is work in hand."""
+        assert self._wanted is not None
+        partition, records, again = self._wanted
+        if self.inbox.busy:
+            return ()
         at = self._at[partition]
-        batch = self._broker.inbound[partition][max(0, at - again) : at + records]
-        if batch:
-            self._at[partition] = batch[-1].offset + 1
-            await self._handle(SimpleNamespace(raw_message=batch))
+        batch, self._at[partition] = self._broker.read(partition, max(0, at - again), at + records)
+        return batch
 
     async def go_on(self) -> bool:
         """Write what is in hand; whether it lives."""
@@ -245,6 +267,8 @@ class Subscriber:
     def __init__(self, consumer: Owner) -> None:
         self.consumer = consumer
         self.handler: Any = None
+        self.max_records = 0
+        self.get_msg: Callable[[Any], Awaitable[Sequence[ConsumerRecord]]] = Owner.poll
 
     def __call__(self, handler: Any) -> None:
         self.handler = handler
@@ -343,6 +367,10 @@ class Machine(RuleBasedStateMachine):
         for key in keys:
             self.broker.publish(partition, key)
 
+    @rule(partition=st.sampled_from(PARTITIONS))
+    def mark(self, partition: TopicPartition) -> None:
+        self.broker.mark(partition)
+
     @rule(
         owner=st.integers(0, 2), partition=st.sampled_from(PARTITIONS), records=st.integers(1, AT_MOST),
         again=st.sampled_from([0, 0, 0, 1, 3]),
@@ -427,7 +455,10 @@ class Machine(RuleBasedStateMachine):
         rows = self.do(self.database.pool.fetch("select partition, next_offset from position"))
         positions: dict[int, int] = {row["partition"]: row["next_offset"] for row in rows}
         assert [tuple(fact) for fact in facts] == [
-            (number, offset) for number in sorted(positions) for offset in range(positions[number])
+            (number, offset)
+            for number in sorted(positions)
+            for offset in range(positions[number])
+            if (number, offset) not in self.broker.markers
         ]
 
     @invariant()
@@ -446,8 +477,9 @@ class Machine(RuleBasedStateMachine):
             self.rebalance(0, 2)
             for owner in self.owners:
                 for partition in PARTITIONS:
-                    self.do(owner.hand(partition, 10_000, 0))
-                    self._lives(owner)
+                    for _ in "records", "markers":
+                        self.do(owner.hand(partition, 10_000, 0))
+                        self._lives(owner)
             for _ in range(10_000):
                 if not self.do(self.sender.round()):
                     break
@@ -455,6 +487,9 @@ class Machine(RuleBasedStateMachine):
                 self.wake_relay()
             self.each_offset_below_the_position_is_one_fact()
             self.no_revision_falls()
+            ends = {number: len(kept) for (_, number), kept in self.broker.inbound.items()}
+            rows = self.do(self.database.pool.fetch("select partition, next_offset from position"))
+            assert {row["partition"]: row["next_offset"] for row in rows} == ends
             told = self.broker.revisions("committed")
             for key in KEYS:
                 sent = sum(r.key.decode() == key for kept in self.broker.inbound.values() for r in kept)
@@ -476,6 +511,7 @@ def machine(database: str, monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setattr(owner, name, getattr(owner, name))
     monkeypatch.setattr(outbox, "AIOKafkaProducer", Producer)
     monkeypatch.setattr(inbox, "BACKOFF", (0.001, 0.001))
+    monkeypatch.setattr(inbox, "MARKERS_EVERY_SECONDS", 0.0)
     loop = asyncio.new_event_loop()
     opened = Database(database, service="machine")
     loop.run_until_complete(opened.open(MIGRATIONS))
