@@ -23,6 +23,8 @@ COMMANDS: Final = {
     "demo": "demo:demo",
     "publish": "publish:publish",
     "overlaps": "overlaps:overlaps",
+    "person": "person:commands",
+    "household": "household:commands",
     "trace": "trace:trace",
     "quarantine": "quarantine:commands",
     "policy": "policy:commands",

@@ -218,8 +218,19 @@ class Area(_Part):
     name: Name
 
 
+#: What agencies may say of a person otherwise than one another.
+PersonField = Literal[
+    "name", "sex", "birth_date", "region", "deceased_on", "decile", "pmt_score", "occupation", "disability",
+    "pregnant", "school_level", "orphan", "ppks",
+]  # fmt: skip
+
+
 class Policy(_Part):
-    """One version of the policy, whole."""
+    """One version of the policy, whole.
+
+    `resolve` says of a field whose word holds where agencies differ: that of the most trusted (`trust`, which is so
+    unless said otherwise) or that told last (`recency`).
+    """
 
     version: Code
     secret_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")] = "main"  # noqa: S105 (its name, not its value)
@@ -228,6 +239,7 @@ class Policy(_Part):
     programmes: list[Programme]
     overlap_rules: list[OverlapRule]
     regions: list[Area] = []
+    resolve: dict[PersonField, Literal["trust", "recency"]] = {}
     routes: Json = None
 
     def document(self) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def build(settings: RegistrySettings) -> FastAPI:
     service.duty(RECHECK, Recheck(service.standing, clock).work)
     service.prepare = partial(recall, settings.kafka, service.database)
     service.pending = queries.rechecks
-    return service.api(api.router(service, clock))
+    return service.api(*api.routers(service, clock))
 
 
 def clock() -> datetime:

@@ -7,12 +7,14 @@ Invariants
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import date, datetime
 from enum import IntEnum
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar, get_args
 from uuid import UUID
 
 from tepat_contracts.events.beneficiaries import Attributes
+from tepat_contracts.policy import PersonField
 
 R = TypeVar("R")
 
@@ -24,7 +26,7 @@ MOST_MEMBERSHIPS: Final = 4_000
 MOST_ALIASES: Final = 16_000
 
 _ATTRIBUTES: Final = tuple(Attributes.__annotations__)
-_OF_PERSON: Final = ("sex", "birth_date", "region")
+_OF_PERSON: Final = ("sex", "birth_date", "region", "deceased_on")
 _OF_MEMBERSHIP: Final = ("since", "until", "relation", "region")
 
 
@@ -167,15 +169,61 @@ class Who(NamedTuple):
 
 
 class Held(NamedTuple):
-    """A fact that holds: who told it, the household as a pseudonym, and its data."""
+    """A fact that holds: who told it and when, the household as a pseudonym, and its data."""
 
     agency: str
+    time: datetime
     household: str
     data: Mapping[str, Any]
 
 
-def person(who: Who, facts: Sequence[Held]) -> dict[str, Any]:
-    """What is announced of a NIK. ``facts`` are those that hold: the most trusted first, of one agency's the latest."""
+#: Every field of a person that agencies may differ on.
+FIELDS: Final[tuple[str, ...]] = get_args(PersonField)
+
+
+def said(facts: Sequence[Held], field: str) -> list[Held]:
+    """Each agency's word on a field, of those that say anything of it, in the order of ``facts``.
+
+    An agency's word is in its latest fact: what an older one says of a circumstance may have passed. Death does not.
+    """
+    latest: dict[str, Held] = {}
+    for fact in facts:
+        if field != "deceased_on" or fact.data.get(field) is not None:
+            latest.setdefault(fact.agency, fact)
+    return [fact for fact in latest.values() if value(fact, field) is not None]
+
+
+def value(fact: Held, field: str) -> Any:
+    """What a fact says of a field; none where it says nothing."""
+    return fact.data["attributes"].get(field) if field in _ATTRIBUTES else fact.data.get(field)
+
+
+def holding(facts: Sequence[Held], recent: AbstractSet[str]) -> dict[str, Held]:
+    """The fact whose word on a field holds, for each field that any agency says something of.
+
+    Args:
+        facts: those that hold: the most trusted first, of one agency's the latest.
+        recent: fields of which the word told last holds, by the time of its event; of others the most trusted one.
+    """
+    found = {}
+    for field in FIELDS:
+        if words := said(facts, field):
+            found[field] = max(words, key=lambda fact: fact.time) if field in recent else words[0]
+    return found
+
+
+def household_on(facts: Sequence[Held], day: str) -> Held | None:
+    """The fact that says in whose household a person was on a day (YYYY-MM-DD); none where none does.
+
+    Args:
+        facts: those that hold: the most trusted first, of one agency's the latest.
+    """
+    return next((f for f in facts if f.data["since"] <= day <= (f.data.get("until") or day)), None)
+
+
+def person(who: Who, facts: Sequence[Held], recent: AbstractSet[str] = frozenset()) -> dict[str, Any]:
+    """What is announced of a NIK; ``facts`` and ``recent`` as in ``holding``."""
+    held = holding(facts, recent)
     told: dict[str, Any] = {
         "person": who.person,
         "stands_for": who.stands_for,
@@ -186,13 +234,8 @@ def person(who: Who, facts: Sequence[Held]) -> dict[str, Any]:
             for fact in sorted(facts[:MOST_MEMBERSHIPS], key=lambda fact: (fact.agency, fact.data["since"]))
         ],
     }
-    for fact in facts:
-        if fact.data.get("deceased_on") is not None:
-            told["deceased_on"] = fact.data["deceased_on"]
-            break
-    if facts:
-        told |= _present(facts[0].data, _OF_PERSON)
-    told["attributes"] = _present(facts[0].data["attributes"], _ATTRIBUTES) if facts else {}
+    told |= {field: value(held[field], field) for field in _OF_PERSON if field in held}
+    told["attributes"] = {field: value(held[field], field) for field in _ATTRIBUTES if field in held}
     return told
 
 

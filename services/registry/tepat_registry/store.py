@@ -11,6 +11,7 @@ Invariants
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from hashlib import blake2b
 from importlib.resources import files
@@ -77,12 +78,17 @@ def digest(type_: str, data: Mapping[str, Any]) -> bytes:
 
 
 class Store:
-    """Takes what the door admitted, under one secret's pseudonyms, at a time."""
+    """Takes what the door admitted, under one secret's pseudonyms, at a time.
 
-    def __init__(self, connection: Connection, pseudonyms: Pseudonyms, now: datetime) -> None:
+    Args:
+        recent: fields of a person of which the word told last holds.
+    """
+
+    def __init__(self, connection: Connection, pseudonyms: Pseudonyms, now: datetime, recent: AbstractSet[str]) -> None:
         self._connection = connection
         self._pseudonyms = pseudonyms
         self._now = now
+        self._recent = recent
 
     # -- taking ------------------------------------------------------------------------------------
 
@@ -209,12 +215,17 @@ class Store:
                 ]
             )
 
+    async def facts(self, niks: Iterable[Number]) -> dict[Number, list[Held]]:
+        """The facts that hold about these NIKs: the most trusted agency's first, of one agency's the latest."""
+        facts: dict[Number, list[Held]] = {}
+        async for nik, agency, time, household, data in queries.facts_of(self._connection, niks=list(niks)):
+            facts.setdefault(nik, []).append(Held(agency, time, str(household), read(data)))
+        return facts
+
     async def persons(self, niks: Iterable[Number]) -> dict[Number, dict[str, Any]]:
         """What is known of these NIKs, as it is announced."""
         niks = list(niks)
-        facts: dict[Number, list[Held]] = {}
-        async for nik, agency, household, data in queries.facts_of(self._connection, niks=niks):
-            facts.setdefault(nik, []).append(Held(agency, str(household), read(data)))
+        facts = await self.facts(niks)
         aliases = {nik: others async for nik, others in queries.aliases(self._connection, niks=niks)}
         known: dict[Number, dict[str, Any]] = {}
         async for nik, pseudonym, stands_for in queries.who(self._connection, kind=Kind.NIK, numbers=niks):
@@ -224,7 +235,7 @@ class Store:
                 str(FastUUID(self._pseudonyms.alone(str(stands_for)))),
                 [self._nik(alias) for alias in aliases.get(nik, ())],
             )
-            known[nik] = domain.person(who, facts.get(nik, []))
+            known[nik] = domain.person(who, facts.get(nik, []), self._recent)
         return known
 
     async def _announce_households(self, touched: Touched) -> None:

@@ -29,10 +29,13 @@ MIGRATIONS = (files("tepat_chassis") / "sql" / "migrations", files("tepat_regist
 _ids = count(1)
 
 
-def policy(version: str = "t-1", **ranks: int | None) -> dict[str, Any]:
-    """A policy of agencies by their rank of trust, all with the right to merge but ``lsm``."""
+def policy(version: str = "t-1", recent: Iterable[str] = (), **ranks: int | None) -> dict[str, Any]:
+    """A policy of agencies by their rank of trust, all with the right to merge but ``lsm``; of ``recent`` fields the
+    word told last holds.
+    """
     return {
         "version": version,
+        "resolve": dict.fromkeys(recent, "recency"),
         "agencies": [
             {
                 "id": agency, "name": agency, "programmes": [], "rights": [] if agency == "lsm" else ["merge"],

@@ -86,6 +86,7 @@ class Province:
             self.port = free.getsockname()[1]
         environment = {
             "PATH": os.environ["PATH"],
+            "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
             "TEPAT_KAFKA": self.kafka,
             "TEPAT_REGISTRY_URL": self.database,
             "TEPAT_SECRETS": str(self.data / "secrets"),
@@ -160,6 +161,11 @@ class Province:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}/v1/") as client:
             token = (self.data / "tokens" / role).read_text()
             return await client.get(path, params=params, headers={"Authorization": f"Bearer {token}"})
+
+    async def post(self, path: str, body: object, role: str = "reader") -> httpx.Response:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}/v1/") as client:
+            token = (self.data / "tokens" / role).read_text()
+            return await client.post(path, json=body, headers={"Authorization": f"Bearer {token}"})
 
     # -- what it announces
 
@@ -428,6 +434,61 @@ async def test_what_people_may_see(province: Province) -> None:
     assert {key: (data["step"], data["kind"], data["households"]) for key, data in ours_reports.items()} == {
         "R-1": ("answered", "flood", 3)
     }
+
+
+async def test_who_says_what_and_in_whose_household_when(province: Province) -> None:
+    province.start()
+    await province.ready(policy(recent=["pregnant"]))
+    await province.declare("dinsos", "dukcapil", "lsm")
+    later = {"_time": "2026-02-01T00:00:00Z"}
+    await province.send([
+        recorded(ANI, MAWAR, "dukcapil", until="2026-03-02", relation="head"),
+        recorded(ANI, MELATI, "dukcapil", since="2026-03-03", attributes={"pregnant": False}),
+        recorded(ANI, MAWAR, "dinsos", sex="L", attributes={"decile": 2, "pregnant": True}, **later),
+        recorded(BUDI, MAWAR, "dinsos", relation="spouse"),
+        recorded(CITRA, MELATI, "lsm", deceased_on="2025-01-01"),
+    ])  # fmt: skip
+    await province.idle()
+    assert (await province.post("lookup", {"nik": ANI})).json() == {"kind": "person", "pseudonym": province.nik(ANI)}
+    assert (await province.post("lookup", {"kk": MELATI})).json()["pseudonym"] == province.kk(MELATI)
+    assert (await province.post("lookup", {"nik": MELATI})).status_code == 404
+    refused = await province.post("lookup", {"nik": ANI, "kk": MAWAR})
+    assert refused.status_code == 422
+    assert ANI not in refused.text
+
+    path = f"persons/{province.nik(ANI)}"
+    told = (await province.get(path, "officer", purpose="house visit", on="2026-03-03")).json()
+    by = {role: province.agency(role) for role in ("dukcapil", "dinsos")}
+    said = {field: [(word["agency"], word["value"], word["holds"]) for word in told["said"][field]]
+            for field in ("sex", "pregnant", "decile")}  # fmt: skip
+    assert said == {
+        "sex": [(by["dukcapil"], "P", True), (by["dinsos"], "L", False)],
+        "pregnant": [(by["dukcapil"], False, False), (by["dinsos"], True, True)],
+        "decile": [(by["dinsos"], 2, True)],
+    }
+    assert told["attributes"] == {"decile": 2, "pregnant": True}
+    assert told["on"] == {
+        "day": "2026-03-03", "household": province.kk(MELATI), "agency": by["dukcapil"], "since": "2026-03-03",
+    }  # fmt: skip
+    masked = (await province.get(path, on="2019-12-31")).json()
+    assert masked["on"] == {"day": "2019-12-31"}
+    assert [word["agency"] for word in masked["said"]["decile"]] == [by["dinsos"]]
+    assert not any("value" in word for word in masked["said"]["decile"])
+
+    async def members(card: str, **of: str) -> list[str]:
+        answer = (await province.get(f"households/{province.kk(card)}", **of)).json()
+        assert ANI not in str(answer)
+        return [member["person"] for member in answer["members"]]
+
+    assert set(await members(MAWAR)) == {province.nik(ANI), province.nik(BUDI)}
+    assert set(await members(MAWAR, on="2026-03-02")) == {province.nik(ANI), province.nik(BUDI)}
+    assert await members(MAWAR, on="2026-03-03") == [province.nik(BUDI)]
+    assert set(await members(MELATI, on="2026-03-03")) == {province.nik(ANI), province.nik(CITRA)}
+    await province.send([renewed(MAWAR, MELATI)])
+    await province.idle()
+    for card in (MAWAR, MELATI):
+        assert len(await members(card, on="2026-03-03")) == 3
+    assert (await province.get(f"households/{province.nik(ANI)}")).status_code == 404
 
 
 async def test_a_stop_is_clean_and_quick(province: Province) -> None:
