@@ -150,12 +150,20 @@ class ReportRouted(TypedDict):
 
 
 class SuspectRaised(TypedDict):
-    """Persons whose identity somebody must look at: a circle of merges, known by the NIK that now stands for all."""
+    """Persons whose identity somebody must look at, and why.
+
+    `merge_circle`: merges of these persons close a circle; `pair` is the NIK that now stands for all. `renewal`: all
+    of a family, these persons, left the first of `households` for the second, so that the one's card may have got a
+    new number; `pair` is both with `|` between. `evidence` says how well they agree, never any value of theirs.
+    """
 
     pair: Text
     revision: Announced
     kind: Text
     persons: list[Uuid]
+    households: NotRequired[list[Uuid]]
+    region: NotRequired[Region]
+    evidence: NotRequired[Free]
 
 
 class SuspectCleared(TypedDict):

@@ -8,7 +8,7 @@ Invariants
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import IntEnum
 from typing import Any, Final, NamedTuple, TypeVar, get_args
 from uuid import UUID
@@ -169,12 +169,13 @@ class Who(NamedTuple):
 
 
 class Held(NamedTuple):
-    """A fact that holds: who told it and when, the household as a pseudonym, and its data."""
+    """A fact that holds: who told it and when, the household as a pseudonym, its data, and its trace."""
 
     agency: str
     time: datetime
     household: str
     data: Mapping[str, Any]
+    trace: str = ""
 
 
 #: Every field of a person that agencies may differ on.
@@ -242,6 +243,67 @@ def person(who: Who, facts: Sequence[Held], recent: AbstractSet[str] = frozenset
 def _present(data: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
     """Those of the fields that are there: null means absent."""
     return {name: value for name in names if (value := data.get(name)) is not None}
+
+
+class Move(NamedTuple):
+    """Everyone of one card who is found under another one from a day on. Cards are households as pseudonyms."""
+
+    start: str
+    into: str
+    day: str
+    persons: frozenset[Number]
+
+
+def moves(facts: Sequence[Held]) -> set[tuple[str, str]]:
+    """From which card to which a person has moved; ``facts`` as in ``household_on``, cards as they stand now."""
+    found = set()
+    for into, day in _first_days(facts).items():
+        before, after = household_on(facts, _eve(day)), household_on(facts, day)
+        if before is not None and after is not None and before.household != into == after.household:
+            found.add((before.household, into))
+    return found
+
+
+def moved_together(start: str, into: str, people: Mapping[Number, Sequence[Held]]) -> Move | None:
+    """The move of a whole family to a card that nobody was under before; none where anyone stays, joins or comes later.
+
+    Args:
+        people: everyone whom any fact places under one of the two, with all their facts.
+    """
+    first = {nik: days[into] for nik, facts in people.items() if into in (days := _first_days(facts))}
+    if len(first) < 2 or len(set(first.values())) > 1:
+        return None
+    day = next(iter(first.values()))
+    eve = _eve(day)
+    left = {nik for nik, facts in people.items() if _is_under(start, facts, eve) and not _dead(facts, eve)}
+    came = {nik for nik in first if _is_under(into, people[nik], day)}
+    if not left == came == first.keys():
+        return None
+    return Move(start, into, day, frozenset(came))
+
+
+def _first_days(facts: Sequence[Held]) -> dict[str, str]:
+    """The first day under each card."""
+    found: dict[str, str] = {}
+    for fact in facts:
+        found[fact.household] = min(fact.data["since"], found.get(fact.household, fact.data["since"]))
+    return found
+
+
+def _eve(day: str) -> str:
+    """The day before; the first day there is has none but itself."""
+    told = date.fromisoformat(day)
+    return (told if told == date.min else told - timedelta(days=1)).isoformat()
+
+
+def _is_under(card: str, facts: Sequence[Held], day: str) -> bool:
+    held = household_on(facts, day)
+    return held is not None and held.household == card
+
+
+def _dead(facts: Sequence[Held], day: str) -> bool:
+    told = said(facts, "deceased_on")
+    return bool(told) and value(told[0], "deceased_on") <= day
 
 
 def report(agency: str, filed: Mapping[str, Any], *, answered: bool) -> dict[str, Any]:

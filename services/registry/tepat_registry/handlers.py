@@ -185,6 +185,7 @@ class Recheck:
                     await connection.execute(f"select {Lock.EXCLUSIVE.value}({lock_key('facts')})")
                     store = store_of(connection, in_force.document, self._clock())
                     await store.announce_persons(dict.fromkeys(niks))
+                    await store.look(niks, ())
                     if niks:
                         await queries.recheck_on(connection, after=after, reached=niks[-1])
                     else:

@@ -15,7 +15,7 @@ on conflict (nik, agency, since) do update set
     "offset" = excluded."offset", trace = excluded.trace, taken_at = excluded.taken_at
 where (excluded.revision, excluded.time, excluded.event_id, excluded.data)
     > (f.revision, f.time, f.event_id, f.data)
-returning nik;
+returning new.nik, old.household as left_household;
 
 -- name: take_links
 -- Take the links that hold over what was held; from where to where they lead now and led before.
@@ -94,7 +94,7 @@ group by stands_for;
 
 -- name: facts_of
 -- The facts that hold about these NIKs: the most trusted agency first, of one agency's the latest.
-select f.nik, f.agency, f.time, f.household, f.data
+select f.nik, f.agency, f.time, f.household, f.data, f.trace
 from fact f left join trust t using (agency)
 where f.nik = any(:niks::bigint[]) and (f.until is null or f.until >= f.since)
 order by f.nik, t.rank nulls last, f.agency, f.since desc;
@@ -159,8 +159,9 @@ update recheck set after = :reached where after = :after;
 -- It is done, unless it was begun anew meanwhile.
 delete from recheck where after = :after;
 
--- name: rechecks$
-select count(*) from recheck;
+-- name: left_to_do$
+-- What other duties are yet to do.
+select (select count(*) from recheck) + (select count(*) from look);
 
 -- name: disputed
 -- The next NIKs of whom more than one agency tells: only what is announced of them depends on ranks of trust.
