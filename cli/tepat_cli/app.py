@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "overlaps": "overlaps:overlaps",
     "person": "person:commands",
     "household": "household:commands",
+    "suspects": "suspects:commands",
     "trace": "trace:trace",
     "quarantine": "quarantine:commands",
     "policy": "policy:commands",

@@ -25,6 +25,7 @@ HOUSEHOLD_RESOLVED = "tepat.household.resolved.v1"
 REPORT_ROUTED = "tepat.report.routed.v1"
 SUSPECT_RAISED = "tepat.suspect.raised.v1"
 SUSPECT_CLEARED = "tepat.suspect.cleared.v1"
+SUSPECT_DISMISSED = "tepat.suspect.dismissed.v1"
 DECISION_MADE = "tepat.decision.made.v1"
 FINDING_RAISED = "tepat.finding.raised.v1"
 FINDING_CLEARED = "tepat.finding.cleared.v1"
@@ -154,7 +155,7 @@ class SuspectRaised(TypedDict):
 
     `merge_circle`: merges of these persons close a circle; `pair` is the NIK that now stands for all. `renewal`: all
     of a family, these persons, left the first of `households` for the second, so that the one's card may have got a
-    new number; `pair` is both with `|` between. `evidence` says how well they agree, never any value of theirs.
+    new number; `pair` is both with `+` between. `evidence` says how well they agree, never any value of theirs.
     """
 
     pair: Text
@@ -164,6 +165,20 @@ class SuspectRaised(TypedDict):
     households: NotRequired[list[Uuid]]
     region: NotRequired[Region]
     evidence: NotRequired[Free]
+
+
+class SuspectDismissed(TypedDict):
+    """Somebody decided that it is not so; it is not raised again unless reopened. `decided_by` is an account."""
+
+    pair: Text
+    revision: Announced
+    kind: Text
+    persons: list[Uuid]
+    households: NotRequired[list[Uuid]]
+    region: NotRequired[Region]
+    evidence: Free
+    decided_by: Text
+    reason: Text
 
 
 class SuspectCleared(TypedDict):
@@ -269,6 +284,7 @@ OUTBOUND: Final[Mapping[str, Outbound]] = {
     DECISION_MADE: Outbound(DecisionMade, ("eligibility.decisions.v1",)),
     SUSPECT_RAISED: Outbound(SuspectRaised, ("registry.suspects.v1",)),
     SUSPECT_CLEARED: Outbound(SuspectCleared, ("registry.suspects.v1",)),
+    SUSPECT_DISMISSED: Outbound(SuspectDismissed, ("registry.suspects.v1",)),
     FINDING_RAISED: Outbound(FindingRaised, ("distribution.findings.v1", "registry.suspects.v1")),
     FINDING_CLEARED: Outbound(FindingCleared, ("distribution.findings.v1", "registry.suspects.v1")),
     DELIVERY_RECORDED: Outbound(DeliveryRecorded, ("notifications.deliveries.v1",)),

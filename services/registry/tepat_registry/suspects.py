@@ -51,7 +51,7 @@ class Suspicion(NamedTuple):
     @property
     def pair(self) -> str:
         """What it is known by."""
-        return f"{self.a}|{self.b}"
+        return f"{self.a}+{self.b}"
 
 
 class Suspects:
@@ -89,6 +89,7 @@ class Suspects:
         raised = [row["pair"] async for row in queries.raise_(
             connection, now=self._clock(), pairs=list(wanted), kinds=[each.kind for each in found],
             a=[each.a for each in found], b=[each.b for each in found],
+            persons=[orjson.dumps(each.persons).decode() for each in found],
             evidence=[orjson.dumps(each.evidence, option=orjson.OPT_SORT_KEYS).decode() for each in found],
             regions=[each.region for each in found], traces=[each.trace for each in found],
         )] if wanted else []  # fmt: skip

@@ -210,7 +210,7 @@ def model(events: list[dict[str, Any]], trust: dict[str, int | None], recent: se
         left = {who for who in where[start] | where[into] if card_on(who, eve) == start and alive(who, eve)}
         came = {who for who in where[into] if card_on(who, day) == into}
         if left == came == where[into]:
-            suggested[f"{kk(start)}|{kk(into)}"] = sorted(map(nik, came))
+            suggested[f"{kk(start)}+{kk(into)}"] = sorted(map(nik, came))
     return found, households, circles, suggested
 
 

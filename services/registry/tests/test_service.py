@@ -491,6 +491,75 @@ async def test_who_says_what_and_in_whose_household_when(province: Province) -> 
     assert (await province.get(f"households/{province.nik(ANI)}")).status_code == 404
 
 
+async def test_a_family_under_a_new_card_is_for_somebody_to_decide(province: Province) -> None:
+    province.start()
+    await province.ready(policy())
+    await province.declare("dinsos", "lsm")
+    pair = f"{province.kk(MAWAR)}+{province.kk(MELATI)}"
+
+    async def move(*who: str, day: str = "2026-03-03") -> None:
+        await province.send([recorded(nik, card, since=since) for nik in who
+                             for card, since in ((MAWAR, "2020-01-01"), (MELATI, day))])  # fmt: skip
+        await province.idle()
+
+    async def told() -> list[str]:
+        events = [orjson.loads(record.value) for record in await province.read("registry.suspects.v1")]
+        return [each["type"].split(".")[2] for each in events if each["data"]["pair"] == pair]
+
+    async def act(what: str, role: str = "registrar", **body: str) -> httpx.Response:
+        answer = await province.post(f"suspects/{pair}/{what}", {"reason": f"asked {ANI} at home", **body}, role)
+        await province.idle()
+        return answer
+
+    await province.send([recorded(BUDI, MAWAR)])
+    await move(ANI)  # who marries or leaves alone is no renewal
+    assert await told() == []
+    await move(ANI, BUDI)
+    assert await told() == ["raised"]
+    listed = (await province.get("suspects", kind="renewal")).json()["items"]
+    [ours] = [each for each in listed if each["pair"] == pair]
+    assert ours["evidence"] == {"day": "2026-03-03", "members": 2}
+    assert set(ours["persons"]) == {province.nik(ANI), province.nik(BUDI)}
+    assert (await province.get(f"suspects/{pair}")).json() == ours
+
+    assert (await act("dismiss", "officer")).status_code == 403
+    assert (await act("dismiss")).json()["state"] == "dismissed"
+    assert (await act("dismiss")).status_code == 409
+    await move(CITRA)
+    assert await told() == ["raised", "dismissed"]  # it does not come back, whatever is told
+    assert (await act("reopen")).json()["state"] == "raised"
+    assert (await province.get(f"suspects/{pair}")).json()["evidence"]["members"] == 3
+    assert (await act("merge", agency=province.agency("lsm"))).status_code == 409
+    assert (await act("merge", agency=province.agency("dinsos"))).status_code == 200
+
+    async def stands_for() -> str:
+        return str((await province.get(f"households/{province.kk(MAWAR)}")).json()["stands_for"])
+
+    async def renewed_now() -> bool:
+        return await stands_for() == province.kk(MELATI)
+
+    await until(renewed_now, "the renewal is not taken")
+    await province.idle()
+    assert (await told())[-1] == "cleared"
+    assert (await act("unmerge", agency=province.agency("dinsos"))).status_code == 200
+
+    async def taken_back() -> bool:
+        return await stands_for() == province.kk(MAWAR)
+
+    await until(taken_back, "the renewal is not taken back")
+    await province.idle()
+    assert (await told())[-1] == "raised"
+    assert await told() == ["raised", "dismissed", "raised", "raised", "cleared", "raised"]
+
+    assert (await act("dismiss")).status_code == 200
+    connection = await asyncpg.connect(province.database)
+    acts = [row["act"] for row in await connection.fetch("select act, detail::text from act order by id")]
+    details = "".join(row["detail"] for row in await connection.fetch("select detail::text from act"))
+    await connection.close()
+    assert acts == [f"suspect.{what}" for what in ("dismissed", "raised", "merge", "unmerge", "dismissed")]
+    assert ANI not in details + province.log()
+
+
 async def test_a_stop_is_clean_and_quick(province: Province) -> None:
     province.start()
     await province.ready(policy())

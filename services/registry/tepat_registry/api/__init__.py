@@ -13,7 +13,7 @@ from datetime import datetime
 from fastapi import APIRouter
 from tepat_chassis.service import Service
 
-from tepat_registry.api import households, institutions, persons, trace
+from tepat_registry.api import households, institutions, persons, suspects, trace
 from tepat_registry.handlers import InUse
 
 
@@ -22,6 +22,7 @@ def routers(service: Service[InUse], clock: Callable[[], datetime]) -> list[APIR
     return [
         persons.router(service, clock),
         households.router(service, clock),
+        suspects.router(service, clock),
         institutions.router(service),
         trace.router(service),
     ]

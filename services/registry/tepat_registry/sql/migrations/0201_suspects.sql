@@ -9,11 +9,12 @@ create table look (
 
 -- What is suspected, or was: of two persons that they are one, of two cards that the second renewed the first.
 create table suspect (
-    pair       text collate "C" primary key,     -- the two pseudonyms, with '|' between
+    pair       text collate "C" primary key,     -- the two pseudonyms, with '+' between
     kind       text collate "C" not null,
     a          uuid not null,
     b          uuid not null,
     state      text collate "C" not null check (state in ('raised', 'dismissed', 'cleared')),
+    persons    jsonb not null,                   -- whom it concerns, as pseudonyms
     evidence   jsonb not null,
     region     text collate "C",
     trace      text,

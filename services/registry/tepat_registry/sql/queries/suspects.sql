@@ -53,18 +53,58 @@ select * from suspect where state <> 'cleared' and (a = any(:of::uuid[]) or b = 
 
 -- name: raise_
 -- Raise what is new or was cleared, or has other evidence; what was dismissed stays so. Those raised.
-insert into suspect as s (pair, kind, a, b, state, evidence, region, trace, raised_at)
-select pair, kind, a, b, 'raised', evidence, region, trace, :now::timestamptz
-from unnest(:pairs::text[], :kinds::text[], :a::uuid[], :b::uuid[], :evidence::jsonb[], :regions::text[],
-            :traces::text[]) n (pair, kind, a, b, evidence, region, trace)
+insert into suspect as s (pair, kind, a, b, state, persons, evidence, region, trace, raised_at)
+select pair, kind, a, b, 'raised', persons, evidence, region, trace, :now::timestamptz
+from unnest(:pairs::text[], :kinds::text[], :a::uuid[], :b::uuid[], :persons::jsonb[], :evidence::jsonb[],
+            :regions::text[], :traces::text[]) n (pair, kind, a, b, persons, evidence, region, trace)
 on conflict (pair) do update set
-    state = 'raised', evidence = excluded.evidence, region = excluded.region, trace = excluded.trace,
+    state = 'raised', persons = excluded.persons, evidence = excluded.evidence, region = excluded.region, trace = excluded.trace,
     raised_at = case when s.state = 'cleared' then excluded.raised_at else s.raised_at end,
     decided_by = null, reason = null, decided_at = null
-where s.state = 'cleared' or (s.state = 'raised' and s.evidence is distinct from excluded.evidence)
+where s.state = 'cleared'
+   or (s.state = 'raised' and (s.persons, s.evidence, s.region)
+       is distinct from (excluded.persons, excluded.evidence, excluded.region))
 returning pair;
 
 -- name: clear_suspects
 -- Clear what is suspected no longer; what was dismissed stays so.
 update suspect set state = 'cleared' where pair = any(:pairs::text[]) and state = 'raised'
 returning pair, kind, trace;
+
+-- What people ask for, and decide.
+
+-- name: suspects
+-- The next by their names, in an area or everywhere.
+select * from suspect
+where pair > :after and state = :state and (:kind::text is null or kind = :kind)
+  and (:region::text is null or region = :region or starts_with(region, :region || '.'))
+order by pair limit :most;
+
+-- name: suspect^
+select * from suspect where pair = :pair;
+
+-- name: decide^
+-- Decide it, where it stands as it was; as it stands now.
+update suspect set state = :becomes, decided_by = :decided_by, reason = :reason, decided_at = :at
+where pair = :pair and state = :was
+returning *;
+
+-- name: dismissed!
+-- What our own topic says was dismissed, and no longer.
+with again as (delete from suspect where pair = any(:reopened::text[]) and state = 'dismissed')
+insert into suspect (pair, kind, a, b, state, persons, evidence, region, raised_at, decided_by, reason, decided_at)
+select pair, kind, a, b, 'dismissed', persons, evidence, region, at, decided_by, reason, at
+from unnest(:pairs::text[], :kinds::text[], :a::uuid[], :b::uuid[], :persons::jsonb[], :evidence::jsonb[],
+            :regions::text[], :by::text[], :reasons::text[], :at::timestamptz[])
+    n (pair, kind, a, b, persons, evidence, region, decided_by, reason, at)
+on conflict (pair) do nothing;
+
+-- name: card_numbers
+-- The number of each of these cards, as a fact names it.
+select h.household, f.data::json ->> 'kk' as kk
+from unnest(:households::uuid[]) h (household)
+cross join lateral (select data from fact where household = h.household limit 1) f;
+
+-- name: link_from^
+-- The link that holds from a number.
+select revision, into_number from link where kind = :kind and from_number = :number;
