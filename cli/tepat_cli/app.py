@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "person": "person:commands",
     "household": "household:commands",
     "suspects": "suspects:commands",
+    "institutions": "institutions:commands",
     "trace": "trace:trace",
     "quarantine": "quarantine:commands",
     "policy": "policy:commands",

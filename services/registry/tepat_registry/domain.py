@@ -117,6 +117,11 @@ def key_of_statement(statement: Statement) -> tuple[str, str, str]:
     return statement.agency, statement.type, statement.about
 
 
+def key_of_revision(statement: Statement) -> tuple[str, str, int]:
+    """What makes two statements of one type be the same revision."""
+    return statement.agency, statement.about, statement.revision
+
+
 def order_of_statement(statement: Statement) -> tuple[int, datetime, str, str]:
     """Of statements about the same the greatest holds."""
     return statement.revision, statement.time, statement.event_id, statement.data
@@ -243,6 +248,27 @@ def person(who: Who, facts: Sequence[Held], recent: AbstractSet[str] = frozenset
 def _present(data: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
     """Those of the fields that are there: null means absent."""
     return {name: value for name in names if (value := data.get(name)) is not None}
+
+
+class Covering(NamedTuple):
+    """What was told of an institution at a moment: the areas it covers from then on, none where it is not active."""
+
+    institution: tuple[str, str]
+    revision: int
+    time: datetime
+    areas: frozenset[str]
+
+
+def covered_at(told: Iterable[Covering], moment: datetime) -> frozenset[str]:
+    """The areas that active institutions cover just before a moment, as they are named: each by the greatest revision
+    told by then.
+    """
+    standing: dict[tuple[str, str], Covering] = {}
+    for each in told:
+        other = standing.get(each.institution)
+        if each.time < moment and (other is None or each.revision > other.revision):
+            standing[each.institution] = each
+    return frozenset[str]().union(*(each.areas for each in standing.values()))
 
 
 class Move(NamedTuple):

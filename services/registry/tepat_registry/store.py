@@ -27,6 +27,7 @@ from tepat_chassis.outbox import Message, put
 from tepat_chassis.pseudonyms import Pseudonyms
 from tepat_contracts import envelope
 from tepat_contracts.events import ours
+from tepat_contracts.events.beneficiaries import INSTITUTION_RECORDED
 from tepat_contracts.events.reports import REPORT_ANSWERED, REPORT_FILED
 
 from tepat_registry import domain
@@ -175,6 +176,11 @@ class Store:
 
     async def _take_statements(self, statements: list[Statement]) -> None:
         """Take institutions, reports and the rest; announce where reports stand."""
+        if institutions := [each for each in statements if each.type == INSTITUTION_RECORDED]:
+            holding = domain.greatest(institutions, domain.key_of_revision, domain.order_of_statement)
+            told = _columns(Statement, holding)
+            kept = ("agency", "about", "revision", "time", "event_id", "data")
+            await queries.take_institutions(self._connection, **{name: told[name] for name in kept})
         statements = domain.greatest(statements, domain.key_of_statement, domain.order_of_statement)
         taken = [row async for row in queries.take_statements(self._connection, **_columns(Statement, statements))]
         traces = {

@@ -560,6 +560,35 @@ async def test_a_family_under_a_new_card_is_for_somebody_to_decide(province: Pro
     assert ANI not in details + province.log()
 
 
+async def test_how_much_of_a_town_is_covered_through_the_months(province: Province) -> None:
+    province.start()
+    await province.ready(policy())
+    await province.declare("dinsos")
+    villages = ["33.71.01.1003", "33.71.01.1007", "33.71.02.1003", "33.71.02.1004", "33.71.03.1002"]
+
+    def wksbm(number: int, month: int, **told: Any) -> dict[str, Any]:
+        return institution(
+            f"W-{number}", regions=[villages[number]], _time=f"2019-{month:02}-28T10:00:00+07:00", **told
+        )
+
+    await province.send([
+        *[wksbm(number, number + 1) for number in range(5)],
+        wksbm(0, 6, revision=1, active=False),
+        wksbm(0, 7, revision=2),
+        institution("PSM-1", kind="PSM", regions=["33.71.03"], _time="2019-03-01T00:00:00+07:00"),
+        wksbm(0, 1, revision=0, _id="zz", name="told again"),
+    ])  # fmt: skip
+    await province.idle()
+    told = (await province.get("coverage", region="33.71", kind="WKSBM", on="2019-12-31", since="2019-01-15")).json()
+    assert (told["kelurahan"], told["covered"]) == (17, 5)
+    assert [each["covered"] for each in told["through_time"]] == [1, 2, 3, 4, 5, 4, 5, 5, 5, 5, 5, 5]
+    by = (await province.get("coverage", region="33.71", by="kecamatan", on="2019-12-31")).json()
+    assert [(each["region"], each["covered"]) for each in by["items"]] == [
+        ("33.71.01", 2), ("33.71.02", 2), ("33.71.03", by["items"][2]["kelurahan"]),
+    ]  # fmt: skip
+    assert (await province.get("coverage", region="99.99")).status_code == 422
+
+
 async def test_a_stop_is_clean_and_quick(province: Province) -> None:
     province.start()
     await province.ready(policy())

@@ -23,6 +23,6 @@ def routers(service: Service[InUse], clock: Callable[[], datetime]) -> list[APIR
         persons.router(service, clock),
         households.router(service, clock),
         suspects.router(service, clock),
-        institutions.router(service),
+        institutions.router(service, clock),
         trace.router(service),
     ]
