@@ -203,8 +203,31 @@ class Criterion(TypedDict):
     missing: NotRequired[list[Text]]
 
 
+class DueComponent(TypedDict):
+    """So many persons for whom a component of the policy is due, each at so many rupiah."""
+
+    component: Text
+    persons: Count
+    each: Rupiah
+
+
+class Due(TypedDict):
+    """What is due for each `period` of the policy, in rupiah; by component where it has any.
+
+    Where data are lacking to tell whether a higher component is due, `missing` names them: it may then be more.
+    """
+
+    amount: Rupiah
+    period: Literal["month", "two_months", "quarter", "half_year", "year", "once"]
+    components: NotRequired[list[DueComponent]]
+    missing: NotRequired[list[Text]]
+
+
 class DecisionMade(TypedDict):
-    """Whether a person or household, by the programme's unit, meets its criteria on the day `as_of`, and why."""
+    """Whether a person or household, by the programme's unit, meets its criteria on the day `as_of`, and why.
+
+    `due` is given to the eligible of programmes that name an amount.
+    """
 
     programme: Text
     unit: Scope
@@ -213,6 +236,7 @@ class DecisionMade(TypedDict):
     revision: Announced
     decision: Literal["eligible", "ineligible", "needs_verification", "unknown"]
     reasons: list[Criterion]
+    due: NotRequired[Due]
     region: NotRequired[Region]
     policy_version: Text
     as_of: Date
