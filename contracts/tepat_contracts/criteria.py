@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     import cel
 
 #: Fields of a person. `age` in whole years on `today`; `pmt_score` as an agency told it, a proxy; `sex` L or P;
-#: `school_level` SD, SMP, SMA or none; `region` the Kemendagri code of where they live.
+#: `school_level` SD, SMP, SMA or none; `region` the Kemendagri code of where they live; `ppks` codes of the 26
+#: categories.
 PERSON: Final[Mapping[str, str]] = {
     "age": "int",
     "decile": "int",
@@ -35,6 +36,7 @@ PERSON: Final[Mapping[str, str]] = {
     "orphan": "bool",
     "deceased": "bool",
     "region": "string",
+    "ppks": "list<string>",
 }
 #: Fields of a household. `decile` is the least of its members'; `children` counts those under 18, `elderly` those
 #: of 60 and over; `regions` are the codes its members live in; `members` are persons.

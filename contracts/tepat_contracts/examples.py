@@ -201,6 +201,17 @@ OUTBOUND_DATA: Final[Mapping[str, dict[str, Any]]] = {
     },
     "tepat.suspect.raised.v1": {"pair": _PERSON, "revision": 1, "kind": "merge_circle", "persons": [_PERSON]},
     "tepat.suspect.cleared.v1": {"pair": _PERSON, "revision": 2, "kind": "merge_circle"},
+    "tepat.suspect.dismissed.v1": {
+        "pair": f"{_HOUSEHOLD}+{_PERSON}",
+        "revision": 2,
+        "kind": "renewal",
+        "persons": [_PERSON],
+        "households": [_HOUSEHOLD, _PERSON],
+        "region": "33.74.01.1001",
+        "evidence": {"day": "2026-03-03", "members": 4},
+        "decided_by": "registrar",
+        "reason": "two families",
+    },
     "tepat.decision.made.v1": {
         "programme": "PKH",
         "unit": "household",

@@ -177,8 +177,25 @@ class Agency(_Part):
     contact: dict[str, Name] = {}
 
 
+Amount = Annotated[int, Field(ge=0, le=2**63 - 1)]
+Period = Literal["month", "two_months", "quarter", "half_year", "year", "once"]
+
+
+class Component(_Part):
+    """What a programme pays for one person who meets `criteria`: rupiah a period."""
+
+    code: Code
+    name: Named
+    criteria: Name
+    amount: Amount
+
+
 class Programme(_Part):
-    """A programme of aid. `repeatable` switches off the rule built in, and only that."""
+    """A programme of aid. `repeatable` switches off the rule built in, and only that.
+
+    What is due to the eligible is `amount` rupiah a `period`; or, of its `components`, for each living person the
+    highest one they meet the criteria of, at most `most_components` a household, the highest first.
+    """
 
     code: Code
     name: Named
@@ -189,6 +206,10 @@ class Programme(_Part):
     rank_by: Name | None = None
     quota: Json = None
     needs_verification: bool = False
+    amount: Amount | None = None
+    period: Period | None = None
+    components: list[Component] = []
+    most_components: Annotated[int, Field(ge=1)] | None = None
     basis: str = ""
     effective: Effective = Effective()
 
@@ -218,8 +239,19 @@ class Area(_Part):
     name: Name
 
 
+#: What agencies may say of a person otherwise than one another.
+PersonField = Literal[
+    "name", "sex", "birth_date", "region", "deceased_on", "decile", "pmt_score", "occupation", "disability",
+    "pregnant", "school_level", "orphan", "ppks",
+]  # fmt: skip
+
+
 class Policy(_Part):
-    """One version of the policy, whole."""
+    """One version of the policy, whole.
+
+    `resolve` says of a field whose word holds where agencies differ: that of the most trusted (`trust`, which is so
+    unless said otherwise) or that told last (`recency`).
+    """
 
     version: Code
     secret_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")] = "main"  # noqa: S105 (its name, not its value)
@@ -228,6 +260,7 @@ class Policy(_Part):
     programmes: list[Programme]
     overlap_rules: list[OverlapRule]
     regions: list[Area] = []
+    resolve: dict[PersonField, Literal["trust", "recency"]] = {}
     routes: Json = None
 
     def document(self) -> dict[str, Any]:
@@ -380,7 +413,7 @@ def _placed(path: Path, message: str, marks: Mapping[Path, tuple[int, int]]) -> 
 
 _FIELDS: Final = frozenset(
     field.alias or name
-    for part in (Policy, Agency, Programme, OverlapRule, Effective, Named, Area)
+    for part in (Policy, Agency, Programme, Component, OverlapRule, Effective, Named, Area)
     for name, field in part.model_fields.items()
 )
 
@@ -443,6 +476,7 @@ def _contradictions(document: Mapping[Any, Any], marks: Mapping[Path, tuple[int,
                 mistakes = criteria.mistakes(expression, "bool" if wanted == "bool" else "number")
                 for told in mistakes or (_Soft(advice, "advice") for advice in criteria.unheard_of(expression)):
                     yield (*path, key), told
+        yield from _amounts(path, programme)
     for path, rule in rules:
         yield from _inverted(path, rule)
         pair = list(_texts(rule.get("programmes")))
@@ -452,6 +486,26 @@ def _contradictions(document: Mapping[Any, Any], marks: Mapping[Path, tuple[int,
         if isinstance(prefer := rule.get("prefer"), str) and prefer not in {code for _, code in pair}:
             yield (*path, "prefer"), "must be one of the rule's two programmes"
     yield from _at_odds(rules, marks)
+
+
+def _amounts(path: Path, programme: Mapping[str, Any]) -> Iterator[Told]:
+    """What does not fit together in what a programme pays."""
+    components = list(_listed(programme, "components"))
+    yield from _repeated(((*path, *below, "code"), component.get("code")) for below, component in components)
+    for below, component in components:
+        if isinstance(expression := component.get("criteria"), str):
+            told = criteria.mistakes(expression, "bool")
+            for each in told or (_Soft(advice, "advice") for advice in criteria.unheard_of(expression)):
+                yield (*path, *below, "criteria"), each
+    if components and programme.get("amount") is not None:
+        yield (*path, "amount"), "is paid by component here: leave it out"
+    if programme.get("most_components") is not None and not components:
+        yield (*path, "most_components"), "needs components"
+    pays = "components" if components else "amount" if programme.get("amount") is not None else ""
+    if pays and programme.get("period") is None:
+        yield (*path, pays), "needs a `period`: month, two_months, quarter, half_year, year or once"
+    if pays and programme.get("criteria") is None:
+        yield (*path, pays), _Soft("is due to nobody: the programme has no criteria", "advice")
 
 
 def _at_odds(rules: list[tuple[Path, dict[str, Any]]], marks: Mapping[Path, tuple[int, int]]) -> Iterator[Told]:

@@ -25,6 +25,7 @@ HOUSEHOLD_RESOLVED = "tepat.household.resolved.v1"
 REPORT_ROUTED = "tepat.report.routed.v1"
 SUSPECT_RAISED = "tepat.suspect.raised.v1"
 SUSPECT_CLEARED = "tepat.suspect.cleared.v1"
+SUSPECT_DISMISSED = "tepat.suspect.dismissed.v1"
 DECISION_MADE = "tepat.decision.made.v1"
 FINDING_RAISED = "tepat.finding.raised.v1"
 FINDING_CLEARED = "tepat.finding.cleared.v1"
@@ -150,12 +151,34 @@ class ReportRouted(TypedDict):
 
 
 class SuspectRaised(TypedDict):
-    """Persons whose identity somebody must look at: a circle of merges, known by the NIK that now stands for all."""
+    """Persons whose identity somebody must look at, and why.
+
+    `merge_circle`: merges of these persons close a circle; `pair` is the NIK that now stands for all. `renewal`: all
+    of a family, these persons, left the first of `households` for the second, so that the one's card may have got a
+    new number; `pair` is both with `+` between. `evidence` says how well they agree, never any value of theirs.
+    """
 
     pair: Text
     revision: Announced
     kind: Text
     persons: list[Uuid]
+    households: NotRequired[list[Uuid]]
+    region: NotRequired[Region]
+    evidence: NotRequired[Free]
+
+
+class SuspectDismissed(TypedDict):
+    """Somebody decided that it is not so; it is not raised again unless reopened. `decided_by` is an account."""
+
+    pair: Text
+    revision: Announced
+    kind: Text
+    persons: list[Uuid]
+    households: NotRequired[list[Uuid]]
+    region: NotRequired[Region]
+    evidence: Free
+    decided_by: Text
+    reason: Text
 
 
 class SuspectCleared(TypedDict):
@@ -180,8 +203,31 @@ class Criterion(TypedDict):
     missing: NotRequired[list[Text]]
 
 
+class DueComponent(TypedDict):
+    """So many persons for whom a component of the policy is due, each at so many rupiah."""
+
+    component: Text
+    persons: Count
+    each: Rupiah
+
+
+class Due(TypedDict):
+    """What is due for each `period` of the policy, in rupiah; by component where it has any.
+
+    Where data are lacking to tell whether a higher component is due, `missing` names them: it may then be more.
+    """
+
+    amount: Rupiah
+    period: Literal["month", "two_months", "quarter", "half_year", "year", "once"]
+    components: NotRequired[list[DueComponent]]
+    missing: NotRequired[list[Text]]
+
+
 class DecisionMade(TypedDict):
-    """Whether a person or household, by the programme's unit, meets its criteria on the day `as_of`, and why."""
+    """Whether a person or household, by the programme's unit, meets its criteria on the day `as_of`, and why.
+
+    `due` is given to the eligible of programmes that name an amount.
+    """
 
     programme: Text
     unit: Scope
@@ -190,6 +236,7 @@ class DecisionMade(TypedDict):
     revision: Announced
     decision: Literal["eligible", "ineligible", "needs_verification", "unknown"]
     reasons: list[Criterion]
+    due: NotRequired[Due]
     region: NotRequired[Region]
     policy_version: Text
     as_of: Date
@@ -261,6 +308,7 @@ OUTBOUND: Final[Mapping[str, Outbound]] = {
     DECISION_MADE: Outbound(DecisionMade, ("eligibility.decisions.v1",)),
     SUSPECT_RAISED: Outbound(SuspectRaised, ("registry.suspects.v1",)),
     SUSPECT_CLEARED: Outbound(SuspectCleared, ("registry.suspects.v1",)),
+    SUSPECT_DISMISSED: Outbound(SuspectDismissed, ("registry.suspects.v1",)),
     FINDING_RAISED: Outbound(FindingRaised, ("distribution.findings.v1", "registry.suspects.v1")),
     FINDING_CLEARED: Outbound(FindingCleared, ("distribution.findings.v1", "registry.suspects.v1")),
     DELIVERY_RECORDED: Outbound(DeliveryRecorded, ("notifications.deliveries.v1",)),

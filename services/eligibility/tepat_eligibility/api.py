@@ -92,6 +92,7 @@ def _decision(row: Any) -> dict[str, Any]:
         "revision": row["revision"],
         "decision": row["decision"],
         "reasons": orjson.loads(row["reasons"]),
+        **({"due": orjson.loads(row["due"])} if row["due"] is not None else {}),
         "region": row["region"],
         "policy_version": row["policy_version"],
         "as_of": row["as_of"],

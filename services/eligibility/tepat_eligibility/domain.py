@@ -9,6 +9,7 @@ Invariants:
 - what a day changes by itself it changes on the day `turns_on` names, and on no other.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -19,7 +20,7 @@ import orjson
 from tepat_contracts.policy import Policy
 from tepat_contracts.policy import Programme as Ruled
 
-from tepat_eligibility.criteria import Criteria, View, both
+from tepat_eligibility.criteria import Criteria, View, both, uses
 
 #: What the registry tells of a person: the data of `tepat.person.resolved.v1`.
 Told: TypeAlias = Mapping[str, Any]
@@ -95,6 +96,8 @@ def _birthday(born: str, day: str) -> str:
 def person_view(told: Told, day: Day) -> View:
     """A person as criteria see it, beside other attributes they may have."""
     view: dict[str, Any] = {name: value for name, value in told["attributes"].items() if value is not None}
+    if "ppks" in view:
+        view["ppks"] = tuple(sorted(view["ppks"]))  # what outcomes are kept by must not change, and has no order
     view["deceased"] = told.get("deceased_on", "9999-12-31") <= day.iso
     if (born := told.get("birth_date")) is not None and born <= day.iso:
         view["age"] = int(day.iso[:4]) - int(born[:4]) - (day.iso[5:] < born[5:])
@@ -135,7 +138,7 @@ Verdict: TypeAlias = Literal["eligible", "ineligible", "needs_verification", "un
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Decision:
-    """What is decided of a subject; `reasons` is the JSON of the list that events carry.
+    """What is decided of a subject; `reasons` and `due` are the JSON that events carry, `due` of the eligible alone.
 
     Known by identity: there are few different ones, each shared by all subjects whose data are alike.
     """
@@ -144,6 +147,7 @@ class Decision:
     programme: str
     decision: Verdict
     reasons: str
+    due: str | None = None
 
 
 class Visit(NamedTuple):
@@ -174,7 +178,8 @@ class Programme:
         self.needs_verification: Final = ruled.needs_verification
         self.effective: Final = ruled.effective
         self._criteria: Final = Criteria(ruled.criteria)
-        self.of_the_day: Final = self._criteria.uses.today
+        self._pays: Final = _Pays(ruled)
+        self.of_the_day: Final = self._criteria.uses.today or self._pays.uses.today
         self._asks_alive = self.unit == "person" and "deceased" not in self._criteria.uses.person
         self._decided: dict[tuple[Any, ...], Decision] = {}
         self._after_visit: dict[tuple[Decision, bool | None], Decision] = {}
@@ -190,33 +195,109 @@ class Programme:
         if self._asks_alive and person is not None and person["deceased"]:
             return self._dead
         seen = self._criteria.seen(person, household, day.midnight)
-        decision = self._decided.get(seen)
+        paid = self._pays.members(person, household, day)
+        decision = self._decided.get((seen, paid))
         if decision is None:
-            decision = self._decided[seen] = self._judged(person, household, day)
+            decision = self._decided[seen, paid] = self._judged(person, household, day, paid)
         if self.needs_verification and decision.decision == "eligible":
             visit = latest(visits, self.code)
             return self._visited(decision, None if visit is None else visit.outcome == "confirmed")
         return decision
 
-    def _judged(self, person: View | None, household: View, day: Day) -> Decision:
+    def _judged(self, person: View | None, household: View, day: Day, paid: tuple["Best", ...]) -> Decision:
         outcomes = self._criteria.outcomes(person, household, day.midnight)
         reasons = [
             _reason(criterion.text, outcome, () if outcome is not None else criterion.named.lacking(person, household))
             for criterion, outcome in zip(self._criteria.criteria, outcomes, strict=True)
         ]
-        return self._told(_DECIDED[both(outcomes)], reasons)
+        verdict = _DECIDED[both(outcomes)]
+        return self._told(verdict, reasons, self._pays.due(paid) if verdict == "eligible" else None)
 
     def _visited(self, decision: Decision, confirmed: bool | None) -> Decision:
         after = self._after_visit.get((decision, confirmed))
         if after is None:
             reason = _reason("verification", confirmed, ("verification",) if confirmed is None else ())
             reasons = [*orjson.loads(decision.reasons), reason]
-            after = self._told("eligible" if confirmed else "needs_verification", reasons)
+            after = self._told(
+                "eligible" if confirmed else "needs_verification", reasons, decision.due if confirmed else None
+            )
             self._after_visit[decision, confirmed] = after
         return after
 
-    def _told(self, decision: Verdict, reasons: list[dict[str, Any]]) -> Decision:
-        return Decision(self.unit, self.code, decision, orjson.dumps(reasons).decode())
+    def _told(self, decision: Verdict, reasons: list[dict[str, Any]], due: str | None = None) -> Decision:
+        return Decision(self.unit, self.code, decision, orjson.dumps(reasons).decode(), due)
+
+
+class Best(NamedTuple):
+    """Of a programme's components, the highest first, the one that is due for a person; -1 where none is.
+
+    `missing` names what lacks to tell whether a higher one is.
+    """
+
+    component: int
+    missing: tuple[str, ...] = ()
+
+
+class _Pays:
+    """What a programme pays. Remembers what is due for a person by the values it depends on, for one day."""
+
+    def __init__(self, ruled: Ruled) -> None:
+        self._amount, self._period, self._most = ruled.amount, ruled.period, ruled.most_components
+        self._components = sorted(ruled.components, key=lambda each: -each.amount)
+        self._criteria = [Criteria(each.criteria) for each in self._components]
+        self.uses: Final = uses("&&".join(f"({each.criteria})" for each in ruled.components) or "true")
+        self._kept: dict[tuple[Any, ...], Best] = {}
+        self._kept_on: date | None = None
+
+    def members(self, person: View | None, household: View, day: Day) -> tuple[Best, ...]:
+        """What is due for the person, or for each who lives in the household, in an order of its own."""
+        if not self._components:
+            return ()
+        if self._kept_on != day.date or len(self._kept) > Programme.KEPT:
+            self._kept.clear()
+            self._kept_on = day.date
+        members = household["members"] if person is None else (person,)
+        return tuple(sorted([self._best(member, household, day) for member in members]))
+
+    def _best(self, member: View, household: View, day: Day) -> Best:
+        seen = self.uses.values(member, household)
+        best = self._kept.get(seen)
+        if best is None:
+            best = self._kept[seen] = self._found(member, household, day)
+        return best
+
+    def _found(self, member: View, household: View, day: Day) -> Best:
+        missing: dict[str, int] = {}
+        for place, criteria in enumerate(self._criteria):
+            outcomes = criteria.outcomes(member, household, day.midnight)
+            amount = self._components[place].amount
+            if both(outcomes):
+                return Best(place, tuple(sorted(name for name, of in missing.items() if of > amount)))
+            for outcome, criterion in zip(outcomes, criteria.criteria, strict=True):
+                if outcome is None and False not in outcomes:
+                    for name in criterion.named.lacking(member, household):
+                        missing.setdefault(name, amount)
+        return Best(-1, tuple(sorted(missing)))
+
+    def due(self, paid: Sequence[Best]) -> str | None:
+        """What is due a period, as JSON; none where the policy names no amount."""
+        if not self._components:
+            return None if self._amount is None else _json({"amount": self._amount, "period": self._period})
+        places = sorted(best.component for best in paid if best.component >= 0)[: self._most]
+        counted = Counter(places)
+        missing = sorted({name for best in paid for name in best.missing})
+        told = {
+            "amount": sum(self._components[place].amount for place in places), "period": self._period,
+            "components": [
+                {"component": self._components[place].code, "persons": persons, "each": self._components[place].amount}
+                for place, persons in counted.items()
+            ],
+        }  # fmt: skip
+        return _json(told | {"missing": missing} if missing else told)
+
+
+def _json(told: Mapping[str, Any]) -> str:
+    return orjson.dumps(told).decode()
 
 
 def _reason(criterion: str, outcome: bool | None, missing: Sequence[str] = ()) -> dict[str, Any]:
@@ -246,7 +327,10 @@ def _deciding(programme: Ruled) -> tuple[Any, ...] | None:
     """All that decisions of a programme depend on; None where it makes none."""
     if programme.criteria is None:
         return None
-    return programme.unit, programme.criteria, programme.needs_verification, programme.effective
+    return (
+        programme.unit, programme.criteria, programme.needs_verification, programme.effective, programme.amount,
+        programme.period, programme.components, programme.most_components,
+    )  # fmt: skip
 
 
 def ranks(policy: Policy) -> dict[str, int]:

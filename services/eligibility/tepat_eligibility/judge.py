@@ -255,12 +255,14 @@ def _visits_of(told: Told, visits: Mapping[str, list[Visit]]) -> Sequence[Visit]
 
 
 def _message(row: Any, trace: str | None, version: str, day: Day, now: datetime) -> Message:
-    subject, programme, unit, decision, reasons, region, revision = row
+    subject, programme, unit, decision, reasons, due, region, revision = row
     key = f"{programme}|{subject}"
     data = {
         "programme": programme, "unit": unit, unit: subject, "revision": revision, "decision": decision,
         "reasons": orjson.Fragment(reasons), "policy_version": version, "as_of": day.date,
     }  # fmt: skip
+    if due is not None:
+        data["due"] = orjson.Fragment(due)
     if region is not None:
         data["region"] = region
     event = envelope.event(

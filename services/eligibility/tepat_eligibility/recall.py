@@ -47,12 +47,14 @@ async def _keep(database: Database, batch: Sequence[ConsumerRecord]) -> None:
             if held is None or held[-1] < data["revision"]:
                 latest[record.key] = (
                     data[data["unit"]], data["programme"], data["unit"], data["decision"],
-                    orjson.dumps(data["reasons"]).decode(), data.get("region"), data["policy_version"],
+                    orjson.dumps(data["reasons"]).decode(),
+                    orjson.dumps(data["due"]).decode() if "due" in data else None, data.get("region"),
+                    data["policy_version"],
                     date.fromisoformat(data["as_of"]), datetime.fromisoformat(event["time"]), data["revision"],
                 )  # fmt: skip
     if latest:
         columns = (
-            "subjects", "programmes", "units", "decisions", "reasons", "regions", "versions", "days", "times",
+            "subjects", "programmes", "units", "decisions", "reasons", "due", "regions", "versions", "days", "times",
             "revisions",
         )  # fmt: skip
         told = dict(zip(columns, map(list, zip(*latest.values(), strict=True)), strict=True))

@@ -5,6 +5,8 @@ from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tepat_contracts.policy import Effective, from_document
 from tepat_contracts.policy import Programme as Ruled
 from tepat_eligibility.domain import (
@@ -248,3 +250,91 @@ def test_a_day_changes_programmes_that_speak_of_it_begin_or_end() -> None:
     ]
     assert turned(programmes, date(2026, 3, 1), date(2026, 3, 2)) == ["BEGINS", "ENDS", "TODAY"]
     assert turned(programmes, date(2026, 3, 2), date(2026, 3, 3)) == ["TODAY"]
+
+
+# --- what is due
+
+
+def component(code: str, criteria: str, amount: int) -> dict[str, Any]:
+    return {"code": code, "name": {"id": code, "en": code}, "criteria": criteria, "amount": amount}
+
+
+#: Permensos 1/2018 and its successors, rupiah a quarter.
+COMPONENTS = [
+    component("pregnant", "person.pregnant", 750_000),
+    component("early-child", "person.age <= 6", 750_000),
+    component("sd", 'person.school_level == "SD"', 225_000),
+    component("smp", 'person.school_level == "SMP"', 375_000),
+    component("sma", 'person.school_level == "SMA"', 500_000),
+    component("disability", "person.disability", 600_000),
+    component("elderly", "person.age >= 60", 600_000),
+    component("rights-violation", '"korban_kekerasan" in person.ppks', 2_700_000),
+]
+HOLDS = {
+    "pregnant": lambda m: m.get("pregnant"),
+    "early-child": lambda m: m["age"] <= 6 if "age" in m else None,
+    "sd": lambda m: m["school_level"] == "SD" if "school_level" in m else None,
+    "smp": lambda m: m["school_level"] == "SMP" if "school_level" in m else None,
+    "sma": lambda m: m["school_level"] == "SMA" if "school_level" in m else None,
+    "disability": lambda m: m.get("disability"),
+    "elderly": lambda m: m["age"] >= 60 if "age" in m else None,
+    "rights-violation": lambda m: "korban_kekerasan" in m["ppks"] if "ppks" in m else None,
+}  # fmt: skip
+FIELD = {"pregnant": "pregnant", "early-child": "age", "elderly": "age", "sd": "school_level", "smp": "school_level",
+         "sma": "school_level", "disability": "disability", "rights-violation": "ppks"}  # fmt: skip
+
+people = st.fixed_dictionaries(
+    {"deceased": st.just(False)},
+    optional={
+        "age": st.integers(0, 90), "pregnant": st.booleans(), "disability": st.booleans(),
+        "school_level": st.sampled_from(["SD", "SMP", "SMA", "none"]),
+        "ppks": st.sampled_from([(), ("korban_kekerasan",), ("fakir_miskin",)]),
+    },
+)  # fmt: skip
+
+
+def owed(members: list[dict[str, Any]], most: int) -> tuple[int, dict[str, int], set[str]]:
+    """Amount, persons by component, and what lacks: a plain reading of the rule."""
+    amounts = {each["code"]: each["amount"] for each in COMPONENTS}
+    bests, missing = [], set()
+    for member in members:
+        met = [code for code in amounts if HOLDS[code](member)]
+        best = max(met, key=lambda code: amounts[code], default=None)
+        if best is not None:
+            bests.append(best)
+        for code, amount in amounts.items():
+            if HOLDS[code](member) is None and (best is None or amount > amounts[best]):
+                missing.add(f"person.{FIELD[code]}")
+    bests = sorted(bests, key=lambda code: -amounts[code])[:most]
+    return sum(amounts[code] for code in bests), {code: bests.count(code) for code in bests}, missing
+
+
+@given(st.lists(st.lists(people, min_size=1, max_size=7), min_size=1, max_size=4), st.integers(1, 5))
+def test_each_person_counts_once_at_the_highest_and_so_many_a_family(
+    families: list[list[dict[str, Any]]], most: int
+) -> None:
+    programme = Programme(ruled("household.size > 0", components=COMPONENTS, most_components=most, period="quarter"))
+    for members in families:
+        made = programme.decide(None, household_view(members), DAY)
+        assert made.due is not None
+        due = orjson.loads(made.due)
+        amount, _, missing = owed(members, most)
+        assert (due["amount"], set(due.get("missing", ()))) == (amount, missing)
+        assert sum(each["persons"] * each["each"] for each in due["components"]) == amount
+        assert sum(each["persons"] for each in due["components"]) <= most
+        again = programme.decide(None, household_view(members[::-1]), DAY)
+        assert again.due == made.due
+
+
+def test_what_is_due_is_told_of_the_eligible_alone() -> None:
+    fixed = Programme(ruled("household.decile <= 4", amount=600_000, period="quarter", needs_verification=True))
+    poor = household_view([{"decile": 2, "deceased": False}])
+    confirmed = Visit(date(2026, 2, 1), datetime(2026, 2, 1, tzinfo=UTC), "v", "dinsos", None, "confirmed")
+    assert fixed.decide(None, poor, DAY).due is None
+    assert fixed.decide(None, poor, DAY, [confirmed]).due == '{"amount":600000,"period":"quarter"}'
+    assert fixed.decide(None, household_view([{"decile": 9, "deceased": False}]), DAY).due is None
+    by_person = Programme(ruled("person.age >= 0", unit="person", components=COMPONENTS, period="quarter"))
+    old = {"age": 70, "pregnant": False, "disability": False, "ppks": (), "deceased": False}
+    assert by_person.decide(old, household_view([old, old]), DAY).due == (
+        '{"amount":600000,"period":"quarter","components":[{"component":"elderly","persons":1,"each":600000}]}'
+    )

@@ -18,7 +18,8 @@ from tepat_registry import api
 from tepat_registry.handlers import RECHECK, Intake, InUse, Policies, Recheck
 from tepat_registry.recall import recall
 from tepat_registry.settings import RegistrySettings
-from tepat_registry.store import SERVICE, queries
+from tepat_registry.store import LOOK, SERVICE, queries
+from tepat_registry.suspects import Suspects
 
 
 def build(settings: RegistrySettings) -> FastAPI:
@@ -35,9 +36,10 @@ def build(settings: RegistrySettings) -> FastAPI:
             lock=Lock.EXCLUSIVE,
         )
     service.duty(RECHECK, Recheck(service.standing, clock).work)
+    service.duty(LOOK, Suspects(service.standing, clock).work)
     service.prepare = partial(recall, settings.kafka, service.database)
-    service.pending = queries.rechecks
-    return service.api(api.router(service, clock))
+    service.pending = queries.left_to_do
+    return service.api(*api.routers(service, clock))
 
 
 def clock() -> datetime:

@@ -7,12 +7,14 @@ Invariants
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import date, datetime
+from collections.abc import Set as AbstractSet
+from datetime import date, datetime, timedelta
 from enum import IntEnum
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar, get_args
 from uuid import UUID
 
 from tepat_contracts.events.beneficiaries import Attributes
+from tepat_contracts.policy import PersonField
 
 R = TypeVar("R")
 
@@ -24,7 +26,7 @@ MOST_MEMBERSHIPS: Final = 4_000
 MOST_ALIASES: Final = 16_000
 
 _ATTRIBUTES: Final = tuple(Attributes.__annotations__)
-_OF_PERSON: Final = ("sex", "birth_date", "region")
+_OF_PERSON: Final = ("sex", "birth_date", "region", "deceased_on")
 _OF_MEMBERSHIP: Final = ("since", "until", "relation", "region")
 
 
@@ -115,6 +117,11 @@ def key_of_statement(statement: Statement) -> tuple[str, str, str]:
     return statement.agency, statement.type, statement.about
 
 
+def key_of_revision(statement: Statement) -> tuple[str, str, int]:
+    """What makes two statements of one type be the same revision."""
+    return statement.agency, statement.about, statement.revision
+
+
 def order_of_statement(statement: Statement) -> tuple[int, datetime, str, str]:
     """Of statements about the same the greatest holds."""
     return statement.revision, statement.time, statement.event_id, statement.data
@@ -167,15 +174,62 @@ class Who(NamedTuple):
 
 
 class Held(NamedTuple):
-    """A fact that holds: who told it, the household as a pseudonym, and its data."""
+    """A fact that holds: who told it and when, the household as a pseudonym, its data, and its trace."""
 
     agency: str
+    time: datetime
     household: str
     data: Mapping[str, Any]
+    trace: str = ""
 
 
-def person(who: Who, facts: Sequence[Held]) -> dict[str, Any]:
-    """What is announced of a NIK. ``facts`` are those that hold: the most trusted first, of one agency's the latest."""
+#: Every field of a person that agencies may differ on.
+FIELDS: Final[tuple[str, ...]] = get_args(PersonField)
+
+
+def said(facts: Sequence[Held], field: str) -> list[Held]:
+    """Each agency's word on a field, of those that say anything of it, in the order of ``facts``.
+
+    An agency's word is in its latest fact: what an older one says of a circumstance may have passed. Death does not.
+    """
+    latest: dict[str, Held] = {}
+    for fact in facts:
+        if field != "deceased_on" or fact.data.get(field) is not None:
+            latest.setdefault(fact.agency, fact)
+    return [fact for fact in latest.values() if value(fact, field) is not None]
+
+
+def value(fact: Held, field: str) -> Any:
+    """What a fact says of a field; none where it says nothing."""
+    return fact.data["attributes"].get(field) if field in _ATTRIBUTES else fact.data.get(field)
+
+
+def holding(facts: Sequence[Held], recent: AbstractSet[str]) -> dict[str, Held]:
+    """The fact whose word on a field holds, for each field that any agency says something of.
+
+    Args:
+        facts: those that hold: the most trusted first, of one agency's the latest.
+        recent: fields of which the word told last holds, by the time of its event; of others the most trusted one.
+    """
+    found = {}
+    for field in FIELDS:
+        if words := said(facts, field):
+            found[field] = max(words, key=lambda fact: fact.time) if field in recent else words[0]
+    return found
+
+
+def household_on(facts: Sequence[Held], day: str) -> Held | None:
+    """The fact that says in whose household a person was on a day (YYYY-MM-DD); none where none does.
+
+    Args:
+        facts: those that hold: the most trusted first, of one agency's the latest.
+    """
+    return next((f for f in facts if f.data["since"] <= day <= (f.data.get("until") or day)), None)
+
+
+def person(who: Who, facts: Sequence[Held], recent: AbstractSet[str] = frozenset()) -> dict[str, Any]:
+    """What is announced of a NIK; ``facts`` and ``recent`` as in ``holding``."""
+    held = holding(facts, recent)
     told: dict[str, Any] = {
         "person": who.person,
         "stands_for": who.stands_for,
@@ -186,19 +240,96 @@ def person(who: Who, facts: Sequence[Held]) -> dict[str, Any]:
             for fact in sorted(facts[:MOST_MEMBERSHIPS], key=lambda fact: (fact.agency, fact.data["since"]))
         ],
     }
-    for fact in facts:
-        if fact.data.get("deceased_on") is not None:
-            told["deceased_on"] = fact.data["deceased_on"]
-            break
-    if facts:
-        told |= _present(facts[0].data, _OF_PERSON)
-    told["attributes"] = _present(facts[0].data["attributes"], _ATTRIBUTES) if facts else {}
+    told |= {field: value(held[field], field) for field in _OF_PERSON if field in held}
+    told["attributes"] = {field: value(held[field], field) for field in _ATTRIBUTES if field in held}
     return told
 
 
 def _present(data: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
     """Those of the fields that are there: null means absent."""
     return {name: value for name in names if (value := data.get(name)) is not None}
+
+
+class Covering(NamedTuple):
+    """What was told of an institution at a moment: the areas it covers from then on, none where it is not active."""
+
+    institution: tuple[str, str]
+    revision: int
+    time: datetime
+    areas: frozenset[str]
+
+
+def covered_at(told: Iterable[Covering], moment: datetime) -> frozenset[str]:
+    """The areas that active institutions cover just before a moment, as they are named: each by the greatest revision
+    told by then.
+    """
+    standing: dict[tuple[str, str], Covering] = {}
+    for each in told:
+        other = standing.get(each.institution)
+        if each.time < moment and (other is None or each.revision > other.revision):
+            standing[each.institution] = each
+    return frozenset[str]().union(*(each.areas for each in standing.values()))
+
+
+class Move(NamedTuple):
+    """Everyone of one card who is found under another one from a day on. Cards are households as pseudonyms."""
+
+    start: str
+    into: str
+    day: str
+    persons: frozenset[Number]
+
+
+def moves(facts: Sequence[Held]) -> set[tuple[str, str]]:
+    """From which card to which a person has moved; ``facts`` as in ``household_on``, cards as they stand now."""
+    found = set()
+    for into, day in _first_days(facts).items():
+        before, after = household_on(facts, _eve(day)), household_on(facts, day)
+        if before is not None and after is not None and before.household != into == after.household:
+            found.add((before.household, into))
+    return found
+
+
+def moved_together(start: str, into: str, people: Mapping[Number, Sequence[Held]]) -> Move | None:
+    """The move of a whole family to a card that nobody was under before; none where anyone stays, joins or comes later.
+
+    Args:
+        people: everyone whom any fact places under one of the two, with all their facts.
+    """
+    first = {nik: days[into] for nik, facts in people.items() if into in (days := _first_days(facts))}
+    if len(first) < 2 or len(set(first.values())) > 1:
+        return None
+    day = next(iter(first.values()))
+    eve = _eve(day)
+    left = {nik for nik, facts in people.items() if _is_under(start, facts, eve) and not _dead(facts, eve)}
+    came = {nik for nik in first if _is_under(into, people[nik], day)}
+    if not left == came == first.keys():
+        return None
+    return Move(start, into, day, frozenset(came))
+
+
+def _first_days(facts: Sequence[Held]) -> dict[str, str]:
+    """The first day under each card."""
+    found: dict[str, str] = {}
+    for fact in facts:
+        found[fact.household] = min(fact.data["since"], found.get(fact.household, fact.data["since"]))
+    return found
+
+
+def _eve(day: str) -> str:
+    """The day before; the first day there is has none but itself."""
+    told = date.fromisoformat(day)
+    return (told if told == date.min else told - timedelta(days=1)).isoformat()
+
+
+def _is_under(card: str, facts: Sequence[Held], day: str) -> bool:
+    held = household_on(facts, day)
+    return held is not None and held.household == card
+
+
+def _dead(facts: Sequence[Held], day: str) -> bool:
+    told = said(facts, "deceased_on")
+    return bool(told) and value(told[0], "deceased_on") <= day
 
 
 def report(agency: str, filed: Mapping[str, Any], *, answered: bool) -> dict[str, Any]:

@@ -50,10 +50,13 @@ ABOUT: Final[Mapping[str, Callable[[Any], tuple[str, int]]]] = {
 
 @dataclass(frozen=True, slots=True)
 class InUse:
-    """The policy as the registry uses it: the door's index, and the pseudonyms it is told under."""
+    """The policy as the registry uses it: the door's index, the pseudonyms it is told under, and of which fields the
+    word told last holds.
+    """
 
     index: PolicyIndex
     pseudonyms: Pseudonyms
+    recent: frozenset[str]
 
 
 class Intake:
@@ -102,7 +105,7 @@ class Intake:
     async def write(self, connection: Connection, rows: list[Row]) -> None:
         """Take the rows, and announce what they change."""
         in_force = await self._standing.first()
-        await Store(connection, in_force.document.pseudonyms, self._clock()).take(rows)
+        await store_of(connection, in_force.document, self._clock()).take(rows)
 
 
 def data_of(record: Told) -> str:
@@ -122,6 +125,16 @@ def data_of(record: Told) -> str:
     return canonical(value, record.headers)
 
 
+def recent(policy: Policy) -> frozenset[str]:
+    """The fields of which the word told last holds."""
+    return frozenset(field for field, by in policy.resolve.items() if by == "recency")
+
+
+def store_of(connection: Connection, policy: InUse, now: datetime) -> Store:
+    """The database as a policy has it written."""
+    return Store(connection, policy.pseudonyms, now, policy.recent)
+
+
 class Policies:
     """Follows the policy.
 
@@ -134,7 +147,8 @@ class Policies:
 
     def parse(self, stored: Any) -> InUse:
         """The policy out of what ``follow`` gave."""
-        return InUse(PolicyIndex(from_document(stored["policy"])), self._pseudonyms(stored["secret_id"]))
+        policy = from_document(stored["policy"])
+        return InUse(PolicyIndex(policy), self._pseudonyms(stored["secret_id"]), recent(policy))
 
     async def follow(self, connection: Connection, policy: Policy, document: Mapping[str, object]) -> dict[str, Any]:  # noqa: ARG002
         """Follow a policy; what is kept of it. Waits, as any batch that fails does, for a secret that is missing."""
@@ -143,7 +157,9 @@ class Policies:
             log.error("the policy names another secret; pseudonyms stay those of the first", secret_id=secret_id)
         self._pseudonyms(secret_id)
         ranks = {agency.id: agency.trust_rank for agency in policy.agencies if agency.trust_rank is not None}
-        if ranks != {row["agency"]: row["rank"] async for row in queries.trust(connection)}:
+        before = await queries.followed(connection)
+        settled = before is not None and recent(from_document(orjson.loads(before))) == recent(policy)
+        if not settled or ranks != {row["agency"]: row["rank"] async for row in queries.trust(connection)}:
             await queries.forget_trust(connection)
             await queries.set_trust(connection, agencies=list(ranks), ranks=list(ranks.values()))
             await queries.recheck_all(connection)
@@ -152,7 +168,7 @@ class Policies:
 
 
 class Recheck:
-    """Announces anew, in chunks, the persons whom a change of trust makes look otherwise."""
+    """Announces anew, in chunks, the persons whom a change of trust, or of what it decides, makes look otherwise."""
 
     def __init__(self, standing: Standing[InUse], clock: Callable[[], datetime]) -> None:
         self._standing = standing
@@ -167,8 +183,9 @@ class Recheck:
                 niks = [row["nik"] async for row in queries.disputed(connection, after=after, most=AT_ONCE)]
                 async with connection.transaction():
                     await connection.execute(f"select {Lock.EXCLUSIVE.value}({lock_key('facts')})")
-                    store = Store(connection, in_force.document.pseudonyms, self._clock())
+                    store = store_of(connection, in_force.document, self._clock())
                     await store.announce_persons(dict.fromkeys(niks))
+                    await store.look(niks, ())
                     if niks:
                         await queries.recheck_on(connection, after=after, reached=niks[-1])
                     else:

@@ -6,7 +6,7 @@ Invariants
 - Content is kept as a digest, so that what is announced already, unchanged, is not announced again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -16,6 +16,7 @@ import structlog
 from aiokafka import ConsumerRecord
 from tepat_chassis.database import Database
 from tepat_chassis.kafka import read_to_end
+from tepat_contracts.events.ours import SUSPECT_DISMISSED
 
 from tepat_registry.store import HOUSEHOLDS, PERSONS, REPORTS, SUSPECTS, digest, identity, queries
 
@@ -42,6 +43,7 @@ async def recall(kafka: str, database: Database) -> None:
 async def _keep(database: Database, batch: Sequence[ConsumerRecord]) -> None:
     """Keep the latest record of each key."""
     latest: dict[str, Any] = {}
+    suspects: dict[str, tuple[str, dict[str, Any], datetime]] = {}
     for record in batch:
         if record.value is not None:
             event = orjson.loads(record.value)
@@ -50,6 +52,26 @@ async def _keep(database: Database, batch: Sequence[ConsumerRecord]) -> None:
             key = str(identity(record.topic, record.key.decode()))
             if key not in latest or revision >= latest[key][0]:
                 latest[key] = revision, digest(event["type"], data), datetime.fromtimestamp(record.timestamp / 1e3, UTC)
+            if record.topic == SUSPECTS:
+                suspects[data["pair"]] = event["type"], data, latest[key][2]
+    if suspects:
+        await _keep_decisions(database, suspects)
     if latest:
         revisions, digests, times = map(list, zip(*latest.values(), strict=True))
         await queries.recall(database.pool, keys=list(latest), revisions=revisions, digests=digests, at=times)
+
+
+async def _keep_decisions(database: Database, latest: Mapping[str, tuple[str, dict[str, Any], datetime]]) -> None:
+    """Keep what was dismissed, which nothing else tells of."""
+    dismissed = [(data, at) for type_, data, at in latest.values() if type_ == SUSPECT_DISMISSED]
+    await queries.dismissed(
+        database.pool,
+        reopened=[pair for pair, (type_, _, _) in latest.items() if type_ != SUSPECT_DISMISSED],
+        pairs=[data["pair"] for data, _ in dismissed], kinds=[data["kind"] for data, _ in dismissed],
+        a=[data["pair"].partition("+")[0] for data, _ in dismissed],
+        b=[data["pair"].partition("+")[2] for data, _ in dismissed],
+        persons=[orjson.dumps(data["persons"]).decode() for data, _ in dismissed],
+        evidence=[orjson.dumps(data["evidence"], option=orjson.OPT_SORT_KEYS).decode() for data, _ in dismissed],
+        regions=[data.get("region") for data, _ in dismissed], by=[data["decided_by"] for data, _ in dismissed],
+        reasons=[data["reason"] for data, _ in dismissed], at=[at for _, at in dismissed],
+    )  # fmt: skip

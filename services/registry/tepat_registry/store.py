@@ -1,4 +1,4 @@
-"""The registry's database, a batch at a time. SQL stands in ``sql/queries.sql``.
+"""The registry's database, a batch at a time. SQL stands in ``sql/queries``.
 
 Invariants
 - Whoever writes here holds the exclusive lock: within a transaction nobody else changes who is who, and the
@@ -11,6 +11,7 @@ Invariants
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from hashlib import blake2b
 from importlib.resources import files
@@ -26,20 +27,22 @@ from tepat_chassis.outbox import Message, put
 from tepat_chassis.pseudonyms import Pseudonyms
 from tepat_contracts import envelope
 from tepat_contracts.events import ours
+from tepat_contracts.events.beneficiaries import INSTITUTION_RECORDED
 from tepat_contracts.events.reports import REPORT_ANSWERED, REPORT_FILED
 
 from tepat_registry import domain
 from tepat_registry.domain import Fact, Held, Kind, Link, Number, Statement, Who
 
-queries: Any = aiosql.from_path(
-    str(files("tepat_registry") / "sql" / "queries.sql"), "asyncpg", mandatory_parameters=False
-)
+queries: Any = aiosql.from_path(str(files("tepat_registry") / "sql" / "queries"), "asyncpg", mandatory_parameters=False)
 
 SERVICE: Final = "registry"
 PERSONS: Final = "registry.persons.v1"
 HOUSEHOLDS: Final = "registry.households.v1"
 SUSPECTS: Final = "registry.suspects.v1"
 REPORTS: Final = "registry.reports.v1"
+
+#: The duty of looking for what may be suspected.
+LOOK: Final = "look"
 
 #: Numbers to announce anew, each with the trace of what moved it.
 Touched = dict[Number, str | None]
@@ -77,12 +80,17 @@ def digest(type_: str, data: Mapping[str, Any]) -> bytes:
 
 
 class Store:
-    """Takes what the door admitted, under one secret's pseudonyms, at a time."""
+    """Takes what the door admitted, under one secret's pseudonyms, at a time.
 
-    def __init__(self, connection: Connection, pseudonyms: Pseudonyms, now: datetime) -> None:
+    Args:
+        recent: fields of a person of which the word told last holds.
+    """
+
+    def __init__(self, connection: Connection, pseudonyms: Pseudonyms, now: datetime, recent: AbstractSet[str]) -> None:
         self._connection = connection
         self._pseudonyms = pseudonyms
         self._now = now
+        self._recent = recent
 
     # -- taking ------------------------------------------------------------------------------------
 
@@ -96,6 +104,8 @@ class Store:
             touched |= await self._take_links(Kind.NIK, [link for link in links if link.kind is Kind.NIK])
             renewed = await self._take_links(Kind.KK, [link for link in links if link.kind is Kind.KK])
             await self._announce_households(renewed)
+            cards = [FastUUID(self._pseudonyms.kk(str(number))) for number in renewed]
+            await self.look([nik for nik in touched if nik not in {fact.nik for fact in facts}], cards)
         await self.announce_persons(touched)
         if statements:
             await self._take_statements(statements)
@@ -105,7 +115,11 @@ class Store:
         facts = domain.greatest(facts, domain.key_of_fact, domain.order_of_fact)
         traces: Touched = {fact.nik: fact.trace for fact in facts}
         await self._connection.copy_records_to_table("staged", records=facts, columns=Fact._fields)
-        return {nik: traces[nik] async for (nik,) in queries.take_facts(self._connection)}
+        taken = [row async for row in queries.take_facts(self._connection)]
+        await self.look(
+            [row["nik"] for row in taken], [row["left_household"] for row in taken if row["left_household"] is not None]
+        )
+        return {row["nik"]: traces[row["nik"]] for row in taken}
 
     async def _take_links(self, kind: Kind, links: list[Link]) -> Touched:
         """Take merges or renewals; the numbers that are new, or that stand for others or are stood for otherwise."""
@@ -149,19 +163,24 @@ class Store:
         opened = {row["least"] for row in rows} - found.keys()
         news = []
         for least, members in found.items():
-            pair, persons = self._nik(least), sorted(map(self._nik, members))
+            pair, persons = self.nik(least), sorted(map(self.nik, members))
             data = {"pair": pair, "kind": "merge_circle", "persons": persons}
             news.append(News(SUSPECTS, ours.SUSPECT_RAISED, pair, data, traces.get(least)))
         for least in opened:
-            pair = self._nik(least)
+            pair = self.nik(least)
             data = {"pair": pair, "kind": "merge_circle"}
             news.append(News(SUSPECTS, ours.SUSPECT_CLEARED, pair, data, traces.get(ends[least])))
         await queries.open_circles(self._connection, numbers=list(opened))
         await queries.close_circles(self._connection, numbers=list(found))
-        await self._announce(news)
+        await self.announce(news)
 
     async def _take_statements(self, statements: list[Statement]) -> None:
         """Take institutions, reports and the rest; announce where reports stand."""
+        if institutions := [each for each in statements if each.type == INSTITUTION_RECORDED]:
+            holding = domain.greatest(institutions, domain.key_of_revision, domain.order_of_statement)
+            told = _columns(Statement, holding)
+            kept = ("agency", "about", "revision", "time", "event_id", "data")
+            await queries.take_institutions(self._connection, **{name: told[name] for name in kept})
         statements = domain.greatest(statements, domain.key_of_statement, domain.order_of_statement)
         taken = [row async for row in queries.take_statements(self._connection, **_columns(Statement, statements))]
         traces = {
@@ -177,7 +196,7 @@ class Store:
                     self._connection, agencies=agencies, about=about, filed=REPORT_FILED, answered=REPORT_ANSWERED
                 )
             ]
-            await self._announce([
+            await self.announce([
                 News(
                     REPORTS, ours.REPORT_ROUTED, row["about"],
                     domain.report(row["agency"], read(row["data"]), answered=row["answered"]),
@@ -185,6 +204,12 @@ class Store:
                 )
                 for row in rows
             ])  # fmt: skip
+
+    async def look(self, niks: Sequence[Number], households: Sequence[UUID]) -> None:
+        """Have it looked at what may be suspected of these now."""
+        if niks or households:
+            await queries.look(self._connection, niks=niks, households=households)
+            await self._connection.execute(f"notify {LOOK}")
 
     async def _know(self, kind: Kind, numbers: Iterable[Number]) -> list[Number]:
         """Know these numbers; those that are new."""
@@ -202,35 +227,40 @@ class Store:
         """Announce what is known of these NIKs, where it is new."""
         if touched:
             persons = await self.persons(touched)
-            await self._announce(
+            await self.announce(
                 [
                     News(PERSONS, ours.PERSON_RESOLVED, data["person"], data, touched[nik])
                     for nik, data in persons.items()
                 ]
             )
 
+    async def facts(self, niks: Iterable[Number]) -> dict[Number, list[Held]]:
+        """The facts that hold about these NIKs: the most trusted agency's first, of one agency's the latest."""
+        facts: dict[Number, list[Held]] = {}
+        async for nik, agency, time, household, data, trace in queries.facts_of(self._connection, niks=list(niks)):
+            facts.setdefault(nik, []).append(Held(agency, time, str(household), read(data), trace))
+        return facts
+
     async def persons(self, niks: Iterable[Number]) -> dict[Number, dict[str, Any]]:
         """What is known of these NIKs, as it is announced."""
         niks = list(niks)
-        facts: dict[Number, list[Held]] = {}
-        async for nik, agency, household, data in queries.facts_of(self._connection, niks=niks):
-            facts.setdefault(nik, []).append(Held(agency, str(household), read(data)))
+        facts = await self.facts(niks)
         aliases = {nik: others async for nik, others in queries.aliases(self._connection, niks=niks)}
         known: dict[Number, dict[str, Any]] = {}
         async for nik, pseudonym, stands_for in queries.who(self._connection, kind=Kind.NIK, numbers=niks):
             who = Who(
                 str(pseudonym),
-                str(pseudonym) if stands_for == nik else self._nik(stands_for),
+                str(pseudonym) if stands_for == nik else self.nik(stands_for),
                 str(FastUUID(self._pseudonyms.alone(str(stands_for)))),
-                [self._nik(alias) for alias in aliases.get(nik, ())],
+                [self.nik(alias) for alias in aliases.get(nik, ())],
             )
-            known[nik] = domain.person(who, facts.get(nik, []))
+            known[nik] = domain.person(who, facts.get(nik, []), self._recent)
         return known
 
     async def _announce_households(self, touched: Touched) -> None:
         if touched:
             rows = [row async for row in queries.who(self._connection, kind=Kind.KK, numbers=list(touched))]
-            await self._announce([
+            await self.announce([
                 News(
                     HOUSEHOLDS, ours.HOUSEHOLD_RESOLVED, str(row["pseudonym"]),
                     {"household": str(row["pseudonym"]), "stands_for": self._kk(row["stands_for"])},
@@ -239,7 +269,7 @@ class Store:
                 for row in rows
             ])  # fmt: skip
 
-    async def _announce(self, news: Sequence[News]) -> None:
+    async def announce(self, news: Sequence[News]) -> None:
         """Announce what is new of it."""
         told = {str(identity(each.topic, each.key)): each for each in news}
         changed = [row async for row in queries.announce(
@@ -255,7 +285,8 @@ class Store:
         )  # fmt: skip
         return Message(news.topic, news.key, envelope.write(event))
 
-    def _nik(self, number: Number) -> str:
+    def nik(self, number: Number) -> str:
+        """The pseudonym of a NIK."""
         return str(FastUUID(self._pseudonyms.nik(str(number))))
 
     def _kk(self, number: Number) -> str:

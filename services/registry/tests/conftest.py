@@ -20,6 +20,7 @@ from tepat_contracts.envelope import agency_source
 from tepat_contracts.policy import from_document
 from tepat_contracts.topics import Kind, inbound_name
 from tepat_registry.handlers import Intake, InUse, Policies, Recheck
+from tepat_registry.suspects import Suspects
 
 NOW = datetime(2026, 3, 1, 9, tzinfo=UTC)
 SECRET = bytes(range(32))
@@ -29,10 +30,13 @@ MIGRATIONS = (files("tepat_chassis") / "sql" / "migrations", files("tepat_regist
 _ids = count(1)
 
 
-def policy(version: str = "t-1", **ranks: int | None) -> dict[str, Any]:
-    """A policy of agencies by their rank of trust, all with the right to merge but ``lsm``."""
+def policy(version: str = "t-1", recent: Iterable[str] = (), **ranks: int | None) -> dict[str, Any]:
+    """A policy of agencies by their rank of trust, all with the right to merge but ``lsm``; of ``recent`` fields the
+    word told last holds.
+    """
     return {
         "version": version,
+        "resolve": dict.fromkeys(recent, "recency"),
         "agencies": [
             {
                 "id": agency, "name": agency, "programmes": [], "rights": [] if agency == "lsm" else ["merge"],
@@ -136,6 +140,7 @@ class Registry:
         self.database = Database(url, service="registry", session=SESSION, size=2)
         self.standing: Standing[InUse] = Standing(self.database, policies.parse)
         self.recheck = Recheck(self.standing, lambda: NOW)
+        self.suspects = Suspects(self.standing, lambda: NOW)
         self._policy = StandingIntake(from_document, policies.follow)
         self._intakes = {
             kind: AgencyIntake(
@@ -172,6 +177,13 @@ class Registry:
         async with self.database.transaction(Lock.EXCLUSIVE) as connection:
             await intake.write(connection, work)
 
+    async def look(self) -> None:
+        """Look at everything that is to be looked at."""
+        async with self.database.pool.acquire() as connection:
+            async for more in self.suspects.work(connection):
+                if not more:
+                    break
+
     async def sent(self, topic: str) -> list[dict[str, Any]]:
         """Every event announced on a topic, in order; revisions of a key grow by one, each with a new content."""
         rows = await self.database.pool.fetch("select key, value from outbox where topic = $1 order by id", topic)
@@ -204,6 +216,7 @@ class Registry:
     async def empty(self) -> None:
         """Forget everything."""
         tables = "fact", "link", "number", "circle", "statement", "announced", "trust", "recheck", "standing", "outbox"
+        tables += "look", "suspect", "institution"
         await self.database.pool.execute("; ".join(f"delete from {table}" for table in tables))
         self.standing.in_force = None
 

@@ -1,5 +1,6 @@
 """Who stands for whom, and what is announced of a NIK, without a database."""
 
+from datetime import datetime
 from itertools import permutations
 from typing import Any, NamedTuple
 
@@ -67,9 +68,9 @@ def test_of_rows_about_the_same_the_greatest_holds_in_any_order() -> None:
         assert sorted(held) == [Row("a", (2, "y")), Row("b", (0, ""))]
 
 
-def fact(agency: str, since: str, **data: Any) -> Held:
+def fact(agency: str, since: str, time: str = "2026-01-01T00:00:00Z", **data: Any) -> Held:
     told = {"since": since, "region": "33.74", "sex": "L", "birth_date": "1990-01-01", "attributes": {}, **data}
-    return Held(agency, f"kk of {agency}", told)
+    return Held(agency, datetime.fromisoformat(time), f"kk of {agency}", told)
 
 
 WHO = Who("p", "s", "a", ["z", "y"])
@@ -103,6 +104,34 @@ def test_a_person_is_told_from_the_first_fact_and_dead_by_the_first_that_says_so
         "region": "33.74.01",
         "attributes": {"decile": 2},
     }  # fmt: skip
+
+
+def test_each_field_holds_by_itself() -> None:
+    facts = [
+        fact("dukcapil", "2020-01-01", "2026-01-01T00:00:00Z", attributes={"occupation": "petani"}),
+        fact("dinsos", "2024-01-01", "2026-02-01T00:00:00Z", sex="P", attributes={"decile": 2, "pregnant": False}),
+        fact("dinsos", "2021-01-01", "2026-03-01T00:00:00Z", attributes={"orphan": True, "pregnant": True}),
+        fact("lsm", "2022-01-01", "2026-02-15T00:00:00Z", attributes={"decile": 1, "occupation": "buruh"}),
+    ]
+    told = domain.person(WHO, facts)
+    assert told["sex"] == "L"
+    assert told["attributes"] == {"occupation": "petani", "decile": 2, "pregnant": False}
+    told = domain.person(WHO, facts, {"decile", "sex"})
+    assert told["sex"] == "L"  # lsm's, told last
+    assert told["attributes"] == {"occupation": "petani", "decile": 1, "pregnant": False}
+    assert [(word.agency, domain.value(word, "occupation")) for word in domain.said(facts, "occupation")] == [
+        ("dukcapil", "petani"), ("lsm", "buruh"),
+    ]  # fmt: skip
+
+
+def test_a_day_has_the_household_of_the_most_trusted_agency_that_knows_it() -> None:
+    facts = [
+        fact("dukcapil", "2024-01-01", until="2025-12-31"),
+        fact("dukcapil", "2022-01-01", until="2023-12-31"),
+        fact("dinsos", "2020-01-01"),
+    ]
+    held = [domain.household_on(facts, day) for day in ("2025-12-31", "2022-01-01", "2026-01-01", "2019-12-31")]
+    assert held == [facts[0], facts[1], facts[2], None]
 
 
 def test_a_person_without_facts_is_told_by_the_merge_alone() -> None:

@@ -19,7 +19,7 @@ from tepat_registry.handlers import Intake, InUse, data_of
 
 from .conftest import NOW, SECRET, answered, event, institution, merged, number, policy, recorded, renewed
 
-IN_USE = InUse(PolicyIndex(from_document(policy())), Pseudonyms(SECRET))
+IN_USE = InUse(PolicyIndex(from_document(policy())), Pseudonyms(SECRET), frozenset())
 TOPIC = "agency.dinsos.beneficiaries.v1"
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False)

@@ -86,6 +86,7 @@ class Province:
             self.port = free.getsockname()[1]
         environment = {
             "PATH": os.environ["PATH"],
+            "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
             "TEPAT_KAFKA": self.kafka,
             "TEPAT_REGISTRY_URL": self.database,
             "TEPAT_SECRETS": str(self.data / "secrets"),
@@ -160,6 +161,11 @@ class Province:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}/v1/") as client:
             token = (self.data / "tokens" / role).read_text()
             return await client.get(path, params=params, headers={"Authorization": f"Bearer {token}"})
+
+    async def post(self, path: str, body: object, role: str = "reader") -> httpx.Response:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}/v1/") as client:
+            token = (self.data / "tokens" / role).read_text()
+            return await client.post(path, json=body, headers={"Authorization": f"Bearer {token}"})
 
     # -- what it announces
 
@@ -428,6 +434,159 @@ async def test_what_people_may_see(province: Province) -> None:
     assert {key: (data["step"], data["kind"], data["households"]) for key, data in ours_reports.items()} == {
         "R-1": ("answered", "flood", 3)
     }
+
+
+async def test_who_says_what_and_in_whose_household_when(province: Province) -> None:
+    province.start()
+    await province.ready(policy(recent=["pregnant"]))
+    await province.declare("dinsos", "dukcapil", "lsm")
+    later = {"_time": "2026-02-01T00:00:00Z"}
+    await province.send([
+        recorded(ANI, MAWAR, "dukcapil", until="2026-03-02", relation="head"),
+        recorded(ANI, MELATI, "dukcapil", since="2026-03-03", attributes={"pregnant": False}),
+        recorded(ANI, MAWAR, "dinsos", sex="L", attributes={"decile": 2, "pregnant": True}, **later),
+        recorded(BUDI, MAWAR, "dinsos", relation="spouse"),
+        recorded(CITRA, MELATI, "lsm", deceased_on="2025-01-01"),
+    ])  # fmt: skip
+    await province.idle()
+    assert (await province.post("lookup", {"nik": ANI})).json() == {"kind": "person", "pseudonym": province.nik(ANI)}
+    assert (await province.post("lookup", {"kk": MELATI})).json()["pseudonym"] == province.kk(MELATI)
+    assert (await province.post("lookup", {"nik": MELATI})).status_code == 404
+    refused = await province.post("lookup", {"nik": ANI, "kk": MAWAR})
+    assert refused.status_code == 422
+    assert ANI not in refused.text
+
+    path = f"persons/{province.nik(ANI)}"
+    told = (await province.get(path, "officer", purpose="house visit", on="2026-03-03")).json()
+    by = {role: province.agency(role) for role in ("dukcapil", "dinsos")}
+    said = {field: [(word["agency"], word["value"], word["holds"]) for word in told["said"][field]]
+            for field in ("sex", "pregnant", "decile")}  # fmt: skip
+    assert said == {
+        "sex": [(by["dukcapil"], "P", True), (by["dinsos"], "L", False)],
+        "pregnant": [(by["dukcapil"], False, False), (by["dinsos"], True, True)],
+        "decile": [(by["dinsos"], 2, True)],
+    }
+    assert told["attributes"] == {"decile": 2, "pregnant": True}
+    assert told["on"] == {
+        "day": "2026-03-03", "household": province.kk(MELATI), "agency": by["dukcapil"], "since": "2026-03-03",
+    }  # fmt: skip
+    masked = (await province.get(path, on="2019-12-31")).json()
+    assert masked["on"] == {"day": "2019-12-31"}
+    assert [word["agency"] for word in masked["said"]["decile"]] == [by["dinsos"]]
+    assert not any("value" in word for word in masked["said"]["decile"])
+
+    async def members(card: str, **of: str) -> list[str]:
+        answer = (await province.get(f"households/{province.kk(card)}", **of)).json()
+        assert ANI not in str(answer)
+        return [member["person"] for member in answer["members"]]
+
+    assert set(await members(MAWAR)) == {province.nik(ANI), province.nik(BUDI)}
+    assert set(await members(MAWAR, on="2026-03-02")) == {province.nik(ANI), province.nik(BUDI)}
+    assert await members(MAWAR, on="2026-03-03") == [province.nik(BUDI)]
+    assert set(await members(MELATI, on="2026-03-03")) == {province.nik(ANI), province.nik(CITRA)}
+    await province.send([renewed(MAWAR, MELATI)])
+    await province.idle()
+    for card in (MAWAR, MELATI):
+        assert len(await members(card, on="2026-03-03")) == 3
+    assert (await province.get(f"households/{province.nik(ANI)}")).status_code == 404
+
+
+async def test_a_family_under_a_new_card_is_for_somebody_to_decide(province: Province) -> None:
+    province.start()
+    await province.ready(policy())
+    await province.declare("dinsos", "lsm")
+    pair = f"{province.kk(MAWAR)}+{province.kk(MELATI)}"
+
+    async def move(*who: str, day: str = "2026-03-03") -> None:
+        await province.send([recorded(nik, card, since=since) for nik in who
+                             for card, since in ((MAWAR, "2020-01-01"), (MELATI, day))])  # fmt: skip
+        await province.idle()
+
+    async def told() -> list[str]:
+        events = [orjson.loads(record.value) for record in await province.read("registry.suspects.v1")]
+        return [each["type"].split(".")[2] for each in events if each["data"]["pair"] == pair]
+
+    async def act(what: str, role: str = "registrar", **body: str) -> httpx.Response:
+        answer = await province.post(f"suspects/{pair}/{what}", {"reason": f"asked {ANI} at home", **body}, role)
+        await province.idle()
+        return answer
+
+    await province.send([recorded(BUDI, MAWAR)])
+    await move(ANI)  # who marries or leaves alone is no renewal
+    assert await told() == []
+    await move(ANI, BUDI)
+    assert await told() == ["raised"]
+    listed = (await province.get("suspects", kind="renewal")).json()["items"]
+    [ours] = [each for each in listed if each["pair"] == pair]
+    assert ours["evidence"] == {"day": "2026-03-03", "members": 2}
+    assert set(ours["persons"]) == {province.nik(ANI), province.nik(BUDI)}
+    assert (await province.get(f"suspects/{pair}")).json() == ours
+
+    assert (await act("dismiss", "officer")).status_code == 403
+    assert (await act("dismiss")).json()["state"] == "dismissed"
+    assert (await act("dismiss")).status_code == 409
+    await move(CITRA)
+    assert await told() == ["raised", "dismissed"]  # it does not come back, whatever is told
+    assert (await act("reopen")).json()["state"] == "raised"
+    assert (await province.get(f"suspects/{pair}")).json()["evidence"]["members"] == 3
+    assert (await act("merge", agency=province.agency("lsm"))).status_code == 409
+    assert (await act("merge", agency=province.agency("dinsos"))).status_code == 200
+
+    async def stands_for() -> str:
+        return str((await province.get(f"households/{province.kk(MAWAR)}")).json()["stands_for"])
+
+    async def renewed_now() -> bool:
+        return await stands_for() == province.kk(MELATI)
+
+    await until(renewed_now, "the renewal is not taken")
+    await province.idle()
+    assert (await told())[-1] == "cleared"
+    assert (await act("unmerge", agency=province.agency("dinsos"))).status_code == 200
+
+    async def taken_back() -> bool:
+        return await stands_for() == province.kk(MAWAR)
+
+    await until(taken_back, "the renewal is not taken back")
+    await province.idle()
+    assert (await told())[-1] == "raised"
+    assert await told() == ["raised", "dismissed", "raised", "raised", "cleared", "raised"]
+
+    assert (await act("dismiss")).status_code == 200
+    connection = await asyncpg.connect(province.database)
+    acts = [row["act"] for row in await connection.fetch("select act, detail::text from act order by id")]
+    details = "".join(row["detail"] for row in await connection.fetch("select detail::text from act"))
+    await connection.close()
+    assert acts == [f"suspect.{what}" for what in ("dismissed", "raised", "merge", "unmerge", "dismissed")]
+    assert ANI not in details + province.log()
+
+
+async def test_how_much_of_a_town_is_covered_through_the_months(province: Province) -> None:
+    province.start()
+    await province.ready(policy())
+    await province.declare("dinsos")
+    villages = ["33.71.01.1003", "33.71.01.1007", "33.71.02.1003", "33.71.02.1004", "33.71.03.1002"]
+
+    def wksbm(number: int, month: int, **told: Any) -> dict[str, Any]:
+        return institution(
+            f"W-{number}", regions=[villages[number]], _time=f"2019-{month:02}-28T10:00:00+07:00", **told
+        )
+
+    await province.send([
+        *[wksbm(number, number + 1) for number in range(5)],
+        wksbm(0, 6, revision=1, active=False),
+        wksbm(0, 7, revision=2),
+        institution("PSM-1", kind="PSM", regions=["33.71.03"], _time="2019-03-01T00:00:00+07:00"),
+        wksbm(0, 1, revision=0, _id="zz", name="told again"),
+    ])  # fmt: skip
+    await province.idle()
+    told = (await province.get("coverage", region="33.71", kind="WKSBM", on="2019-12-31", since="2019-01-15")).json()
+    assert (told["kelurahan"], told["covered"]) == (17, 5)
+    assert [each["covered"] for each in told["through_time"]] == [1, 2, 3, 4, 5, 4, 5, 5, 5, 5, 5, 5]
+    by = (await province.get("coverage", region="33.71", by="kecamatan", on="2019-12-31")).json()
+    assert [(each["region"], each["covered"]) for each in by["items"]] == [
+        ("33.71.01", 2), ("33.71.02", 2), ("33.71.03", by["items"][2]["kelurahan"]),
+    ]  # fmt: skip
+    assert (await province.get("coverage", region="99.99")).status_code == 422
 
 
 async def test_a_stop_is_clean_and_quick(province: Province) -> None:

@@ -15,7 +15,7 @@ on conflict (nik, agency, since) do update set
     "offset" = excluded."offset", trace = excluded.trace, taken_at = excluded.taken_at
 where (excluded.revision, excluded.time, excluded.event_id, excluded.data)
     > (f.revision, f.time, f.event_id, f.data)
-returning nik;
+returning new.nik, old.household as left_household;
 
 -- name: take_links
 -- Take the links that hold over what was held; from where to where they lead now and led before.
@@ -94,7 +94,7 @@ group by stands_for;
 
 -- name: facts_of
 -- The facts that hold about these NIKs: the most trusted agency first, of one agency's the latest.
-select f.nik, f.agency, f.household, f.data
+select f.nik, f.agency, f.time, f.household, f.data, f.trace
 from fact f left join trust t using (agency)
 where f.nik = any(:niks::bigint[]) and (f.until is null or f.until >= f.since)
 order by f.nik, t.rank nulls last, f.agency, f.since desc;
@@ -134,6 +134,10 @@ select document ->> 'secret_id' from standing order by seq limit 1;
 -- Ranks of trust as this database follows them.
 select agency, rank from trust;
 
+-- name: followed$
+-- The policy followed last, as kept.
+select document -> 'policy' from standing order by seq desc limit 1;
+
 -- name: forget_trust!
 delete from trust;
 
@@ -155,8 +159,9 @@ update recheck set after = :reached where after = :after;
 -- It is done, unless it was begun anew meanwhile.
 delete from recheck where after = :after;
 
--- name: rechecks$
-select count(*) from recheck;
+-- name: left_to_do$
+-- What other duties are yet to do.
+select (select count(*) from recheck) + (select count(*) from look);
 
 -- name: disputed
 -- The next NIKs of whom more than one agency tells: only what is announced of them depends on ranks of trust.
@@ -171,6 +176,22 @@ select number from number where kind = 0 and pseudonym = :pseudonym;
 -- name: number_of^
 -- The NIK or KK behind a pseudonym.
 select kind, number from number where pseudonym = :pseudonym;
+
+-- name: cards_of
+-- The household that a card stands for, and every card that stands for that one: itself where it was never renewed.
+with named as (select pseudonym, number, stands_for from number where kind = 1 and pseudonym = :household)
+select n.pseudonym as card, e.pseudonym as stands_for
+from named
+join number e on e.kind = 1 and e.number = named.stands_for
+join number n on n.kind = 1 and n.stands_for = named.stands_for
+union all
+select :household, :household where not exists (select from named);
+
+-- name: members_of
+-- The NIKs that any fact places in a household known by one of these cards, and whom each stands for.
+select distinct f.nik, n.stands_for
+from fact f join number n on n.kind = 0 and n.number = f.nik
+where f.household = any(:cards::uuid[]);
 
 -- name: facts_told
 -- The facts held about a NIK or a household, or of an event, with their place.

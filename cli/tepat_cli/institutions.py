@@ -1,0 +1,81 @@
+"""`tepat institutions`: sources of help from the community, and whom they cover."""
+
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from tepat_cli.person import DayOption
+from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, Place
+from tepat_cli.services import Services
+from tepat_cli.terminal import Shown, json_line, listing, say
+
+commands = typer.Typer(no_args_is_help=True, help="Sources of help from the community: list, coverage.")
+
+COLUMNS = (
+    Shown("institution", lambda item: item["institution_id"]),
+    Shown("kind", lambda item: item["kind"], style=lambda _: "bold"),
+    Shown("name", lambda item: item["name"]),
+    Shown("covers", lambda item: " ".join(item["regions"])),
+    Shown("agency", lambda item: item["agency"]),
+)
+PARTS = (
+    Shown("area", lambda item: item["region"]),
+    Shown("name", lambda item: item["name"]),
+    Shown("kelurahan", lambda item: item["kelurahan"], justify="right"),
+    Shown("covered", lambda item: item["covered"], justify="right"),
+)
+MONTHS = (Shown("on", lambda item: item["on"]), Shown("covered", lambda item: item["covered"], justify="right"))
+
+
+@commands.command("list")
+def list_(
+    *,
+    region: Annotated[str | None, typer.Option(help="those that cover this area, such as 33.71.01.1001")] = None,
+    active: Annotated[bool, typer.Option("--active/--ended", help="those at work, or those no longer")] = True,
+    limit: Annotated[int | None, typer.Option(min=0, help="at most so many; 0 for all")] = None,
+    as_json: JsonOption = False,
+    data: DataOption = None,
+    kafka: KafkaOption = None,
+    api: ApiOption = None,
+    role: AsOption = None,
+) -> None:
+    """WKSBM, PSM, Karang Taruna, LKS and others: which there are, and which areas each covers."""
+    with Services(Place.of(data, kafka, api, role), "reader") as services:
+        found = services.items(
+            "registry", "institutions", most=limit, region=region, active="true" if active else "false"
+        )
+        listing(found, COLUMNS, as_json=as_json, limit=limit, none="no institution")
+
+
+@commands.command()
+def coverage(
+    *,
+    region: Annotated[str, typer.Argument(metavar="AREA", help="such as 33.71")],
+    by: Annotated[str, typer.Option(help="a line for each kabupaten, kecamatan or kelurahan")] = "kelurahan",
+    kind: Annotated[str | None, typer.Option(help="by institutions of this kind alone, such as WKSBM")] = None,
+    on: DayOption = None,
+    since: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="also month by month from this day on")
+    ] = None,
+    as_json: JsonOption = False,
+    data: DataOption = None,
+    kafka: KafkaOption = None,
+    api: ApiOption = None,
+    role: AsOption = None,
+) -> None:
+    """How many kelurahan and desa of an area an active institution covers."""
+    with Services(Place.of(data, kafka, api, role), "reader") as services:
+        told = services.get(
+            "registry", "coverage", region=region, by=by, kind=kind,
+            on=on.date().isoformat() if on is not None else None,
+            since=since.date().isoformat() if since is not None else None,
+        )  # fmt: skip
+    if as_json:
+        json_line(told)
+        return
+    listing(told["items"], PARTS, as_json=False, limit=0, none="the area has no kelurahan")
+    if "through_time" in told:
+        listing(told["through_time"], MONTHS, as_json=False, limit=0, none="")
+    whose = f"{kind} cover" if kind else "institutions cover"
+    say(f"{told['name']}: {whose} {told['covered']} of {told['kelurahan']} kelurahan on {told['on']}")

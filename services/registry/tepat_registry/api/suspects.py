@@ -1,0 +1,191 @@
+"""What is suspected of persons and cards, and what people decide of it.
+
+Who lets the registry take a suspicion as true does so in the name of an agency that may say such things: the fact goes
+onto that agency's topic, and comes from there as any other, so that whoever replays the topics finds it (decision 15).
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID, uuid4
+
+import orjson
+from fastapi import APIRouter, Depends, HTTPException, Query
+from pydantic import BaseModel, ConfigDict, Field
+from tepat_chassis import acts
+from tepat_chassis.auth import Person, Right, needs
+from tepat_chassis.database import Connection
+from tepat_chassis.http import Page, paging
+from tepat_chassis.logging import mask as mask_text
+from tepat_chassis.outbox import Message, put
+from tepat_chassis.service import Service
+from tepat_contracts import envelope
+from tepat_contracts.events import beneficiaries, ours
+from tepat_contracts.topics import Kind as TopicKind
+from tepat_contracts.topics import inbound_name
+
+from tepat_registry.api.reader import Reader
+from tepat_registry.domain import Kind
+from tepat_registry.handlers import InUse, store_of
+from tepat_registry.store import SUSPECTS, News, queries
+from tepat_registry.suspects import RENEWAL
+
+Decider = Annotated[Person, Depends(needs(Right.merge))]
+State = Literal["raised", "dismissed", "cleared"]
+
+
+class Decision(BaseModel):
+    """Why it is decided so."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    reason: Annotated[str, Field(min_length=3, max_length=500)]
+
+
+class Confirmation(Decision):
+    """In whose name, and why, it is taken as true; or taken back."""
+
+    agency: Annotated[str, Field(description="an agency with the policy's right `merge`")]
+
+
+class Suspects:
+    """What people do with suspects, each act recorded in the transaction that does it."""
+
+    def __init__(self, service: Service[InUse], clock: Callable[[], datetime]) -> None:
+        self._service = service
+        self._clock = clock
+
+    async def one(self, connection: Connection, pair: str, person: Person) -> Any:
+        """One of them, where the person may see it."""
+        row = await queries.suspect(connection, pair=pair)
+        if row is None:
+            raise HTTPException(404, "nothing of that name is suspected")
+        if not person.covers(row["region"]):
+            raise HTTPException(403, "it lies outside your regions")
+        return row
+
+    async def decide(self, pair: str, person: Person, reason: str, was: State, becomes: State) -> dict[str, Any]:
+        """Dismiss or reopen it; as it stands then."""
+        policy = (await self._service.standing.first()).document
+        async with self._service.database.transaction() as connection:
+            row = await self.one(connection, pair, person)
+            told = {"decided_by": person.sub, "reason": mask_text(reason)}
+            changed = await queries.decide(connection, pair=pair, was=was, becomes=becomes, at=self._clock(), **told)
+            if changed is None:
+                raise HTTPException(409, f"it is {row['state']}, not {was}")
+            await acts.record(connection, person, f"suspect.{becomes}", pair, {"reason": told["reason"]})
+            data = {"pair": pair, "kind": row["kind"], "persons": orjson.loads(row["persons"])}
+            data |= {"households": [str(row["a"]), str(row["b"])]} if row["kind"] == RENEWAL else {}
+            data |= {"evidence": orjson.loads(row["evidence"])} | ({"region": row["region"]} if row["region"] else {})
+            type_ = ours.SUSPECT_DISMISSED if becomes == "dismissed" else ours.SUSPECT_RAISED
+            data |= told if becomes == "dismissed" else {}
+            store = store_of(connection, policy, self._clock())
+            await store.announce([News(SUSPECTS, type_, pair, data, row["trace"])])
+            if becomes == "raised":  # what was told meanwhile was not looked at
+                await store.look((), (row["a"], row["b"]))
+            return _told(changed)
+
+    async def say(self, pair: str, said: Confirmation, person: Person, *, holds: bool) -> dict[str, Any]:
+        """Let the fact go onto the agency's topic, or its withdrawal."""
+        policy = (await self._service.standing.first()).document
+        agency = policy.index.agencies.get(said.agency)
+        if agency is None or "merge" not in agency.rights:
+            able = sorted(id_ for id_, each in policy.index.agencies.items() if "merge" in each.rights)
+            raise HTTPException(409, f"that agency may not say so; these may: {', '.join(able) or 'none'}")
+        async with self._service.database.transaction() as connection:
+            row = await self.one(connection, pair, person)
+            if holds and row["state"] != "raised":
+                raise HTTPException(409, f"it is {row['state']}, not raised")
+            start, into = await _cards(connection, row["a"], row["b"])
+            link = await queries.link_from(connection, kind=Kind.KK, number=int(start))
+            if not holds and (link is None or link["into_number"] != int(into)):
+                raise HTTPException(409, "no such renewal stands: there is nothing to take back")
+            data = {
+                "from_kk": start, "into_kk": into if holds else None, "reason": mask_text(said.reason),
+                "revision": 0 if link is None else link["revision"] + 1,
+            }  # fmt: skip
+            await acts.record(
+                connection, person, "suspect.merge" if holds else "suspect.unmerge", pair,
+                {"agency": said.agency, "reason": data["reason"]},
+            )  # fmt: skip
+            event = envelope.event(
+                service=self._service.name,
+                type=beneficiaries.HOUSEHOLD_RENEWED,
+                id=f"suspect-{uuid4()}",
+                time=self._clock(),
+                data=data,
+                traceparent=row["trace"],
+            ) | {"source": envelope.agency_source(said.agency)}
+            topic = inbound_name(said.agency, TopicKind.BENEFICIARIES)
+            await put(connection, [Message(topic, start, envelope.write(event))])
+            return {"pair": pair, "told": event["type"], "event": event["id"], "agency": said.agency}
+
+
+def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
+    """Suspects."""
+    routes = APIRouter(tags=["suspects"])
+    database = service.database
+    suspects = Suspects(service, clock)
+
+    @routes.get("/suspects")
+    async def listing(
+        reader: Reader,
+        page: Annotated[Page, Depends(paging(str))],
+        state: State = "raised",
+        kind: str | None = None,
+        region: Annotated[str | None, Query(description="those in this area")] = None,
+    ) -> dict[str, Any]:
+        """What waits for somebody to decide, or was decided, in the person's regions."""
+        after = page.after[0] if page.after else ""
+        found: list[dict[str, Any]] = []
+        while len(found) <= page.limit:
+            rows = [row async for row in queries.suspects(
+                database.pool, after=after, state=state, kind=kind, region=region, most=page.limit + 1
+            )]  # fmt: skip
+            found += (_told(row) for row in rows if reader.covers(row["region"]))
+            if len(rows) <= page.limit:
+                break
+            after = rows[-1]["pair"]
+        return page.of(found, lambda told: (told["pair"],))
+
+    @routes.get("/suspects/{pair}")
+    async def show(pair: str, reader: Reader) -> dict[str, Any]:
+        """One of them."""
+        async with database.pool.acquire() as connection:
+            return _told(await suspects.one(connection, pair, reader))
+
+    @routes.post("/suspects/{pair}/dismiss")
+    async def dismiss(pair: str, decision: Decision, person: Decider) -> dict[str, Any]:
+        """It is not so: it does not come back, whatever is told, until it is reopened."""
+        return await suspects.decide(pair, person, decision.reason, "raised", "dismissed")
+
+    @routes.post("/suspects/{pair}/reopen")
+    async def reopen(pair: str, decision: Decision, person: Decider) -> dict[str, Any]:
+        """It is to be decided again."""
+        return await suspects.decide(pair, person, decision.reason, "dismissed", "raised")
+
+    @routes.post("/suspects/{pair}/merge")
+    async def merge(pair: str, said: Confirmation, person: Decider) -> dict[str, Any]:
+        """It is so: the registry takes the two as one once the agency's topic says it."""
+        return await suspects.say(pair, said, person, holds=True)
+
+    @routes.post("/suspects/{pair}/unmerge")
+    async def unmerge(pair: str, said: Confirmation, person: Decider) -> dict[str, Any]:
+        """It was not so after all: what ``merge`` said is taken back."""
+        return await suspects.say(pair, said, person, holds=False)
+
+    return routes
+
+
+async def _cards(connection: Connection, a: UUID, b: UUID) -> tuple[str, str]:
+    """The numbers of two cards, as facts name them."""
+    found = {row["household"]: row["kk"] async for row in queries.card_numbers(connection, households=[a, b])}
+    return found[a], found[b]
+
+
+def _told(row: Any) -> dict[str, Any]:
+    decided = {name: row[name] for name in ("decided_by", "reason", "decided_at") if row[name] is not None}
+    return {
+        "pair": row["pair"], "kind": row["kind"], "state": row["state"], "persons": orjson.loads(row["persons"]),
+        **({"households": [row["a"], row["b"]]} if row["kind"] == RENEWAL else {}),
+        "evidence": orjson.loads(row["evidence"]), "region": row["region"], "raised_at": row["raised_at"], **decided,
+    }  # fmt: skip
