@@ -25,7 +25,7 @@ from typing import Any, Generic, Protocol, TypeVar, cast
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
-from aiokafka.errors import IllegalStateError, KafkaError
+from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from faststream.kafka.message import KafkaMessage
@@ -201,7 +201,13 @@ class Inbox(ConsumerRebalanceListener, Generic[W]):  # type: ignore[misc]  # aio
 
         async def marked_poll(consumer: AIOKafkaConsumer) -> tuple[ConsumerRecord, ...]:
             await self._or_again(self._take_markers(consumer))
-            return cast(tuple[ConsumerRecord, ...], await poll(consumer))
+            try:
+                return cast(tuple[ConsumerRecord, ...], await poll(consumer))
+            except ConsumerStoppedError:
+                raise
+            except Exception:  # what it had from other partitions is gone with it, and its position beyond that
+                await self._again()
+                raise
 
         self._subscriber.get_msg = marked_poll
 
@@ -332,10 +338,14 @@ class Inbox(ConsumerRebalanceListener, Generic[W]):  # type: ignore[misc]  # aio
         except Exception as error:  # whatever it was, no record may be passed over
             self._metrics.failed(self.name)
             log.exception("batch not decoded, reading it again", inbox=self.name, error=type(error).__name__)
-            held = list(self._expected)
-            self._forget()
-            await asyncio.sleep(BACKOFF[-2])
-            await self._resume(held)
+            await self._again(BACKOFF[-2])
+
+    async def _again(self, pause: float = 0.0) -> None:
+        """Go back to the positions of the partitions held."""
+        held = list(self._expected)
+        self._forget()
+        await asyncio.sleep(pause)
+        await self._resume(held)
 
     async def _take_records(self, records: Sequence[ConsumerRecord]) -> None:
         in_force = await self._ready()
@@ -347,7 +357,7 @@ class Inbox(ConsumerRebalanceListener, Generic[W]):  # type: ignore[misc]  # aio
 
         Between two polls: nothing that was polled is on its way, so the consumer has passed nothing else.
         """
-        if self.own or time.monotonic() - self._looked_at < MARKERS_EVERY_SECONDS:
+        if time.monotonic() - self._looked_at < MARKERS_EVERY_SECONDS:
             return
         self._looked_at = time.monotonic()
         epoch = self._epoch
@@ -465,15 +475,16 @@ class Inbox(ConsumerRebalanceListener, Generic[W]):  # type: ignore[misc]  # aio
         """Commit a batch, or leave it to whoever has its partitions; gives it back, read anew, where another document
         is in force by now.
         """
-        await self._gate()
+        if self._assigned:
+            await self._gate()
+            if batch.epoch != self._epoch:
+                return None
         started = time.perf_counter()
         try:
             await self._commit(batch)
         except Fenced:
             log.warning("fenced: another instance took these partitions on", inbox=self.name)
-            held = list(self._expected)
-            self._forget()
-            await self._resume(held)
+            await self._again()
             return None
         except _Restated:
             assert self._standing is not None
@@ -529,7 +540,7 @@ class Inbox(ConsumerRebalanceListener, Generic[W]):  # type: ignore[misc]  # aio
         for row in rows:
             partition, taken = TopicPartition(row["topic"], row["partition"]), row["next_offset"] or 0
             if self.own and taken == self._expected.get(partition) and partition in consumer.assignment():
-                taken = max(taken, await consumer.position(partition))  # past our own markers: nobody is told of them
+                taken = max(taken, await consumer.position(partition))  # our own markers will be taken: nobody waits
             behind = max(0, ends[partition] - taken)
             self._metrics.lag(partition.topic, partition.partition, behind)
             total += behind

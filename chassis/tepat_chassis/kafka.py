@@ -69,7 +69,7 @@ async def read_to_end(
 
 
 async def filled(kafka: str, named: Callable[[str], bool]) -> dict[TopicPartition, int]:
-    """Where the partitions of topics so named end now, but for those that hold nothing.
+    """Where the partitions of topics so named end now, as committed, but for those that hold nothing.
 
     Raises:
         aiokafka.errors.KafkaError: the broker cannot be read.
@@ -78,7 +78,7 @@ async def filled(kafka: str, named: Callable[[str], bool]) -> dict[TopicPartitio
         names = [name for name in await consumer.topics() if named(name)]
     if not names:
         return {}
-    async with AIOKafkaConsumer(*names, bootstrap_servers=kafka, group_id=None) as consumer:
+    async with AIOKafkaConsumer(*names, bootstrap_servers=kafka, group_id=None, isolation_level=COMMITTED) as consumer:
         partitions = consumer.assignment()
         first, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
         return {partition: end for partition, end in ends.items() if end > first[partition]}

@@ -23,12 +23,16 @@ class Pace:
         self.records = most
 
     def took(self, records: int, seconds: float) -> None:
-        """Heed how long a batch took to be read and written; a small one says little, and changes nothing."""
-        if records * 2 < self.records:
-            return
+        """Heed how long a batch took to be read and written.
+
+        A small one that was quick says little of larger ones, and a very small one that was slow neither.
+        """
         fits = round(records * BATCH_SECONDS / max(seconds, 1e-3))
-        within = min(max(fits, self.records // 2), self.records * 2)
-        self.records = max(min(within, self._most), min(LEAST_RECORDS, self._most))
+        least = min(LEAST_RECORDS, self._most)
+        if fits < self.records and records >= least:
+            self.records = max(fits, self.records // 2, least)
+        elif fits > self.records and records * 2 >= self.records:
+            self.records = min(fits, self.records * 2, self._most)
 
 
 class Gate:

@@ -23,10 +23,15 @@ def test_a_slow_batch_makes_the_next_one_smaller_and_a_quick_one_larger() -> Non
     assert found.records == 6_000
 
 
-def test_a_small_batch_says_nothing() -> None:
+def test_a_small_batch_says_little() -> None:
     found = Pace(8_000)
     found.took(3, 1.0)
     assert found.records == 8_000
+    found.took(3_000, 10 * BATCH_SECONDS)  # but that even these take long
+    found.took(3_000, 10 * BATCH_SECONDS)
+    assert found.records == 2_000
+    found.took(300, BATCH_SECONDS / 10)
+    assert found.records == 2_000
 
 
 @given(st.integers(1, 20_000), st.lists(st.tuples(st.integers(1, 20_000), st.floats(0, 100))))

@@ -7,6 +7,7 @@ Invariants
   judged from marks alone, in one session at a time, against a snapshot that holds all marked facts.
 """
 
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from datetime import date, datetime
 from importlib.resources import files
@@ -43,13 +44,13 @@ BY_KEY_NOW = BY_KEY.replace("set ", "set local ")
 MARKS_AT_ONCE = 8
 """Two a batch: one of what is new in the ledger, one of what changed there."""
 MARKS_WAITING = 16
-"""With more nothing is taken until some are judged: these are a few seconds' work, and an announcement waits no
-longer. More than one step takes, so that judging never waits for taking."""
+"""With more, pages of crowds among them, taking waits for judging: these are a few seconds' work. More than one step
+takes, so that judging never waits for taking."""
 REJUDGED_AT_ONCE = 20_000
 PAIRS_AT_ONCE = 100_000
-"""More are a crowd: families make some 40,000 in a step."""
-PAIRS_OF_A_CROWD = 30_000
-"""About a second's work: a crowd is judged in such pieces, and what else is touched comes between them."""
+"""A step with more is taken apart: families that were paid for a year make some 40,000."""
+PAIRS_OF_A_PAGE = 50_000
+"""A crowd is judged in pieces of about a second's work, and what else is touched comes between them."""
 DIFFERENCES_AT_ONCE = 2_000
 """Turned into announcements in some 50 ms, in which the loop stands still."""
 RECALLED_AT_ONCE = 8_000
@@ -80,6 +81,7 @@ class Store:
         self._data_of = data_of
         self._recall = recall
         self._rebuilt = False
+        self._sources = deque([self._take_marks, self._take_page, self._take_rejudged])
 
     # -- facts -------------------------------------------------------------------------------------
 
@@ -250,15 +252,28 @@ class Store:
     # -- judging -----------------------------------------------------------------------------------
 
     async def touch(self, connection: Connection) -> bool:
-        """Take the oldest marks, or else the next step of a rejudging; whether there was anything to judge."""
+        """Take the oldest marks, the oldest page of a crowd or the next step of a rejudging, in turns, so that none
+        waits for the end of another; whether there was anything to judge.
+        """
         if not self._rebuilt:
             if await queries.rebuilding(connection):
                 return False
             self._rebuilt = not await queries.judge_recalled(connection, payouts=RECALLED_AT_ONCE)
-        return bool(
-            await queries.take_marks(connection, marks=MARKS_AT_ONCE)
-            or await queries.rejudge_step(connection, payouts=REJUDGED_AT_ONCE)
-        )
+        for _ in range(len(self._sources)):
+            source = self._sources[0]
+            self._sources.rotate(-1)
+            if await source(connection):
+                return True
+        return False
+
+    async def _take_marks(self, connection: Connection) -> int:
+        return int(await queries.take_marks(connection, page=False, marks=MARKS_AT_ONCE))
+
+    async def _take_page(self, connection: Connection) -> int:
+        return int(await queries.take_marks(connection, page=True, marks=1))
+
+    async def _take_rejudged(self, connection: Connection) -> int:
+        return int(await queries.rejudge_step(connection, payouts=REJUDGED_AT_ONCE))
 
     async def gather(self, connection: Connection) -> int:
         """Gather the subjects, whom they share a household or person with, and what was announced of them.
@@ -266,10 +281,14 @@ class Store:
         A crowd is left for later steps, marked anew: how many payouts these are.
         """
         await queries.take_subjects(connection)
-        await self._share(connection, PAIRS_AT_ONCE)
+        return await self._share_bounded(connection)
+
+    async def _share_bounded(self, connection: Connection) -> int:
+        await self._share(connection, PAIRS_AT_ONCE + 1)
         if not await queries.crowded(connection, pairs=PAIRS_AT_ONCE):
             return 0
-        left = await queries.put_back(connection, at_most=domain.GROUP_LIMIT, pairs=PAIRS_OF_A_CROWD)
+        left = await queries.put_back(connection, at_most=domain.GROUP_LIMIT, pairs=PAIRS_OF_A_PAGE)
+        await queries.forget_gathered(connection)
         await self._share(connection, None)
         return int(left)
 
@@ -279,7 +298,10 @@ class Store:
         await queries.recall_announced(connection, pairs=pairs)
 
     async def resized(self, connection: Connection) -> list[Any]:
-        """Of the gathered the groups that became too large or are no longer; their payouts are marked."""
+        """Of the gathered the groups that became too large or are no longer.
+
+        Their payouts are marked, and all is gathered anew, since in these groups other rules apply now.
+        """
         if resized := await every(queries.resized(connection, at_most=domain.GROUP_LIMIT)):
             groups = [row["g"] for row in resized]
             await queries.resize(
@@ -290,6 +312,8 @@ class Store:
                 large=[row["large"] for row in resized],
             )
             await queries.mark_groups(connection, groups=groups)
+            await queries.forget_gathered(connection)
+            await self._share_bounded(connection)
         return resized
 
     async def differences(self, connection: Connection) -> AsyncIterator[list[Any]]:

@@ -214,7 +214,7 @@ async def test_what_stands_is_what_overlap_md_defines(
         patch.setattr(domain, "GROUP_LIMIT", limit)
         patch.setattr(oracle, "GROUP_LIMIT", limit)
         patch.setattr(store, "PAIRS_AT_ONCE", crowd)
-        patch.setattr(store, "PAIRS_OF_A_CROWD", crowd)
+        patch.setattr(store, "PAIRS_OF_A_PAGE", crowd)
         await ledger.empty()
         await ledger.follow(first)
         history = History(ledger)

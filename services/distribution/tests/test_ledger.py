@@ -574,6 +574,24 @@ async def test_a_group_too_large_shrinks_and_grows_with_moves(ledger: Ledger, re
     assert await ledger.too_large() == set()
 
 
+async def test_a_pair_of_one_person_stands_while_the_household_grows_too_large(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(domain, "GROUP_LIMIT", 60)
+    monkeypatch.setattr(oracle, "GROUP_LIMIT", 60)
+    people = [f"33740141018{n:05}" for n in range(1, 200)]
+    await ledger.take([payout(f"o{n}", "BLT-DD", people[n], by="dpmd") for n in range(58)])
+    await ledger.take([PKH, payout("p2", by="himbara", programme="PKH")])
+    grown = [payout(f"n{n}", "BLT-DD", people[60 + n], by="dpmd") for n in range(100)]
+    await ledger.check()
+    await ledger.take([*grown, payout(amount=750_001, revision=1)])
+    await ledger.check()
+    assert "cleared" not in [what for what, _, rule in await told(ledger) if rule == domain.BUILT_IN_RULE]
+    standing = [orjson.loads(r.value or b"") for r in await ledger.sent()]
+    of_ani = [each["type"] for each in standing if {"p1", "p2"} == {p["payout_id"] for p in each["data"]["payouts"]}]
+    assert of_ani == ["tepat.overlap.detected.v1"] * 2
+
+
 @pytest.mark.usefixtures("limit")
 async def test_a_policy_rejudges_groups_too_large(ledger: Ledger) -> None:
     await ledger.take([PKH, BPNT, payout("p3", "BLT-DD", CITRA, by="dpmd"), payout("p4", "BPNT", DEWI, by="himbara")])
@@ -590,7 +608,7 @@ async def test_a_crowd_is_judged_in_pieces_and_nobody_waits_behind_it(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store, "PAIRS_AT_ONCE", 5_000)
-    monkeypatch.setattr(store, "PAIRS_OF_A_CROWD", 2_000)
+    monkeypatch.setattr(store, "PAIRS_OF_A_PAGE", 2_000)
     monkeypatch.setattr(store, "DIFFERENCES_AT_ONCE", 300)
     crowd = [
         payout(f"{programme}-{n}", programme, f"33740141018{n:05}", MELATI, by=by)
@@ -614,7 +632,7 @@ async def test_a_crowd_that_grows_too_large_is_cleared_in_pieces(
     monkeypatch.setattr(domain, "GROUP_LIMIT", 60)
     monkeypatch.setattr(oracle, "GROUP_LIMIT", 60)
     monkeypatch.setattr(store, "PAIRS_AT_ONCE", 500)
-    monkeypatch.setattr(store, "PAIRS_OF_A_CROWD", 500)
+    monkeypatch.setattr(store, "PAIRS_OF_A_PAGE", 500)
     people = [f"33740141018{n:05}" for n in range(1, 61)]
     await ledger.take([payout(f"p{n}", ("PKH", "BPNT")[n % 2], of, by=("dinsos", "himbara")[n % 2])
                        for n, of in enumerate(people)])  # fmt: skip
@@ -684,7 +702,7 @@ async def test_no_statement_reads_the_ledger_whole(
 ) -> None:
     """Whatever the statistics say, which here are those of empty tables: autovacuum looks once a minute."""
     monkeypatch.setattr(store, "PAIRS_AT_ONCE", at_once)
-    monkeypatch.setattr(store, "PAIRS_OF_A_CROWD", at_once)
+    monkeypatch.setattr(store, "PAIRS_OF_A_PAGE", at_once)
     pool = ledger.database.pool
 
     def niks(start: int, end: int) -> list[tuple[str, str]]:

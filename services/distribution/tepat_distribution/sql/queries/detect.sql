@@ -3,11 +3,11 @@
 -- time by index, whatever the planner believes of tables that grow from empty within minutes.
 
 -- name: take_marks$
--- Take the oldest marks, what is new in the ledger as it came, into `subject`, what changed there into `touched`; the
+-- Take the oldest marks, or the oldest page of a crowd: what is new in the ledger as it came, into `subject`, what changed there into `touched`; the
 -- number of marks taken. Of the groups left only those matter that were too large: a payout's own overlaps are found
 -- by the payout.
 with taken as (
-    delete from mark where id in (select id from mark order by id limit :marks)
+    delete from mark where id in (select id from mark where page = :page order by id limit :marks)
     returning *
 ), arriving as (
     insert into subject (household, person, starts, ends, agency, programme, payout_id, live, fresh)
@@ -111,20 +111,23 @@ limit :pairs;
 
 -- name: crowded$
 -- Whether the subjects make more pairs than one step may judge.
-select (select count(*) from (select from candidate limit :pairs) c) >= :pairs
-    or (select count(*) from (select from announced_before limit :pairs) a) >= :pairs;
+select (select count(*) from candidate) > :pairs or (select count(*) from announced_before) > :pairs;
 
 -- name: put_back$
--- Of a crowd keep the subjects with the fewest pairs, as many as one step may judge and at least one, and mark the
--- others again; how many these are.
+-- Of a crowd keep as many subjects as make so many pairs, and mark the others again, in pages that each make as many:
+-- those with the fewest pairs first. How many these are.
 with homes as materialized (
     select household, (select count(*) from (
         select from payout p where p.live and p.household = s.household limit :at_most) p) as size
     from (select distinct household from subject where live) s
-), selves as materialized (
-    select person, (select count(*) from (
-        select from payout p where p.live and p.person = s.person limit :at_most) p) as size
-    from (select distinct person from subject where live) s
+    where household not in (select g from too_large where live)
+), elsewhere as materialized (
+    select person, household, (select count(*) from (
+        select from payout p where p.live and p.person = s.person
+            and (p.household <> s.household or s.household in (select g from too_large where live))
+        limit :at_most) p) as size
+    from (select distinct person, household from subject where live) s
+    where person not in (select g from too_large where live)
 ), stood as materialized (
     select x.agency, x.payout_id, (select count(*) from (
         select from overlap where live and agency_a = x.agency and payout_a = x.payout_id
@@ -132,25 +135,26 @@ with homes as materialized (
         select from overlap where live and agency_b = x.agency and payout_b = x.payout_id) o) as size
     from subject x where not x.fresh
 ), weighed as (
-    select agency, payout_id, 1 + coalesce(homes.size, 0) + coalesce(selves.size, 0) + coalesce(stood.size, 0) as pairs
+    select agency, payout_id, coalesce(homes.size, 0) + coalesce(elsewhere.size, 0) + coalesce(stood.size, 0) as pairs
     from subject
-    left join homes using (household) left join selves using (person) left join stood using (agency, payout_id)
-), queued as (
+    left join homes using (household) left join elsewhere using (person, household)
+    left join stood using (agency, payout_id)
+), paged as (
     select agency, payout_id,
-           sum(pairs) over before as upto, row_number() over before as n
-    from weighed window before as (order by pairs, agency, payout_id rows unbounded preceding)
+           (sum(pairs) over (order by pairs, agency, payout_id rows unbounded preceding) - pairs) / :pairs::bigint as page
+    from weighed
 ), left_over as (
-    delete from subject s using queued q
-    where (q.agency, q.payout_id) = (s.agency, s.payout_id) and q.upto > :pairs and q.n > 1
-    returning s.agency, s.payout_id
-), anew as (
-    delete from candidate
-), anew_too as (
-    delete from announced_before
+    delete from subject s using paged q
+    where (q.agency, q.payout_id) = (s.agency, s.payout_id) and q.page >= 1
+    returning s.agency, s.payout_id, floor(q.page) as page
 ), marked as (
-    insert into mark (fresh, agencies, payout_ids)
-    select false, array_agg(agency), array_agg(payout_id) from left_over having count(*) > 0)
+    insert into mark (fresh, page, agencies, payout_ids)
+    select false, true, array_agg(agency), array_agg(payout_id) from left_over group by page order by page)
 select count(*) from left_over;
+
+-- name: forget_gathered!
+-- Gather anew: nothing is yet.
+with none as (delete from candidate) delete from announced_before;
 
 -- name: resized
 -- Touched and left groups that have become too large, or are no longer.
