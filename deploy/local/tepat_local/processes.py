@@ -13,6 +13,7 @@ import signal
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from types import FrameType
 
 import psutil
 
@@ -68,7 +69,17 @@ def stop(processes: Iterable[psutil.Process], patience: float) -> None:
 
 def end_on_sigterm() -> None:
     """Let SIGTERM end this program as an interrupt does, so that all it started is stopped and cleared away."""
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+
+    def end(_: int, frame: FrameType | None) -> None:
+        while frame is not None:
+            if frame.f_code.co_name == "__del__":  # there Python ignores whatever is raised: again in a moment
+                signal.setitimer(signal.ITIMER_REAL, 0.05)
+                return
+            frame = frame.f_back
+        sys.exit(128 + signal.SIGTERM)
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGALRM, end)
 
 
 def sweep(data: Path) -> list[str]:
