@@ -323,6 +323,10 @@ class Serving(Protocol):
     def http_port(self) -> int: ...
 
 
+BACKLOG = 2048
+"""Connections that may wait to be taken."""
+
+
 class _Server(uvicorn.Server):
     """Leaves signals to ``serve``, which hears them from before the application starts."""
 
@@ -375,6 +379,7 @@ async def _serve(app: FastAPI, settings: Serving, abandon: threading.Timer) -> b
     async def work() -> None:
         async with app.router.lifespan_context(app):
             host, port, *_ = listener.getsockname()
+            listener.listen(BACKLOG)  # before it is said that it has started
             log.info("started", host=host, port=port)
             await server.serve(sockets=[listener])
 
