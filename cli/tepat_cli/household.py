@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
+from tepat_cli.days import DayOption, iso
 from tepat_cli.lookup import NAMED, pseudonym
-from tepat_cli.person import DayOption
 from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, Place
 from tepat_cli.services import Services, segment
 from tepat_cli.terminal import Item, Shown, json_line, listing, outlet, printable
@@ -38,7 +38,7 @@ def show(
     """Who belongs to a household under whichever of its cards, as each agency says; or who did on a day."""
     with Services(Place.of(data, kafka, api, role), "reader") as services:
         path = f"households/{segment(pseudonym(services, 'kk', which))}"
-        told = services.get("registry", path, on=on.date().isoformat() if on is not None else None)
+        told = services.get("registry", path, on=iso(on))
     if as_json:
         json_line(told)
         return

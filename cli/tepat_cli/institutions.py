@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tepat_cli.person import DayOption
+from tepat_cli.days import DayOption, iso
 from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, Place
 from tepat_cli.services import Services
 from tepat_cli.terminal import Shown, json_line, listing, say
@@ -67,9 +67,7 @@ def coverage(
     """How many kelurahan and desa of an area an active institution covers."""
     with Services(Place.of(data, kafka, api, role), "reader") as services:
         told = services.get(
-            "registry", "coverage", region=region, by=by, kind=kind,
-            on=on.date().isoformat() if on is not None else None,
-            since=since.date().isoformat() if since is not None else None,
+            "registry", "coverage", region=region, by=by, kind=kind, on=iso(on), since=iso(since),
         )  # fmt: skip
     if as_json:
         json_line(told)

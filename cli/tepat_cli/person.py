@@ -1,10 +1,10 @@
 """`tepat person`: what is known of a person, and who says what."""
 
-from datetime import datetime
 from typing import Annotated, Any, Final
 
 import typer
 
+from tepat_cli.days import DayOption, iso
 from tepat_cli.lookup import NAMED, pseudonym
 from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, Place
 from tepat_cli.services import Services, segment
@@ -13,7 +13,6 @@ from tepat_cli.terminal import Item, Shown, json_line, listing, outlet, printabl
 commands = typer.Typer(no_args_is_help=True, help="A person: what is known, who says what, in whose household when.")
 commands.callback()(lambda: None)
 
-DayOption = Annotated[datetime | None, typer.Option("--on", formats=["%Y-%m-%d"], help="as of this day")]
 PurposeOption = Annotated[
     str | None, typer.Option(help="why number, name and all else are disclosed to you; it is recorded")
 ]
@@ -53,7 +52,7 @@ def show(
     role: AsOption = None,
 ) -> None:
     """What is known of a person, by every agency that tells of them: whose word holds, and who says otherwise."""
-    day = on.date().isoformat() if on is not None else None
+    day = iso(on)
     with Services(Place.of(data, kafka, api, role), "reader" if purpose is None else "officer") as services:
         path = f"persons/{segment(pseudonym(services, 'nik', who))}"
         told = services.get("registry", path, on=day, purpose=purpose)

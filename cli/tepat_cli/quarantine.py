@@ -15,7 +15,7 @@ from tepat_contracts.topics import OWNER, Kind
 from tepat_cli.exits import REJECTED, WrongUse
 from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, Place
 from tepat_cli.services import Missing, Services, segment
-from tepat_cli.terminal import Item, Shown, json_line, listing, printable, say
+from tepat_cli.terminal import Item, Shown, details, json_line, listing, say
 
 commands = typer.Typer(no_args_is_help=True, help="Records that could not be taken: list, show, replay.")
 
@@ -111,9 +111,7 @@ def show(
     if as_json:
         json_line(told)
         return
-    for field, value in told.items():
-        if value is not None:
-            print(f"{field:<15} {printable(value)}")
+    details(told, 15)
 
 
 @commands.command()

@@ -6,7 +6,7 @@ import typer
 
 from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, Place
 from tepat_cli.services import Services, segment
-from tepat_cli.terminal import Item, Shown, json_line, listing, printable, say
+from tepat_cli.terminal import Item, Shown, details, json_line, listing, printable, say
 
 commands = typer.Typer(no_args_is_help=True, help="What may be wrong about who is who: list, show, decide.")
 
@@ -65,9 +65,7 @@ def show(
     if as_json:
         json_line(told)
         return
-    for field, value in told.items():
-        if value is not None:
-            print(f"{field:<12} {printable(value)}")
+    details(told, 12)
 
 
 def _act(what: str, pair: str, body: dict[str, Any], place: Place) -> Item:

@@ -61,6 +61,13 @@ def json_line(item: Any) -> None:
     sys.stdout.write(orjson.dumps(item).decode() + "\n")
 
 
+def details(item: Item, width: int) -> None:
+    """One thing, a field that is there a line; their names take `width` columns."""
+    for field, value in item.items():
+        if value is not None:
+            print(f"{field:<{width}} {printable(value)}")
+
+
 @contextmanager
 def outlet() -> Iterator[None]:
     """Inside, standard output may be closed by who reads it (`| head`): the command is then done, and says nothing."""

@@ -471,11 +471,9 @@ def _contradictions(document: Mapping[Any, Any], marks: Mapping[Path, tuple[int,
         yield from _unknown(listed, codes)
     for path, programme in programmes:
         yield from _inverted(path, programme)
-        for key, wanted in (("criteria", "bool"), ("rank_by", "number")):
-            if isinstance(expression := programme.get(key), str):
-                mistakes = criteria.mistakes(expression, "bool" if wanted == "bool" else "number")
-                for told in mistakes or (_Soft(advice, "advice") for advice in criteria.unheard_of(expression)):
-                    yield (*path, key), told
+        wants: tuple[tuple[str, criteria.Wanted], ...] = (("criteria", "bool"), ("rank_by", "number"))
+        for key, wanted in wants:
+            yield from _cel((*path, key), programme.get(key), wanted)
         yield from _amounts(path, programme)
     for path, rule in rules:
         yield from _inverted(path, rule)
@@ -488,15 +486,20 @@ def _contradictions(document: Mapping[Any, Any], marks: Mapping[Path, tuple[int,
     yield from _at_odds(rules, marks)
 
 
+def _cel(path: Path, expression: object, wanted: criteria.Wanted) -> Iterator[Told]:
+    """What is wrong with an expression, or else what to think of."""
+    if isinstance(expression, str):
+        mistakes = criteria.mistakes(expression, wanted)
+        for told in mistakes or (_Soft(advice, "advice") for advice in criteria.unheard_of(expression)):
+            yield path, told
+
+
 def _amounts(path: Path, programme: Mapping[str, Any]) -> Iterator[Told]:
     """What does not fit together in what a programme pays."""
     components = list(_listed(programme, "components"))
     yield from _repeated(((*path, *below, "code"), component.get("code")) for below, component in components)
     for below, component in components:
-        if isinstance(expression := component.get("criteria"), str):
-            told = criteria.mistakes(expression, "bool")
-            for each in told or (_Soft(advice, "advice") for advice in criteria.unheard_of(expression)):
-                yield (*path, *below, "criteria"), each
+        yield from _cel((*path, *below, "criteria"), component.get("criteria"), "bool")
     if components and programme.get("amount") is not None:
         yield (*path, "amount"), "is paid by component here: leave it out"
     if programme.get("most_components") is not None and not components:

@@ -71,8 +71,9 @@ class Detector:
     async def _announce(self, connection: Connection, now: datetime, version: str) -> int:
         """Announce what differs; the number of pairs."""
         pairs = 0
-        agencies, programmes = await self._store.codes(connection)
         async for differences in self._store.differences(connection):
+            if not pairs:
+                agencies, programmes = await self._store.codes(connection)
             announcements = list(domain.announcements(differences, agencies, programmes, version, now))
             await self._store.announce(connection, announcements, now)
             await put(connection, [

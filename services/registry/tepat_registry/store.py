@@ -105,7 +105,8 @@ class Store:
             renewed = await self._take_links(Kind.KK, [link for link in links if link.kind is Kind.KK])
             await self._announce_households(renewed)
             cards = [FastUUID(self._pseudonyms.kk(str(number))) for number in renewed]
-            await self.look([nik for nik in touched if nik not in {fact.nik for fact in facts}], cards)
+            told = {fact.nik for fact in facts}
+            await self.look([nik for nik in touched if nik not in told], cards)
         await self.announce_persons(touched)
         if statements:
             await self._take_statements(statements)

@@ -13,7 +13,7 @@ Invariants
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Self
 from uuid import UUID
 
 import asyncpg
@@ -53,6 +53,21 @@ class Suspicion(NamedTuple):
         """What it is known by."""
         return f"{self.a}+{self.b}"
 
+    @classmethod
+    def of(cls, row: Any) -> Self:
+        """As it stands in table ``suspect``."""
+        return cls(
+            row["kind"], str(row["a"]), str(row["b"]), orjson.loads(row["evidence"]), row["region"], row["trace"],
+            orjson.loads(row["persons"]),
+        )  # fmt: skip
+
+    def news(self, type_: str, **more: str) -> News:
+        """What is announced of it."""
+        data = {"pair": self.pair, "kind": self.kind, "evidence": self.evidence, "persons": self.persons, **more}
+        data |= {"region": self.region} if self.region is not None else {}
+        data |= {"households": [self.a, self.b]} if self.kind == RENEWAL else {}
+        return News(SUSPECTS, type_, self.pair, data, self.trace)
+
 
 class Suspects:
     """The duty of looking."""
@@ -85,6 +100,8 @@ class Suspects:
         """Raise what is found, and clear what stood suspected of those looked at and is found no more."""
         wanted = {each.pair: each for each in found}
         stood = [row["pair"] async for row in queries.suspects_of(connection, of=list(about))]
+        if not (stood or wanted):
+            return
         cleared = [row async for row in queries.clear_suspects(connection, pairs=[*{*stood} - wanted.keys()])]
         raised = [row["pair"] async for row in queries.raise_(
             connection, now=self._clock(), pairs=list(wanted), kinds=[each.kind for each in found],
@@ -93,16 +110,11 @@ class Suspects:
             evidence=[orjson.dumps(each.evidence, option=orjson.OPT_SORT_KEYS).decode() for each in found],
             regions=[each.region for each in found], traces=[each.trace for each in found],
         )] if wanted else []  # fmt: skip
-        await store.announce([_cleared(row) for row in cleared] + [_raised(wanted[pair]) for pair in raised])
+        await store.announce(
+            [_cleared(row) for row in cleared] + [wanted[pair].news(ours.SUSPECT_RAISED) for pair in raised]
+        )
         if raised or cleared:
             log.info("suspects announced", raised=len(raised), cleared=len(cleared))
-
-
-def _raised(each: Suspicion) -> News:
-    data = {"pair": each.pair, "kind": each.kind, "evidence": each.evidence, "persons": each.persons}
-    data |= {"region": each.region} if each.region is not None else {}
-    data |= {"households": [each.a, each.b]} if each.kind == RENEWAL else {}
-    return News(SUSPECTS, ours.SUSPECT_RAISED, each.pair, data, each.trace)
 
 
 def _cleared(row: Any) -> News:
@@ -121,6 +133,8 @@ async def _renewals(
     facts = await store.facts(movers)
     ends = await _cards(connection, movers, ())
     pairs = {pair for held in facts.values() for pair in domain.moves(_as_they_stand(held, ends))}
+    if not pairs:
+        return [], {*around.values()}
     ends = await _cards(connection, (), {card for pair in pairs for card in pair})
     under: dict[str, set[Number]] = {}
     async for card, nik in queries.people_of(connection, households=list(ends), most=FAMILY + 1):

@@ -27,8 +27,8 @@ from tepat_contracts.topics import inbound_name
 from tepat_registry.api.reader import Reader
 from tepat_registry.domain import Kind
 from tepat_registry.handlers import InUse, store_of
-from tepat_registry.store import SUSPECTS, News, queries
-from tepat_registry.suspects import RENEWAL
+from tepat_registry.store import queries
+from tepat_registry.suspects import RENEWAL, Suspicion
 
 Decider = Annotated[Person, Depends(needs(Right.merge))]
 State = Literal["raised", "dismissed", "cleared"]
@@ -73,14 +73,12 @@ class Suspects:
             if changed is None:
                 raise HTTPException(409, f"it is {row['state']}, not {was}")
             await acts.record(connection, person, f"suspect.{becomes}", pair, {"reason": told["reason"]})
-            data = {"pair": pair, "kind": row["kind"], "persons": orjson.loads(row["persons"])}
-            data |= {"households": [str(row["a"]), str(row["b"])]} if row["kind"] == RENEWAL else {}
-            data |= {"evidence": orjson.loads(row["evidence"])} | ({"region": row["region"]} if row["region"] else {})
-            type_ = ours.SUSPECT_DISMISSED if becomes == "dismissed" else ours.SUSPECT_RAISED
-            data |= told if becomes == "dismissed" else {}
-            store = store_of(connection, policy, self._clock())
-            await store.announce([News(SUSPECTS, type_, pair, data, row["trace"])])
-            if becomes == "raised":  # what was told meanwhile was not looked at
+            suspicion, store = Suspicion.of(row), store_of(connection, policy, self._clock())
+            dismissed = becomes == "dismissed"
+            await store.announce([
+                suspicion.news(ours.SUSPECT_DISMISSED, **told) if dismissed else suspicion.news(ours.SUSPECT_RAISED)
+            ])  # fmt: skip
+            if not dismissed:  # what was told meanwhile was not looked at
                 await store.look((), (row["a"], row["b"]))
             return _told(changed)
 
