@@ -258,6 +258,11 @@ def _renewal(data: dict[str, Any], event_id: str, entry: AgencyEntry, _policy: P
     _may_merge(event_id, entry)
 
 
+def _erasure(data: dict[str, Any], event_id: str, entry: AgencyEntry, _policy: PolicyIndex) -> None:
+    _nik(data["nik"], "/data/nik", event_id)
+    _may_merge(event_id, entry)
+
+
 def _institution(data: dict[str, Any], event_id: str, _entry: AgencyEntry, policy: PolicyIndex) -> None:
     for index, code in enumerate(data["regions"]):
         _region(code, f"/data/regions/{index}", event_id, policy)
@@ -285,6 +290,7 @@ _JUDGES: Final[Mapping[str, Callable[[dict[str, Any], str, AgencyEntry, PolicyIn
     "tepat.persons.merged.v1": _merge,
     "tepat.persons.unmerged.v1": _merge,
     "tepat.household.renewed.v1": _renewal,
+    "tepat.person.erased.v1": _erasure,
     "tepat.institution.recorded.v1": _institution,
     "tepat.report.filed.v1": _report,
     "tepat.verification.recorded.v1": _verification,
@@ -336,8 +342,8 @@ _SENTENCES: Final[Mapping[str, tuple[str, str]]] = {
         "Program ini bukan milik instansi Anda: periksa kodenya, atau minta provinsi menetapkannya.",
     ),
     "no_merge_right": (
-        "Your agency has no right to merge persons or renew cards: leave it to one that has, or ask the province.",
-        "Instansi Anda tidak berhak menggabungkan penduduk atau memperbarui KK: mintalah kepada provinsi.",
+        "Your agency has no right to merge or erase persons or renew cards: leave it to one that has, or ask the province.",
+        "Instansi Anda tidak berhak menggabungkan atau menghapus penduduk atau memperbarui KK: mintalah kepada provinsi.",
     ),
     "region_unknown": (
         "There is no such area: check the Kemendagri code, or ask the province to add a new area to the policy.",

@@ -80,6 +80,12 @@ INBOUND_DATA: Final[Mapping[str, dict[str, Any]]] = {
         "reason": "dua orang berbeda",
     },
     "tepat.household.renewed.v1": {"from_kk": KK, "into_kk": OTHER_KK, "revision": 0, "reason": "pisah KK"},
+    "tepat.person.erased.v1": {
+        "nik": OTHER_NIK,
+        "revision": 0,
+        "decided_by": "Dinas Sosial Provinsi Jawa Tengah",
+        "reason": "permintaan subjek data",
+    },
     "tepat.institution.recorded.v1": {
         "institution_id": "WKSBM-3374-01",
         "kind": "WKSBM",

@@ -246,6 +246,40 @@ PersonField = Literal[
 ]  # fmt: skip
 
 
+def _to_kept(value: object) -> object:
+    if isinstance(value, str) and re.fullmatch(r"P[1-9][0-9]{0,3}[YMD]", value, re.ASCII):
+        return value
+    raise PydanticCustomError("kept", "must be years, months or days, as P10Y, P18M or P90D")
+
+
+Kept = Annotated[str, BeforeValidator(_to_kept)]
+
+
+class Retention(_Part):
+    """How long what was told of persons is kept, as a period of ISO 8601: P10Y, P18M or P90D.
+
+    `payouts` counts from the last day a payout covers, `reports` from the day a report was filed, `verifications` from
+    the day of the visit. As long as a payout of theirs is kept, nobody's identity is erased.
+    """
+
+    payouts: Kept = "P10Y"
+    reports: Kept = "P5Y"
+    verifications: Kept = "P5Y"
+
+
+def kept_since(period: str, day: date) -> date:
+    """The first day of which something is still kept on `day`, for a period of `Retention`."""
+    count, unit = int(period[1:-1]), period[-1]
+    if unit == "D":
+        return date.min if count >= day.toordinal() else day - timedelta(count)
+    months = day.year * 12 + day.month - 1 - count * (12 if unit == "Y" else 1)
+    year, month = divmod(months, 12)
+    if year < 1:
+        return date.min
+    last = (date(year + month // 11, (month + 1) % 12 + 1, 1) - timedelta(1)).day
+    return date(year, month + 1, min(day.day, last))
+
+
 class Policy(_Part):
     """One version of the policy, whole.
 
@@ -260,6 +294,7 @@ class Policy(_Part):
     programmes: list[Programme]
     overlap_rules: list[OverlapRule]
     regions: list[Area] = []
+    retention: Retention = Retention()
     resolve: dict[PersonField, Literal["trust", "recency"]] = {}
     routes: Json = None
 
@@ -413,7 +448,7 @@ def _placed(path: Path, message: str, marks: Mapping[Path, tuple[int, int]]) -> 
 
 _FIELDS: Final = frozenset(
     field.alias or name
-    for part in (Policy, Agency, Programme, Component, OverlapRule, Effective, Named, Area)
+    for part in (Policy, Agency, Programme, Component, OverlapRule, Effective, Named, Area, Retention)
     for name, field in part.model_fields.items()
 )
 

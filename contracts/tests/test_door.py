@@ -397,6 +397,7 @@ def test_every_nik_and_kk_is_looked_at(judge: Judge) -> None:
         ("tepat.persons.unmerged.v1", "/data/from_nik", Reason.NIK_INVALID),
         ("tepat.household.renewed.v1", "/data/from_kk", Reason.KK_INVALID),
         ("tepat.household.renewed.v1", "/data/into_kk", Reason.KK_INVALID),
+        ("tepat.person.erased.v1", "/data/nik", Reason.NIK_INVALID),
         ("tepat.report.filed.v1", "/data/people/0/nik", Reason.NIK_INVALID),
         ("tepat.verification.recorded.v1", "/data/nik", Reason.NIK_INVALID),
     ]
@@ -431,8 +432,13 @@ def test_a_programme_the_policy_lacks_is_unknown_though_an_agency_lists_it(
     assert told(judge(payout, policy=index)) == ("programme_unknown", "/data/programme")
 
 
-def test_merging_needs_the_right(judge: Judge) -> None:
-    for type_name in ("tepat.persons.merged.v1", "tepat.persons.unmerged.v1", "tepat.household.renewed.v1"):
+def test_merging_and_erasing_need_the_right(judge: Judge) -> None:
+    for type_name in (
+        "tepat.persons.merged.v1",
+        "tepat.persons.unmerged.v1",
+        "tepat.household.renewed.v1",
+        "tepat.person.erased.v1",
+    ):
         event = examples.inbound(type_name, source="urn:tepat:agency:himbara-bpnt")
         assert told(judge(event, Kind.BENEFICIARIES, "himbara-bpnt")) == ("not_permitted", "/type")
     person = examples.inbound("tepat.person.recorded.v1", source="urn:tepat:agency:himbara-bpnt")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from tepat_contracts.policy import Mistake, Policy, PolicyError, PolicyIndex, check, from_document, load
+from tepat_contracts.policy import Mistake, Policy, PolicyError, PolicyIndex, check, from_document, kept_since, load
 
 # The contract's own example, its three dots filled in.
 CONTRACT = """\
@@ -71,6 +71,30 @@ agencies: [{id: aaa, name: A, programmes: [X]}]
 programmes: [{code: X, name: {id: x, en: x}, unit: person}]
 overlap_rules: []
 """
+
+
+def test_retention_is_years_months_or_days() -> None:
+    assert load(MINIMAL).retention.payouts == "P10Y"
+    assert load(MINIMAL + "retention: {payouts: P5Y, reports: P18M}\n").retention.reports == "P18M"
+    only(MINIMAL + "retention: {payouts: 10 years}\n", 5, "must be years, months or days, as P10Y, P18M or P90D")
+    only(MINIMAL + "retention: {payout: P5Y}\n", 5, "did you mean `payouts`?")
+
+
+@pytest.mark.parametrize(
+    ("period", "day", "since"),
+    [
+        ("P10Y", "2026-11-22", "2016-11-22"),
+        ("P1Y", "2024-02-29", "2023-02-28"),
+        ("P1M", "2026-01-31", "2025-12-31"),
+        ("P11M", "2026-12-31", "2026-01-31"),
+        ("P1M", "2026-03-31", "2026-02-28"),
+        ("P90D", "2026-03-31", "2025-12-31"),
+        ("P9999Y", "2026-03-31", "0001-01-01"),
+        ("P9999D", "0002-03-31", "0001-01-01"),
+    ],
+)
+def test_what_is_kept_begins_a_period_before_the_day(period: str, day: str, since: str) -> None:
+    assert kept_since(period, date.fromisoformat(day)) == date.fromisoformat(since)
 
 
 def test_what_may_be_left_out_may_be_null() -> None:

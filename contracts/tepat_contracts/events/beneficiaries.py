@@ -1,7 +1,7 @@
-"""What agencies tell of persons, their households, their merges, card renewals, and of institutions.
+"""What agencies tell of persons, their households, their merges, card renewals, erasures, and of institutions.
 
-Membership facts come from `tepat.person.recorded.v1` alone. Merges, unmerges and renewals are for agencies with the
-policy's right `merge`.
+Membership facts come from `tepat.person.recorded.v1` alone. Merges, unmerges, renewals and erasures are for agencies
+with the policy's right `merge`.
 """
 
 from typing import Annotated, Literal, NotRequired
@@ -18,6 +18,7 @@ PERSON_RECORDED = "tepat.person.recorded.v1"
 PERSONS_MERGED = "tepat.persons.merged.v1"
 PERSONS_UNMERGED = "tepat.persons.unmerged.v1"
 HOUSEHOLD_RENEWED = "tepat.household.renewed.v1"
+PERSON_ERASED = "tepat.person.erased.v1"
 INSTITUTION_RECORDED = "tepat.institution.recorded.v1"
 
 #: The code of one of the 26 categories of Permensos 8/2012.
@@ -85,6 +86,15 @@ class Renewal(TypedDict):
     reason: Text
 
 
+class Erasure(TypedDict):
+    """All that was told of a NIK by events no later than this one is to be forgotten (UU PDP 27/2022)."""
+
+    nik: Nik
+    revision: Revision
+    decided_by: Text
+    reason: Text
+
+
 class Institution(TypedDict):
     """A source of help from the community (WKSBM, TKSK, PSM, Karang Taruna, LKS, PKK, LPMK, FKK…)."""
 
@@ -121,6 +131,12 @@ class RenewalEvent(Envelope):
     data: Renewal
 
 
+class ErasureEvent(Envelope):
+    __pydantic_config__ = STRICT  # type: ignore[misc]
+    type: Literal["tepat.person.erased.v1"]
+    data: Erasure
+
+
 class InstitutionEvent(Envelope):
     __pydantic_config__ = STRICT  # type: ignore[misc]
     type: Literal["tepat.institution.recorded.v1"]
@@ -129,6 +145,6 @@ class InstitutionEvent(Envelope):
 
 #: Everything that may stand on a beneficiaries topic.
 BeneficiariesEvent = Annotated[
-    PersonEvent | MergeEvent | UnmergeEvent | RenewalEvent | InstitutionEvent | Complete,
+    PersonEvent | MergeEvent | UnmergeEvent | RenewalEvent | ErasureEvent | InstitutionEvent | Complete,
     Field(discriminator="type"),
 ]
