@@ -342,8 +342,8 @@ _SENTENCES: Final[Mapping[str, tuple[str, str]]] = {
         "Program ini bukan milik instansi Anda: periksa kodenya, atau minta provinsi menetapkannya.",
     ),
     "no_merge_right": (
-        "Your agency has no right to merge or erase persons or renew cards: leave it to one that has, or ask the province.",
-        "Instansi Anda tidak berhak menggabungkan atau menghapus penduduk atau memperbarui KK: mintalah kepada provinsi.",
+        "Your agency has no right to merge or erase persons, or to renew cards: ask the province, or one that has it.",
+        "Instansi Anda tidak berhak menggabungkan, menghapus penduduk, atau memperbarui KK: mintalah kepada provinsi.",
     ),
     "region_unknown": (
         "There is no such area: check the Kemendagri code, or ask the province to add a new area to the policy.",

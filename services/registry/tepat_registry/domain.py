@@ -76,6 +76,17 @@ class Link(NamedTuple):
     trace: str
 
 
+class Erasure(NamedTuple):
+    """All told of a NIK by events no later than ``time`` is to be forgotten; ``person`` is its pseudonym."""
+
+    nik: Number
+    person: UUID
+    time: datetime
+    agency: str
+    event_id: str
+    trace: str
+
+
 class Statement(NamedTuple):
     """Anything else an agency says, known by type and ``about``: an institution, a report, its answer, completeness."""
 
@@ -330,6 +341,11 @@ def _is_under(card: str, facts: Sequence[Held], day: str) -> bool:
 def _dead(facts: Sequence[Held], day: str) -> bool:
     told = said(facts, "deceased_on")
     return bool(told) and value(told[0], "deceased_on") <= day
+
+
+def without(data: Mapping[str, Any], niks: AbstractSet[str]) -> dict[str, Any]:
+    """A report as filed, without those people whom one of these NIKs names."""
+    return {**data, "people": [person for person in data["people"] if person.get("nik") not in niks]}
 
 
 def report(agency: str, filed: Mapping[str, Any], *, answered: bool) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from tepat_contracts.events.inbound import SOURCE_COMPLETE
 from tepat_contracts.policy import Policy, PolicyIndex, from_document
 from tepat_contracts.topics import Kind as TopicKind
 
-from tepat_registry.domain import Fact, Kind, Link, Statement
+from tepat_registry.domain import Erasure, Fact, Kind, Link, Statement
 from tepat_registry.store import Store, queries
 
 log = structlog.get_logger()
@@ -35,7 +35,7 @@ log = structlog.get_logger()
 RECHECK: Final = "recheck"
 AT_ONCE: Final = 2_000
 
-Row = Fact | Link | Statement
+Row = Fact | Link | Erasure | Statement
 
 #: Of the other events: what each is about, and the number of which the greater replaces the lesser.
 ABOUT: Final[Mapping[str, Callable[[Any], tuple[str, int]]]] = {
@@ -91,6 +91,10 @@ class Intake:
                 kind, start, end = Kind.NIK, data["from_nik"], None
             case beneficiaries.HOUSEHOLD_RENEWED:
                 kind, start, end = Kind.KK, data["from_kk"], data.get("into_kk")
+            case beneficiaries.PERSON_ERASED:
+                nik = data["nik"]
+                person = FastUUID(policy.pseudonyms.nik(nik))
+                return Erasure(int(nik), person, event["time"], agency, event["id"], trace)
             case other:
                 about, revision = ABOUT[other](data)
                 return Statement(

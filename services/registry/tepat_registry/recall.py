@@ -44,12 +44,16 @@ async def _keep(database: Database, batch: Sequence[ConsumerRecord]) -> None:
     """Keep the latest record of each key."""
     latest: dict[str, Any] = {}
     suspects: dict[str, tuple[str, dict[str, Any], datetime]] = {}
+    gone: set[str] = set()
     for record in batch:
-        if record.value is not None:
+        key = str(identity(record.topic, record.key.decode()))
+        gone.discard(key)
+        if record.value is None:
+            gone.add(key)
+        else:
             event = orjson.loads(record.value)
             data = event["data"]
             revision = data.pop("revision")
-            key = str(identity(record.topic, record.key.decode()))
             if key not in latest or revision >= latest[key][0]:
                 latest[key] = revision, digest(event["type"], data), datetime.fromtimestamp(record.timestamp / 1e3, UTC)
             if record.topic == SUSPECTS:
@@ -59,6 +63,8 @@ async def _keep(database: Database, batch: Sequence[ConsumerRecord]) -> None:
     if latest:
         revisions, digests, times = map(list, zip(*latest.values(), strict=True))
         await queries.recall(database.pool, keys=list(latest), revisions=revisions, digests=digests, at=times)
+    if gone:
+        await queries.recall_gone(database.pool, keys=list(gone))
 
 
 async def _keep_decisions(database: Database, latest: Mapping[str, tuple[str, dict[str, Any], datetime]]) -> None:

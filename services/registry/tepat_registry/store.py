@@ -15,7 +15,7 @@ from collections.abc import Set as AbstractSet
 from datetime import datetime
 from hashlib import blake2b
 from importlib.resources import files
-from json import loads
+from json import dumps, loads
 from typing import Any, Final, NamedTuple
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -31,7 +31,7 @@ from tepat_contracts.events.beneficiaries import INSTITUTION_RECORDED
 from tepat_contracts.events.reports import REPORT_ANSWERED, REPORT_FILED
 
 from tepat_registry import domain
-from tepat_registry.domain import Fact, Held, Kind, Link, Number, Statement, Who
+from tepat_registry.domain import Erasure, Fact, Held, Kind, Link, Number, Statement, Who
 
 queries: Any = aiosql.from_path(str(files("tepat_registry") / "sql" / "queries"), "asyncpg", mandatory_parameters=False)
 
@@ -73,6 +73,11 @@ def read(data: str) -> dict[str, Any]:
     return told
 
 
+def canonical_json(data: Mapping[str, Any]) -> str:
+    """Data as the door's canonical form has them."""
+    return dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
 def digest(type_: str, data: Mapping[str, Any]) -> bytes:
     """What tells contents apart; the revision is not part of it."""
     content = orjson.dumps(data, option=orjson.OPT_SORT_KEYS)
@@ -94,11 +99,13 @@ class Store:
 
     # -- taking ------------------------------------------------------------------------------------
 
-    async def take(self, rows: Sequence[Fact | Link | Statement]) -> None:
-        """Take a batch, and announce what it changes."""
+    async def take(self, rows: Sequence[Fact | Link | Erasure | Statement]) -> None:
+        """Take a batch, and announce what it changes. Erasures come first: what they erase is then not taken."""
+        if erasures := [row for row in rows if isinstance(row, Erasure)]:
+            await self._take_erasures(erasures)
         facts = [row for row in rows if isinstance(row, Fact)]
-        links = [row for row in rows if isinstance(row, Link)]
-        statements = [row for row in rows if isinstance(row, Statement)]
+        links = await self._unerased([row for row in rows if isinstance(row, Link)])
+        statements = await self._stripped([row for row in rows if isinstance(row, Statement)])
         touched = await self._take_facts(facts) if facts else Touched()
         if links:
             touched |= await self._take_links(Kind.NIK, [link for link in links if link.kind is Kind.NIK])
@@ -174,6 +181,89 @@ class Store:
         await queries.open_circles(self._connection, numbers=list(opened))
         await queries.close_circles(self._connection, numbers=list(found))
         await self.announce(news)
+
+    async def _take_erasures(self, erasures: list[Erasure]) -> None:
+        """Forget what was told of persons up to then, and leave tombstones of what was announced of them."""
+        erasures = domain.greatest(erasures, lambda each: each.nik, lambda each: each.time)
+        told = _columns(Erasure, erasures)
+        moved_on = {row["person"] async for row in queries.take_erasures(
+            self._connection, persons=told["person"], times=told["time"], agencies=told["agency"],
+            event_ids=told["event_id"],
+        )}  # fmt: skip
+        erasures = [each for each in erasures if each.person in moved_on]
+        if not erasures:
+            return
+        until = {each.nik: each.time for each in erasures}
+        which = {"niks": list(until), "times": list(until.values())}
+        left = {row["household"] async for row in queries.erase_facts(self._connection, **which)}
+        links = [row async for row in queries.erase_links(self._connection, **which)]
+        touched = {each.nik: each.trace for each in erasures}
+        touched |= await self._follow(Kind.NIK, links) if links else {}
+        unknown = {
+            row["number"]: str(row["pseudonym"]) async for row in queries.unknow(self._connection, niks=list(until))
+        }
+        await self._strip_reports(until)
+        await self.announce_persons({nik: trace for nik, trace in touched.items() if nik not in unknown})
+        gone = list(unknown.values())
+        pairs = [row["pair"] async for row in queries.forget_suspects(self._connection, persons=gone, named=gone)]
+        await self._forget(PERSONS, gone)
+        await self._forget(SUSPECTS, [*gone, *pairs])
+        await self.look([nik for nik in touched if nik not in unknown], list(left))
+
+    async def _strip_reports(self, until: Mapping[Number, datetime]) -> None:
+        """Take persons who are erased out of what was reported by then."""
+        stripped = {}
+        async for agency, _, about, time, data in queries.reports_naming(
+            self._connection, type=REPORT_FILED, niks=list(map(str, until))
+        ):
+            niks = {str(nik) for nik, erased in until.items() if time <= erased}
+            if (less := domain.without(told := read(data), niks)) != told:
+                stripped[agency, about] = canonical_json(less)
+        if stripped:
+            agencies, about = map(list, zip(*stripped, strict=True))
+            await queries.rewrite_reports(
+                self._connection, type=REPORT_FILED, agencies=agencies, about=about, data=list(stripped.values())
+            )
+
+    async def _unerased(self, links: list[Link]) -> list[Link]:
+        """Those of the links that tell nothing of a person erased since."""
+        niks = {nik for link in links if link.kind is Kind.NIK for nik in (link.from_number, link.into_number) if nik}
+        erased = await self._erased(niks)
+        if not erased:
+            return links
+        return [
+            link for link in links
+            if link.kind is not Kind.NIK
+            or all(nik not in erased or link.time > erased[nik] for nik in (link.from_number, link.into_number) if nik)
+        ]  # fmt: skip
+
+    async def _stripped(self, statements: list[Statement]) -> list[Statement]:
+        """The statements, without people in reports who were erased since."""
+        reports = {each: read(each.data) for each in statements if each.type == REPORT_FILED}
+        named = {int(person["nik"]) for data in reports.values() for person in data["people"] if person.get("nik")}
+        erased = await self._erased(named)
+        if not erased:
+            return statements
+        stripped = []
+        for each in statements:
+            niks = {str(nik) for nik, until in erased.items() if each.time <= until}
+            if each in reports and (less := domain.without(reports[each], niks)) != reports[each]:
+                each = each._replace(data=canonical_json(less))  # noqa: PLW2901
+            stripped.append(each)
+        return stripped
+
+    async def _erased(self, niks: AbstractSet[Number]) -> dict[Number, datetime]:
+        """Those of these NIKs that are erased, and until when."""
+        if not niks:
+            return {}
+        named = {FastUUID(self._pseudonyms.nik(str(nik))): nik for nik in niks}
+        return {named[person]: time async for person, time in queries.erased(self._connection, persons=list(named))}
+
+    async def _forget(self, topic: str, keys: Sequence[str]) -> None:
+        """Leave a tombstone under those of the keys under which something stands announced."""
+        named = {str(identity(topic, key)): key for key in keys}
+        rows = [row async for row in queries.forget_announced(self._connection, keys=list(named))]
+        await put(self._connection, [Message(topic, named[str(row["key"])], None) for row in rows])
 
     async def _take_statements(self, statements: list[Statement]) -> None:
         """Take institutions, reports and the rest; announce where reports stand."""

@@ -80,6 +80,12 @@ def renewed(start: str, end: str | None, agency: str = "dinsos", **data: Any) ->
     return _event("household.renewed", agency, told, data)
 
 
+def erased(who: str, agency: str = "dinsos", **data: Any) -> dict[str, Any]:
+    """A person is to be forgotten."""
+    told = {"nik": who, "revision": 0, "decided_by": "Budi", "reason": "asked for by the person"}
+    return _event("person.erased", agency, told, data)
+
+
 def filed(report_id: str, agency: str = "dinsos", **data: Any) -> dict[str, Any]:
     """A report from below."""
     told = {
@@ -190,6 +196,12 @@ class Registry:
         told: dict[str, tuple[int, str, dict[str, Any]]] = {}
         events = []
         for row in rows:
+            if row["value"] is None:  # a tombstone: whatever is told next is news
+                told[row["key"]] = (told[row["key"]][0], "", {})
+                events.append(
+                    {"type": "tombstone.cleared.v1", "data": {name: row["key"] for name in ("person", "pair")}}
+                )
+                continue
             events.append(orjson.loads(row["value"]))
             data = dict(events[-1]["data"])
             revision = data.pop("revision")
@@ -216,7 +228,7 @@ class Registry:
     async def empty(self) -> None:
         """Forget everything."""
         tables = "fact", "link", "number", "circle", "statement", "announced", "trust", "recheck", "standing", "outbox"
-        tables += "look", "suspect", "institution"
+        tables += "look", "suspect", "institution", "erased"
         await self.database.pool.execute("; ".join(f"delete from {table}" for table in tables))
         self.standing.in_force = None
 

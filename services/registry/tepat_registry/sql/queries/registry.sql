@@ -2,13 +2,17 @@
 
 -- name: take_facts
 -- Know the NIKs staged, each standing for itself, and take the facts that hold over what was held; the NIKs changed.
-with known as (
-    insert into number (kind, number, stands_for, pseudonym) select 0, nik, nik, person from staged
+-- What was told of a person before they were erased is passed over.
+with told as (
+    select s.* from staged s
+    where not exists (select from erased e where e.person = s.person and s.time <= e.time)
+), known as (
+    insert into number (kind, number, stands_for, pseudonym) select 0, nik, nik, person from told
     on conflict (kind, number) do nothing)
 insert into fact as f (nik, agency, since, until, household, revision, time, event_id, data, warnings, partition,
                        "offset", trace)
 select nik, agency, since, until, household, revision, time, event_id, data, warnings, partition, "offset", trace
-from staged
+from told
 on conflict (nik, agency, since) do update set
     until = excluded.until, household = excluded.household, revision = excluded.revision, time = excluded.time,
     event_id = excluded.event_id, data = excluded.data, warnings = excluded.warnings, partition = excluded.partition,
@@ -119,6 +123,10 @@ insert into announced as a (key, revision, digest, at)
 select * from unnest(:keys::uuid[], :revisions::bigint[], :digests::bytea[], :at::timestamptz[])
 on conflict (key) do update set revision = excluded.revision, digest = excluded.digest, at = excluded.at
 where excluded.revision > a.revision;
+
+-- name: recall_gone!
+-- Our own topic holds nothing under these keys any more.
+update announced set digest = null where key = any(:keys::uuid[]);
 
 -- name: recalled
 select topic from recalled;

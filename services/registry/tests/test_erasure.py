@@ -1,0 +1,95 @@
+"""A person who is erased is gone from what is kept and from what stands announced, whatever comes late."""
+
+import itertools
+from typing import Any
+
+import pytest
+from tepat_contracts.topics import Kind
+
+from .conftest import Registry, erased, filed, merged, nik, number, policy, recorded
+
+pytestmark = pytest.mark.integration
+
+WHO, OTHER = number(1), number(2)
+CARD = number(11)
+BEFORE, THEN, AFTER = "2026-01-01T08:00:00Z", "2026-02-01T08:00:00Z", "2026-02-02T08:00:00Z"
+
+
+async def kept(registry: Registry) -> dict[str, list[Any]]:
+    """Every row that could name anybody."""
+    tables = {
+        "fact": "nik", "link": "from_number", "number": "number", "statement": "data", "suspect": "pair",
+        "circle": "least",
+    }  # fmt: skip
+    return {
+        table: [row[0] for row in await registry.database.pool.fetch(f"select {column} from {table} order by 1")]
+        for table, column in tables.items()
+    }
+
+
+async def test_nothing_of_the_erased_is_kept_in_whatever_order_it_came(registry: Registry) -> None:
+    told = [
+        recorded(WHO, CARD, _time=BEFORE), recorded(WHO, CARD, "dukcapil", _time=BEFORE, since="2019-01-01"),
+        recorded(OTHER, CARD, _time=BEFORE), merged(WHO, OTHER, _time=BEFORE),
+    ]  # fmt: skip
+    wanted = None
+    for order in itertools.permutations([*told, erased(WHO, _time=THEN)]):
+        await registry.empty()
+        await registry.follow(policy())
+        for event in order:
+            await registry.take([event])
+        await registry.take(reversed(order))  # all of it again, in one batch
+        await registry.look()
+        stands = await registry.persons()
+        assert (await kept(registry))["fact"] == [int(OTHER)]
+        assert (await kept(registry))["number"] == [int(OTHER)]
+        assert (await kept(registry))["link"] == []
+        assert stands.keys() == {nik(OTHER)}
+        assert stands == (wanted := wanted or stands)
+        assert stands[nik(OTHER)]["aliases"] == []
+
+
+async def test_who_is_told_of_later_is_a_person_again(registry: Registry) -> None:
+    await registry.take([recorded(WHO, CARD, _time=BEFORE)])
+    await registry.take([erased(WHO, _time=THEN)])
+    assert await registry.persons() == {}
+    await registry.take([recorded(WHO, CARD, _time=BEFORE)])  # late, and the same
+    assert await registry.persons() == {}
+    await registry.take([recorded(WHO, CARD, _time=AFTER)])
+    assert (await registry.persons()).keys() == {nik(WHO)}
+
+
+async def test_reports_no_longer_name_the_erased(registry: Registry) -> None:
+    people = [{"nik": WHO, "name": "Mbah Karto", "note": "sakit"}, {"nik": OTHER, "name": "Bu Tini"}]
+    report = filed("r-1", people=people, _time=BEFORE)
+    await registry.take([report], Kind.REPORTS)
+    await registry.take([erased(WHO, _time=THEN)])
+    (before,) = (await kept(registry))["statement"]
+    assert WHO not in before
+    assert "Karto" not in before
+    assert "Bu Tini" in before
+    await registry.take([report], Kind.REPORTS)
+    assert (await kept(registry))["statement"] == [before]
+    later = filed("r-2", people=people, _time=AFTER)
+    await registry.take([later], Kind.REPORTS)
+    assert any(WHO in data for data in (await kept(registry))["statement"])
+
+
+async def test_what_was_suspected_of_the_erased_is_gone_with_a_tombstone(registry: Registry) -> None:
+    circle = [merged(WHO, OTHER, _time=BEFORE), merged(OTHER, WHO, _time=BEFORE)]
+    await registry.take(circle)
+    assert (await registry.fold("registry.suspects.v1", "pair")).keys() == {nik(WHO)}
+    await registry.take([erased(WHO, _time=THEN)])
+    assert await registry.fold("registry.suspects.v1", "pair") == {}
+    assert await kept(registry) == {
+        "fact": [], "link": [], "number": [int(OTHER)], "statement": [], "suspect": [], "circle": []
+    }  # fmt: skip
+    rows = await registry.database.pool.fetch("select key from outbox where value is null order by id")
+    assert [row["key"] for row in rows] == [nik(WHO), nik(WHO)]  # of the person, and of the circle
+
+
+async def test_who_is_known_through_a_merge_alone_is_forgotten_with_it(registry: Registry) -> None:
+    await registry.take([recorded(OTHER, CARD, _time=BEFORE), merged(WHO, OTHER, _time=BEFORE)])
+    assert (await registry.persons())[nik(OTHER)]["aliases"] == [nik(WHO)]
+    await registry.take([erased(WHO, _time=THEN)])
+    assert {key: told["aliases"] for key, told in (await registry.persons()).items()} == {nik(OTHER): []}
