@@ -1,17 +1,22 @@
 """`tepat person`: what is known of a person, and who says what."""
 
+import os
+from pathlib import Path
 from typing import Annotated, Any, Final
 
+import orjson
 import typer
 
 from tepat_cli.days import DayOption, iso
+from tepat_cli.exits import WrongUse
 from tepat_cli.lookup import NAMED, pseudonym
 from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, Place
 from tepat_cli.services import Services, segment
-from tepat_cli.terminal import Item, Shown, json_line, listing, outlet, printable
+from tepat_cli.terminal import Item, Shown, json_line, listing, outlet, printable, say
 
-commands = typer.Typer(no_args_is_help=True, help="A person: what is known, who says what, in whose household when.")
-commands.callback()(lambda: None)
+commands = typer.Typer(
+    no_args_is_help=True, help="A person: what is known and who says it; all that is held; to be forgotten."
+)
 
 PurposeOption = Annotated[
     str | None, typer.Option(help="why number, name and all else are disclosed to you; it is recorded")
@@ -67,6 +72,64 @@ def show(
             print(f"{'on ' + day:<12} {_lived(told['on'])}")
     listing(told["memberships"], MEMBERSHIPS, as_json=False, limit=0, none="no agency says in whose household")
     listing(_said(told["said"]), SAID, as_json=False, limit=0, none="no agency says anything of this person")
+
+
+@commands.command()
+def export(
+    *,
+    who: Annotated[str, typer.Argument(metavar="NIK", help=NAMED)],
+    purpose: Annotated[str, typer.Option(help="why all is disclosed to you; it is recorded")],
+    out: Annotated[Path | None, typer.Option(help="write it to this file, which nobody else may read")] = None,
+    data: DataOption = None,
+    kafka: KafkaOption = None,
+    api: ApiOption = None,
+    role: AsOption = None,
+) -> None:
+    """All that every service holds of a person, and who saw it, as one JSON document: what a person may ask for."""
+    with Services(Place.of(data, kafka, api, role), "officer") as services:
+        person = pseudonym(services, "nik", who)
+        registry = services.post("registry", "subjects/held", {"persons": [person], "purpose": purpose})
+        held = registry["held"]
+        subject = {
+            "persons": [each["person"] for each in held["persons"]],
+            "households": sorted({fact["household"] for fact in held["facts"]}),
+            "purpose": purpose,
+        }
+        others = [
+            services.post(name, "subjects/held", subject) for name in services.names if name != "registry"
+        ]  # fmt: skip
+    told = {"person": person, "purpose": purpose, "services": [registry, *others]}
+    document = orjson.dumps(told, option=orjson.OPT_INDENT_2)
+    if out is None:
+        with outlet():
+            print(document.decode())
+        return
+    try:
+        with os.fdopen(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(document)
+    except FileExistsError:
+        raise WrongUse(f"{out} is there already: name another file") from None
+    except OSError as wrong:
+        raise WrongUse(f"{out} can't be written: {wrong.strerror}") from None
+    say(f"all that is held is in {out}; it names the person: keep it safe, and hand it to nobody else")
+
+
+@commands.command()
+def erase(
+    *,
+    who: Annotated[str, typer.Argument(metavar="NIK", help=NAMED)],
+    agency: Annotated[str, typer.Option(help="in whose name: an agency with the right `merge`")],
+    reason: Annotated[str, typer.Option(help="why; it is recorded")],
+    data: DataOption = None,
+    kafka: KafkaOption = None,
+    api: ApiOption = None,
+    role: AsOption = None,
+) -> None:
+    """Have a person forgotten: identity, facts and decisions go, tombstones stay. Refused while something must stay."""
+    with Services(Place.of(data, kafka, api, role), "registrar") as services:
+        person = pseudonym(services, "nik", who)
+        told = services.post("registry", f"persons/{segment(person)}/erase", {"agency": agency, "reason": reason})
+    say(f"{person} is being forgotten, under {len(told['events'])} NIK; what was disclosed of them stays on record")
 
 
 def _said(said: dict[str, list[dict[str, Any]]]) -> list[Item]:

@@ -4,9 +4,11 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
+from tepat_chassis import subjects
 from tepat_chassis.auth import Person, Right, needs
-from tepat_chassis.database import Database
+from tepat_chassis.database import Connection, Database
 from tepat_chassis.http import Page, paging
+from tepat_chassis.subjects import Subject
 from tepat_contracts.topics import Kind, inbound_name
 
 from tepat_distribution.domain import STATES, VERDICTS
@@ -64,7 +66,23 @@ def router(database: Database) -> APIRouter:
             steps += [_announced(row) for row in {row["overlap_id"]: row for row in told}.values()]
         return {"steps": sorted(steps, key=lambda step: step["at"])}
 
+    routes.include_router(subjects.router("distribution", database, _held))
     return routes
+
+
+async def _held(connection: Connection, reader: Person, subject: Subject) -> dict[str, Any]:
+    """Everything kept of a person: their payouts, ended ones too, and what was announced of those."""
+    rows = await every(queries.payouts_held(connection, niks=subject.persons))
+    rows = [row for row in rows if reader.covers(row["region"])]
+    told = await every(
+        queries.overlaps_of(connection, agencies=[r["agency"] for r in rows], payout_ids=[r["payout_id"] for r in rows])
+    )
+    return {
+        "payouts": [
+            _taken(row)["detail"] | {"told_at": row["event_time"], "state": STATES[row["rank"]]} for row in rows
+        ],
+        "overlaps": [_announced(row)["detail"] for row in {row["overlap_id"]: row for row in told}.values()],
+    }
 
 
 def _uuid(text: str) -> UUID | None:

@@ -5,9 +5,11 @@ from uuid import UUID
 
 import orjson
 from fastapi import APIRouter, Depends, Query
+from tepat_chassis import subjects
 from tepat_chassis.auth import Person, Right, needs
-from tepat_chassis.database import Database
+from tepat_chassis.database import Connection, Database
 from tepat_chassis.http import Page, paging
+from tepat_chassis.subjects import Subject
 
 from tepat_eligibility.domain import Verdict
 from tepat_eligibility.store import every, queries
@@ -67,7 +69,29 @@ def router(database: Database) -> APIRouter:
         steps += [_made(row) for row in rows]
         return {"steps": sorted(steps, key=lambda step: step["at"])}
 
+    routes.include_router(subjects.router("eligibility", database, _held))
     return routes
+
+
+async def _held(connection: Connection, reader: Person, subject: Subject) -> dict[str, Any]:
+    """Everything kept of a person: as the registry told of them, the visits made to them, what was decided."""
+    persons = []
+    for row in await every(queries.known(connection, g=subject.persons)):
+        told = orjson.loads(row["told"])
+        if reader.covers(told.get("region")):
+            persons.append(_person(row, told)["detail"] | {"told": told})
+    visits = await every(queries.visits_known(connection, niks=subject.persons, verification_id=None))
+    decisions = await every(
+        queries.decisions(
+            connection, after_subject=None, after_programme=None, programme=None, decision=None, unit=None,
+            subjects=[*subject.persons, *subject.households], regions=list(reader.regions) or None, at_most=None,
+        )
+    )  # fmt: skip
+    return {
+        "persons": persons,
+        "verifications": [_visit(row)["detail"] for row in visits if reader.covers(row["region"])],
+        "decisions": [_decision(row) for row in decisions],
+    }
 
 
 def _unit(household: UUID | None, person: UUID | None) -> Literal["household", "person"] | None:

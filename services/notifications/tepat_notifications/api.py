@@ -7,10 +7,12 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
+from tepat_chassis import subjects
 from tepat_chassis.acts import record
 from tepat_chassis.auth import Person, Right, needs
-from tepat_chassis.database import Database, Lock
+from tepat_chassis.database import Connection, Database, Lock
 from tepat_chassis.http import Page, paging
+from tepat_chassis.subjects import Subject
 
 from tepat_notifications.domain import VERDICT, Kind, State
 from tepat_notifications.sending import DUTY
@@ -82,7 +84,20 @@ def router(database: Database, clock: Callable[[], datetime]) -> APIRouter:
             await connection.execute(f"notify {DUTY}")
         return {"due": due}
 
+    routes.include_router(subjects.router("notifications", database, _held))
     return routes
+
+
+async def _held(connection: Connection, person: Person, subject: Subject) -> dict[str, Any]:
+    """Everything kept of a person's households: their overlaps, and to whom they were told. Persons stand nowhere."""
+    rows = [
+        row
+        async for row in queries.overlaps_held(connection, households=subject.households)
+        if person.covers(row["region"])
+    ]
+    ids = [row["overlap_id"] for row in rows]
+    steps = [step["detail"] async for row in queries.tellings_of(connection, ids=ids) for step in _told(row)]
+    return {"overlaps": [_taken(row)["detail"] for row in rows], "notices": steps}
 
 
 def _uuid(text: str) -> UUID | None:

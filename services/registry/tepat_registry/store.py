@@ -197,7 +197,7 @@ class Store:
         which = {"niks": list(until), "times": list(until.values())}
         left = {row["household"] async for row in queries.erase_facts(self._connection, **which)}
         links = [row async for row in queries.erase_links(self._connection, **which)]
-        touched = {each.nik: each.trace for each in erasures}
+        touched: Touched = {each.nik: each.trace for each in erasures}
         touched |= await self._follow(Kind.NIK, links) if links else {}
         unknown = {
             row["number"]: str(row["pseudonym"]) async for row in queries.unknow(self._connection, niks=list(until))

@@ -198,9 +198,7 @@ class Registry:
         for row in rows:
             if row["value"] is None:  # a tombstone: whatever is told next is news
                 told[row["key"]] = (told[row["key"]][0], "", {})
-                events.append(
-                    {"type": "tombstone.cleared.v1", "data": {name: row["key"] for name in ("person", "pair")}}
-                )
+                events.append({"type": "tombstone.cleared.v1", "data": dict.fromkeys(("person", "pair"), row["key"])})
                 continue
             events.append(orjson.loads(row["value"]))
             data = dict(events[-1]["data"])

@@ -37,6 +37,16 @@ where (:payout_id::text is not null and p.payout_id = :payout_id and (:agency::t
         union all select o.agency_b, o.payout_b from overlap o where o.overlap_id = :g))
 order by a.code, p.payout_id limit 200;
 
+-- name: payouts_held
+-- All payouts to NIKs, by a look through the whole ledger.
+select a.code as agency, p.payout_id, p.revision, p.rank, p.event_time, p.event_id, p.partition, p."offset",
+       pr.code as programme, p.starts, p.ends, p.amount, p.household, p.person, p.region, p.trace, p.live
+from payout p
+join agency a on a.id = p.agency
+left join programme pr on pr.id = p.programme
+where p.nik = any(:niks::uuid[])
+order by a.code, p.payout_id;
+
 -- name: overlaps_of
 -- What was announced of payouts.
 select o.overlap_id, o.revision, o.live, o.rule, o.strength, o.announced_at, o.amount_at_risk,

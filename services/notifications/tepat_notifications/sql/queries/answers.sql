@@ -27,6 +27,9 @@ select state, count(*) as notices from delivery group by state order by state;
 -- name: by_kind
 select kind, count(*) as notices from delivery group by kind order by kind;
 
+-- name: overlaps_held
+select * from overlap where household = any(:households::uuid[]) order by overlap_id;
+
 -- name: overlaps_named
 -- The overlaps an id may mean: an overlap, a household, the short code of a case, or a payout, of one agency or any.
 select * from overlap

@@ -1,0 +1,2 @@
+-- What was done to, or seen of, one person.
+create index act_target on act (target);

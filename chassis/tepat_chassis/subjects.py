@@ -1,0 +1,56 @@
+"""What a service holds of one person, and who saw it: the answer that UU PDP 27/2022 gives everybody a right to.
+
+Invariants
+- Everything is told to those with the right to disclose alone, for a purpose, and recorded before it is answered.
+- Persons are asked for by pseudonyms: by all of theirs, as the registry knows them.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Annotated, Any
+from uuid import UUID
+
+import orjson
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, ConfigDict, Field
+
+from tepat_chassis import acts
+from tepat_chassis.auth import Person, Right, needs
+from tepat_chassis.database import Connection, Database
+from tepat_chassis.logging import mask
+
+Discloser = Annotated[Person, Depends(needs(Right.disclose))]
+SEEN = "select at, who, name, act, target, detail from act where target = any($1::text[]) order by id"
+
+
+class Subject(BaseModel):
+    """One person by all their pseudonyms, the one they stand under first, their households, and why it is asked."""
+
+    model_config = ConfigDict(extra="forbid")
+    persons: Annotated[list[UUID], Field(min_length=1, max_length=20_000)]
+    households: Annotated[list[UUID], Field(max_length=20_000)] = []
+    purpose: Annotated[str, Field(min_length=3, max_length=500, description="why it is disclosed; recorded")]
+
+
+Held = Callable[[Connection, Person, Subject], Awaitable[Mapping[str, Sequence[Mapping[str, Any]]]]]
+
+
+def router(service: str, database: Database, held: Held) -> APIRouter:
+    """`POST /v1/subjects/held`.
+
+    Args:
+        held: everything kept of the subject, by kind, as far as the asking person's regions go.
+    """
+    routes = APIRouter(tags=["subjects"])
+
+    @routes.post("/subjects/held")
+    async def all_held(subject: Subject, person: Discloser) -> dict[str, Any]:
+        """All that is held of a person, and who saw it or acted on it."""
+        detail = {"purpose": mask(subject.purpose), "what": "all that is held"}
+        async with database.transaction() as connection:
+            told = await held(connection, person, subject)
+            await acts.record(connection, person, "disclose", str(subject.persons[0]), detail)
+            rows = await connection.fetch(SEEN, list(map(str, subject.persons)))
+        seen = [dict(row) | {"detail": orjson.loads(row["detail"])} for row in rows]
+        return {"service": service, "held": told, "seen": seen}
+
+    return routes
