@@ -7,7 +7,7 @@ Invariants
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import orjson
@@ -18,6 +18,7 @@ from tepat_chassis.quarantine import Told
 from tepat_chassis.span import Span
 from tepat_chassis.standing import InForce
 from tepat_contracts.door import canonical
+from tepat_contracts.events.ours import HOUSEHOLD_RESOLVED, PERSON_RESOLVED
 from tepat_contracts.express import Payout, PayoutDoor
 
 from tepat_distribution import rows
@@ -27,6 +28,9 @@ from tepat_distribution.rows import ABSENT, ENDED, LIVE, day, text
 from tepat_distribution.store import Staged, Store
 
 log = structlog.get_logger()
+
+PERSONS: Final = "registry.persons.v1"
+ERASED: Final = "erased"
 
 
 class Payouts:
@@ -101,26 +105,32 @@ class Persons:
         self._store = store
 
     def decode(self, spans: Sequence[Span], in_force: InForce[Any] | None) -> dict[str, list[Any]]:  # noqa: ARG002
-        """The latest of each person and household in the batch."""
+        """The latest of each person and household in the batch, and who was erased before."""
         latest: dict[tuple[str, str], Any] = {}
+        erased: dict[str, None] = {}
         for span in spans:
             for record in span.records:
                 if record.value is None:
+                    if span.topic == PERSONS and record.key is not None:
+                        erased[record.key.decode()] = None
+                        latest.pop((PERSON_RESOLVED, record.key.decode()), None)
                     continue
                 event = orjson.loads(record.value)
                 data = event["data"]
                 key = (event["type"], data.get("person") or data.get("household"))
                 if key not in latest or data["revision"] >= latest[key]["revision"]:
                     latest[key] = data
-        told: dict[str, list[Any]] = {"tepat.person.resolved.v1": [], "tepat.household.resolved.v1": []}
+        told: dict[str, list[Any]] = {PERSON_RESOLVED: [], HOUSEHOLD_RESOLVED: [], ERASED: list(erased)}
         for (kind, _), data in latest.items():
             told.setdefault(kind, []).append(data)
         return told
 
     async def write(self, connection: Connection, work: dict[str, list[Any]]) -> None:
         """Take them, and resolve the payouts they concern anew."""
-        persons, households = work["tepat.person.resolved.v1"], work["tepat.household.resolved.v1"]
-        moved_persons = await self._store.take_persons(connection, persons) if persons else set[UUID]()
+        persons, households, erased = work[PERSON_RESOLVED], work[HOUSEHOLD_RESOLVED], work[ERASED]
+        moved_persons = await self._store.forget_persons(connection, erased) if erased else set[UUID]()
+        if persons:
+            moved_persons |= await self._store.take_persons(connection, persons)
         moved_households = await self._store.take_renewals(connection, households) if households else set[UUID]()
         if moved_persons or moved_households:
             await self._store.resolve_again(connection, moved_persons, moved_households)

@@ -190,6 +190,12 @@ class Store:
             )
         return newer | {row["stood_for"] for row in taken}
 
+    async def forget_persons(self, connection: Connection, niks: Sequence[str]) -> set[UUID]:
+        """Forget what the registry said of NIKs; the persons whose payouts may stand elsewhere now."""
+        gone = await every(queries.forget_persons(connection, niks=niks))
+        await queries.forget_memberships(connection, niks=niks)
+        return {row[name] for row in gone for name in ("nik", "stands_for")}
+
     async def take_renewals(self, connection: Connection, households: Sequence[Mapping[str, Any]]) -> set[UUID]:
         """Take what is newer; the households whose payouts may stand elsewhere now."""
         taken = await every(queries.take_renewals(

@@ -14,6 +14,7 @@ from functools import cache, partial
 from importlib.resources import files
 from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -351,7 +352,15 @@ class Ledger:
             Record("registry", 0, number, 0, orjson.dumps({"source": "urn:tepat:service:registry", **each}), [])
             for number, each in enumerate(told)
         ]
-        work = self._persons.decode([Span("registry", 0, 0, len(records), records)], None)
+        await self._hear(Span("registry", 0, 0, len(records), records))
+
+    async def forget(self, *niks: str) -> None:
+        """Take the registry's tombstones of these pseudonyms."""
+        records: list[Any] = [SimpleNamespace(key=each.encode(), value=None) for each in niks]
+        await self._hear(Span("registry.persons.v1", 0, 0, len(records), records))
+
+    async def _hear(self, span: Span) -> None:
+        work = self._persons.decode([span], None)
         async with self.database.transaction(Lock.EXCLUSIVE) as connection:
             await self._persons.write(connection, work)
 

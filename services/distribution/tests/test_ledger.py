@@ -871,3 +871,15 @@ async def test_data_is_compared_as_canonical_json() -> None:
     with_more = {**one, "data": {"": "ü", **one["data"]}}  # unknown fields count, as they were written
     assert data_of(as_row(with_more).record).startswith('{"":"ü","benefit":')
     assert await held(as_row(with_more), binary) == binary
+
+
+async def test_of_whom_the_registry_forgets_only_what_payouts_say_holds(ledger: Ledger) -> None:
+    facts = [lives(ANI, MELATI), lives(BUDI, MELATI)]
+    registry = Registry()
+    await ledger.hear(registry.learn(facts))
+    await ledger.take([payout("p1", "PKH", ANI, MAWAR), payout("b1", "BPNT", BUDI, MAWAR, by="himbara")])
+    assert len((await ledger.check(facts)).overlaps) == 1  # both live under one card
+    await ledger.forget(nik(BUDI))
+    assert len((await ledger.check([facts[0]])).overlaps) == 0  # what is known of the one alone is the card told
+    assert await ledger.database.pool.fetchval("select count(*) from membership") == 1
+    assert await ledger.database.pool.fetchval("select count(*) from person") == 1

@@ -16,7 +16,7 @@ from tepat_contracts.policy import from_document
 from tepat_contracts.topics import Kind
 
 from tepat_eligibility import api, policed
-from tepat_eligibility.handlers import Policies, Registry, Visits
+from tepat_eligibility.handlers import PERSONS, Policies, Registry, Visits
 from tepat_eligibility.judge import SERVICE, Judge
 from tepat_eligibility.recall import recall
 from tepat_eligibility.settings import EligibilitySettings
@@ -35,7 +35,7 @@ def build(settings: EligibilitySettings, clock: Callable[[], datetime] = lambda:
             pseudonyms(in_force.document.secret_id)  # better not to start than to stop at the first visit
 
     service.policy(StandingIntake(from_document, Policies(pseudonyms).follow))
-    service.topic("registry.persons.v1", Registry(), lock=Lock.EXCLUSIVE)
+    service.topic(PERSONS, Registry(), lock=Lock.EXCLUSIVE)
     service.topic("registry.households.v1", Registry(), lock=Lock.EXCLUSIVE)
     service.agencies(
         Kind.VERIFICATIONS,

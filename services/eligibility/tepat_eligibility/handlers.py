@@ -2,7 +2,8 @@
 
 Invariants
 - A NIK goes no further than `Visits.admit`: what is kept of a visit is under pseudonyms, without answers and names.
-- Of several records about one thing in a batch only the greatest is written.
+- Of several records about one thing in a batch only the greatest is written. A tombstone takes away all that was told
+  before it, and nothing that is told after.
 """
 
 import hashlib
@@ -30,6 +31,7 @@ from tepat_eligibility.store import PersonTold, RenewalTold, VisitTold, queries
 log = structlog.get_logger()
 
 WAKE = "notify mark"
+PERSONS = "registry.persons.v1"
 TRACEPARENT = 55
 """Characters of a traceparent as far as it is known (W3C Trace Context)."""
 IN_FORCE = "select document from standing order by seq desc limit 1"
@@ -48,13 +50,17 @@ class Registry:
         self,
         spans: Sequence[Span],
         in_force: InForce[Any] | None,  # noqa: ARG002 – an intake's signature
-    ) -> tuple[list[PersonTold], list[RenewalTold]]:
-        """The latest of each person and card in the batch."""
+    ) -> tuple[list[str], list[PersonTold], list[RenewalTold]]:
+        """Who was erased, and the latest of each person and card in the batch."""
+        erased: dict[str, None] = {}
         persons: dict[str, PersonTold] = {}
         cards: dict[str, RenewalTold] = {}
         for span in spans:
             for record in span.records:
                 if record.value is None:
+                    if span.topic == PERSONS and record.key is not None:
+                        erased[record.key.decode()] = None
+                        persons.pop(record.key.decode(), None)
                     continue
                 try:
                     event = orjson.loads(record.value)
@@ -73,11 +79,13 @@ class Registry:
                         "a record of the registry cannot be read and is passed over",
                         topic=span.topic, partition=span.partition, offset=record.offset, error=type(error).__name__,
                     )  # fmt: skip
-        return list(persons.values()), list(cards.values())
+        return list(erased), list(persons.values()), list(cards.values())
 
-    async def write(self, connection: Connection, work: tuple[list[PersonTold], list[RenewalTold]]) -> None:
-        """Keep them, and mark whom they concern."""
-        persons, cards = work
+    async def write(self, connection: Connection, work: tuple[list[str], list[PersonTold], list[RenewalTold]]) -> None:
+        """Forget who was erased, keep the others, and mark whom they concern."""
+        erased, persons, cards = work
+        if erased:
+            await queries.forget_persons(connection, persons=erased)
         if persons:
             await store.take_persons(connection, persons)
         if cards:

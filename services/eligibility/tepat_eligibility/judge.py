@@ -68,12 +68,14 @@ class Judge:
             yield more
 
     async def step(self, connection: Connection) -> bool:
-        """Do what comes first: turn the day, settle marked persons, decide touched households, go on with a sweep."""
+        """Do what comes first: turn the day, forget the erased, settle the marked, decide the touched, go on with a
+        sweep.
+        """
         policy = await self._policy(connection)
         if policy is None:
             return False
         day = Day(today(self._clock(), policy.document.time_zone))
-        if await self._turn(connection, policy, day):
+        if await self._turn(connection, policy, day) or await self._erase(connection):
             return True
         interrupted = self._in_a_row >= SETTLED_IN_A_ROW
         if not interrupted and (marks := await every(queries.take_marks(connection, at_most=MARKS_AT_ONCE))):
@@ -165,6 +167,23 @@ class Judge:
             households=",".join(touched), traces=",".join(trace or "" for trace in touched.values()),
             persons=",".join(stood_for), person_traces=",".join(trace or "" for trace in stood_for.values()),
         )  # fmt: skip
+
+    async def _erase(self, connection: Connection) -> bool:
+        """Let the erased live nowhere; what was decided of them becomes a tombstone, as does what was decided of
+        households that they leave empty. Whether there were any.
+        """
+        persons = [row["person"] for row in await every(queries.take_erased(connection, at_most=MARKS_AT_ONCE))]
+        if not persons:
+            return False
+        left = await every(queries.left_by_erased(connection, persons=persons))
+        emptied = [row["household"] for row in left if row["emptied"]]
+        rows = await every(queries.erase_decisions(connection, subjects=[*persons, *emptied]))
+        await put(connection, [Message(DECISIONS, f"{row['programme']}|{row['subject']}", None) for row in rows])
+        if stays := {row["household"]: None for row in left if not row["emptied"]}:
+            await queries.touch(
+                connection, households=",".join(stays), traces="," * (len(stays) - 1), persons="", person_traces=""
+            )
+        return True
 
     # -- decisions ---------------------------------------------------------------------------------
 

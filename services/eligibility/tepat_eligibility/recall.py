@@ -39,8 +39,13 @@ async def recall(kafka: str, database: Database) -> None:
 async def _keep(database: Database, batch: Sequence[ConsumerRecord]) -> None:
     """Keep the latest record of each key."""
     latest: dict[bytes, tuple[Any, ...]] = {}
+    gone: set[bytes] = set()
     for record in batch:
-        if record.value is not None:
+        gone.discard(record.key)
+        if record.value is None:
+            gone.add(record.key)
+            latest.pop(record.key, None)
+        else:
             event = orjson.loads(record.value)
             data = event["data"]
             held = latest.get(record.key)
@@ -59,3 +64,6 @@ async def _keep(database: Database, batch: Sequence[ConsumerRecord]) -> None:
         )  # fmt: skip
         told = dict(zip(columns, map(list, zip(*latest.values(), strict=True)), strict=True))
         await queries.recall(database.pool, **told)
+    if gone:
+        programmes, _, subjects = zip(*(key.decode().rpartition("|") for key in gone), strict=True)
+        await queries.recall_gone(database.pool, programmes=list(programmes), subjects=list(subjects))

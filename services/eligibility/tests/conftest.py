@@ -6,6 +6,7 @@ from functools import cache
 from importlib.resources import files
 from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -187,6 +188,14 @@ class Eligibility:
                     assert not taken.refused, taken.refused
                     await self._visits.write(connection, taken)
 
+    async def forget(self, *persons: str, then: Iterable[dict[str, Any]] = ()) -> None:
+        """Take one batch: tombstones of persons, and what the registry tells after them."""
+        records: list[Any] = [SimpleNamespace(key=_g(name).encode(), value=None, offset=0) for name in persons]
+        records += [SimpleNamespace(key=b"", value=envelope.write(told), offset=0) for told in then]
+        span = Span("registry.persons.v1", 0, 0, len(records), records)
+        async with self.database.transaction(Lock.EXCLUSIVE) as connection:
+            await self._registry.write(connection, self._registry.decode([span], None))
+
     async def step(self) -> bool:
         """One step of the duty."""
         async with self.database.pool.acquire() as connection, connection.transaction():
@@ -204,11 +213,18 @@ class Eligibility:
         await self.decide()
 
     async def announced(self) -> list[dict[str, Any]]:
-        """Every event announced, in order: as the schema wants it, each revision one more, each content new."""
+        """Every event announced, in order: as the schema wants it, each revision one more, each content new.
+
+        What a tombstone took away is left out.
+        """
         rows = await self.database.pool.fetch("select key, value from outbox where topic = $1 order by id", DECISIONS)
         last: dict[str, dict[str, Any]] = {}
         events = []
         for row in rows:
+            if row["value"] is None:  # a tombstone: what comes next begins anew
+                last.pop(row["key"], None)
+                events = [event for event in events if event["subject"] != row["key"]]
+                continue
             event = orjson.loads(row["value"])
             data = event["data"]
             self._schema.validate_json(orjson.dumps(data))
@@ -240,7 +256,7 @@ class Eligibility:
         """Forget everything."""
         tables = (
             "person", "renewal", "verification", "mark", "residence", "touched", "sweep", "today", "decision",
-            "standing", "outbox", "recalled",
+            "standing", "outbox", "recalled", "erased",
         )  # fmt: skip
         await self.database.pool.execute("; ".join(f"delete from {table}" for table in tables))
         self.standing.in_force = None

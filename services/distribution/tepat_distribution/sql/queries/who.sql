@@ -18,6 +18,10 @@ on conflict (nik) do update set
 where excluded.revision > p.revision
 returning new.nik, coalesce(old.stands_for, new.nik) as stood_for;
 
+-- name: forget_persons
+-- Know nothing of these NIKs any more; whom they stood for.
+delete from person where nik = any(:niks::uuid[]) returning nik, stands_for;
+
 -- name: forget_memberships!
 delete from membership where nik = any(:niks::uuid[]);
 

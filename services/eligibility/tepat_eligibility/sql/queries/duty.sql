@@ -10,6 +10,25 @@ insert into today (day) values (:day) on conflict (one) do update set day = excl
 -- Marks those about whom something changes by itself up to a day.
 insert into mark (g) select person from residence where turns_on <= :day;
 
+-- name: take_erased
+-- Takes some of the erased; those told of again since are none.
+with taken as (
+    delete from erased where person = any(array(select person from erased order by person limit :at_most))
+    returning person)
+select person::text as person from taken where not exists (select from person p where p.person = taken.person);
+
+-- name: left_by_erased
+-- Lets the erased live nowhere; the households they leave, and whether nobody is left there.
+with gone as (delete from residence where person = any(:persons::uuid[]) returning household)
+select distinct household::text as household,
+    not exists (select from residence r where r.household = gone.household and r.person <> all(:persons::uuid[]))
+    as emptied
+from gone;
+
+-- name: erase_decisions
+-- Forgets what was decided of these.
+delete from decision where subject = any(:subjects::uuid[]) returning programme, subject;
+
 -- name: take_marks
 -- Takes the oldest marks: each person or household once, with the trace of its last mark.
 -- By array, not by join: emptied as often as it fills, the table never has statistics to plan a join by.
@@ -142,5 +161,6 @@ where d.subject = w.subject and d.programme = w.programme
 returning d.subject::text as subject, d.programme, d.unit, d.decision, d.reasons, d.due, d.region, d.revision;
 
 -- name: left_to_decide$
--- How much is marked, touched or to be swept.
-select (select count(*) from mark) + (select count(*) from touched) + (select count(*) from sweep);
+-- How much is marked, touched, to be swept or to be forgotten.
+select (select count(*) from mark) + (select count(*) from touched) + (select count(*) from sweep)
+    + (select count(*) from erased);

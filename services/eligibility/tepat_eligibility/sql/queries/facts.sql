@@ -9,6 +9,12 @@ with taken as (
     returning p.person, p.trace)
 insert into mark (g, trace) select person, trace from taken;
 
+-- name: forget_persons!
+-- Forgets what the registry and visits told of these persons, and has forgotten what was decided of them.
+with gone as (delete from person where person = any(:persons::uuid[])),
+     seen as (delete from verification where nik = any(:persons::uuid[]))
+insert into erased (person) select unnest(:persons::uuid[]) on conflict (person) do nothing;
+
 -- name: take_renewals!
 -- Keeps what is newer of cards, and marks the households at either end. One row a card.
 with taken as (

@@ -29,3 +29,8 @@ select distinct subject::text as subject from decision
 where reasons <> all(:withdrawn::text[])
     and not exists (select from residence where person = subject)
     and not exists (select from residence where household = subject);
+
+-- name: recall_gone!
+-- Our own topic holds nothing under these keys any more.
+delete from decision d using unnest(:programmes::text[], :subjects::uuid[]) g (programme, subject)
+where (d.programme, d.subject) = (g.programme, g.subject);
