@@ -4,7 +4,6 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
-from tepat_chassis import subjects
 from tepat_chassis.auth import Person, Right, needs
 from tepat_chassis.database import Connection, Database
 from tepat_chassis.http import Page, paging
@@ -66,11 +65,10 @@ def router(database: Database) -> APIRouter:
             steps += [_announced(row) for row in {row["overlap_id"]: row for row in told}.values()]
         return {"steps": sorted(steps, key=lambda step: step["at"])}
 
-    routes.include_router(subjects.router("distribution", database, _held))
     return routes
 
 
-async def _held(connection: Connection, reader: Person, subject: Subject) -> dict[str, Any]:
+async def held(connection: Connection, reader: Person, subject: Subject) -> dict[str, Any]:
     """Everything kept of a person: their payouts, ended ones too, and what was announced of those."""
     rows = await every(queries.payouts_held(connection, niks=subject.persons))
     rows = [row for row in rows if reader.covers(row["region"])]

@@ -5,6 +5,7 @@ from importlib.resources import files
 from typing import Any
 
 from fastapi import FastAPI
+from tepat_chassis import subjects
 from tepat_chassis.database import Connection, Lock
 from tepat_chassis.http import serve
 from tepat_chassis.pace import Gate
@@ -42,7 +43,7 @@ def build(settings: DistributionSettings) -> FastAPI:
     )
     service.duty("mark", Detector(store).work)
     service.pending = queries.left_to_judge
-    return service.api(api.router(service.database))
+    return service.api(api.router(service.database), subjects.router(service.name, service.database, api.held))
 
 
 async def follow(store: Store, connection: Connection, policy: Policy, document: dict[str, object]) -> dict[str, Any]:  # noqa: ARG001

@@ -5,7 +5,6 @@ from uuid import UUID
 
 import orjson
 from fastapi import APIRouter, Depends, Query
-from tepat_chassis import subjects
 from tepat_chassis.auth import Person, Right, needs
 from tepat_chassis.database import Connection, Database
 from tepat_chassis.http import Page, paging
@@ -69,11 +68,10 @@ def router(database: Database) -> APIRouter:
         steps += [_made(row) for row in rows]
         return {"steps": sorted(steps, key=lambda step: step["at"])}
 
-    routes.include_router(subjects.router("eligibility", database, _held))
     return routes
 
 
-async def _held(connection: Connection, reader: Person, subject: Subject) -> dict[str, Any]:
+async def held(connection: Connection, reader: Person, subject: Subject) -> dict[str, Any]:
     """Everything kept of a person: as the registry told of them, the visits made to them, what was decided."""
     persons = []
     for row in await every(queries.known(connection, g=subject.persons)):

@@ -6,6 +6,7 @@ from functools import cache
 from importlib.resources import files
 
 from fastapi import FastAPI
+from tepat_chassis import subjects
 from tepat_chassis.database import Lock
 from tepat_chassis.http import serve
 from tepat_chassis.pseudonyms import Pseudonyms, read_secret
@@ -45,7 +46,7 @@ def build(settings: EligibilitySettings, clock: Callable[[], datetime] = lambda:
     service.duty("mark", Judge(service.standing, clock).work)
     service.prepare = prepare
     service.pending = queries.left_to_decide
-    return service.api(api.router(service.database))
+    return service.api(api.router(service.database), subjects.router(service.name, service.database, api.held))
 
 
 def main() -> None:

@@ -7,7 +7,6 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
-from tepat_chassis import subjects
 from tepat_chassis.acts import record
 from tepat_chassis.auth import Person, Right, needs
 from tepat_chassis.database import Connection, Database, Lock
@@ -84,11 +83,10 @@ def router(database: Database, clock: Callable[[], datetime]) -> APIRouter:
             await connection.execute(f"notify {DUTY}")
         return {"due": due}
 
-    routes.include_router(subjects.router("notifications", database, _held))
     return routes
 
 
-async def _held(connection: Connection, person: Person, subject: Subject) -> dict[str, Any]:
+async def held(connection: Connection, person: Person, subject: Subject) -> dict[str, Any]:
     """Everything kept of a person's households: their overlaps, and to whom they were told. Persons stand nowhere."""
     rows = [
         row

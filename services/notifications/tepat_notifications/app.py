@@ -6,6 +6,7 @@ from functools import partial
 from importlib.resources import files
 
 from fastapi import FastAPI
+from tepat_chassis import subjects
 from tepat_chassis.database import Connection, Lock
 from tepat_chassis.http import serve
 from tepat_chassis.service import Service
@@ -33,7 +34,7 @@ def build(settings: NotificationsSettings, clock: Callable[[], datetime] = lambd
     service.receipts(Receipts(store, clock), lock=Lock.EXCLUSIVE)
     sender.wake = service.duty(DUTY, sender.work).wake
     service.pending = partial(_pending, clock, timedelta(seconds=settings.notifications_gather_seconds))
-    return service.api(api.router(service.database, clock))
+    return service.api(api.router(service.database, clock), subjects.router(service.name, service.database, api.held))
 
 
 def _province(document: object) -> Province:
