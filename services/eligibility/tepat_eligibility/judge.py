@@ -205,6 +205,8 @@ class Judge:
             views = [person_view(told, day) for told in members]
             alive = [view for view in views if not view["deceased"]]
             whole = household_view(alive)
+            if policy.document.score is not None:
+                whole = policy.document.score.added(whole, day.midnight)
             made = [_visits_of(told, visits) for told in members] if visits else [()] * len(members)
             if alive:
                 region = min([view["region"] for view in alive if "region" in view], default=None)
@@ -255,7 +257,7 @@ def _visits_of(told: Told, visits: Mapping[str, list[Visit]]) -> Sequence[Visit]
 
 
 def _message(row: Any, trace: str | None, version: str, day: Day, now: datetime) -> Message:
-    subject, programme, unit, decision, reasons, due, region, revision = row
+    subject, programme, unit, decision, reasons, due, score, region, revision = row
     key = f"{programme}|{subject}"
     data = {
         "programme": programme, "unit": unit, unit: subject, "revision": revision, "decision": decision,
@@ -263,6 +265,8 @@ def _message(row: Any, trace: str | None, version: str, day: Day, now: datetime)
     }  # fmt: skip
     if due is not None:
         data["due"] = orjson.Fragment(due)
+    if score is not None:
+        data["score"] = orjson.Fragment(score)
     if region is not None:
         data["region"] = region
     event = envelope.event(
