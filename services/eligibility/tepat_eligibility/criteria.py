@@ -45,8 +45,10 @@ _COUNTED: Final = [".", "size", "(", ")"]
 _WORDS: Final = frozenset({"true", "false", "null", "in"})
 _KEPT: Final = 50_000
 """Outcomes kept of one macro."""
-_OF_SCORE: Final = frozenset({"score", "score_decile"})
-"""The fields of a household that are worked out of others."""
+SCORED: Final = "scored"
+"""The key of a household's view that says of its score what lacks for it; criteria cannot ask for it."""
+OF_SCORE: Final = frozenset({"score", "score_decile"})
+"""The fields of a household that its score gives."""
 
 
 class Token(NamedTuple):
@@ -127,8 +129,8 @@ class Uses:
         missing: list[str] = []
         for name in self.household:
             if name not in household:
-                of_score = household["scored"].missing if name in _OF_SCORE and "scored" in household else ()
-                missing += [each for each in of_score or (f"household.{name}",) if each not in missing]
+                of_score = household[SCORED].missing if name in OF_SCORE and SCORED in household else ()
+                missing += of_score or [f"household.{name}"]
         missing += [
             f"household.members.{name}"
             for name in self.members
@@ -460,7 +462,7 @@ class Criteria:
         self.criteria: Final = parts
         self.uses: Final = uses(expression)
         self._macros = [macro for each in self.criteria for macro in each.expression.macros]
-        self._rest = uses("&&".join(f"({each.expression.rest})" for each in self.criteria))
+        self._rest = uses("&&".join(f"({each.expression.rest}\n)" for each in self.criteria))
 
     def seen(self, person: View | None, household: View, today: datetime) -> tuple[Any, ...]:
         """All that outcomes and what lacks for them depend on, but the day itself; `today` is the day at midnight."""

@@ -20,8 +20,8 @@ import orjson
 from tepat_contracts.policy import Policy
 from tepat_contracts.policy import Programme as Ruled
 
-from tepat_eligibility.criteria import Criteria, View, both, named, uses
-from tepat_eligibility.score import SCORED, Score, Scored
+from tepat_eligibility.criteria import OF_SCORE, SCORED, Criteria, View, both, named, uses
+from tepat_eligibility.score import Score, Scored
 
 #: What the registry tells of a person: the data of `tepat.person.resolved.v1`.
 Told: TypeAlias = Mapping[str, Any]
@@ -174,7 +174,7 @@ class Programme:
     """A programme as it decides. Remembers decisions by the values they depend on, for one day.
 
     Args:
-        score: the policy's score, which households must have been given (`Score.added`) that this decides of.
+        score: that of the policy, if it has one.
     """
 
     KEPT: Final = 50_000
@@ -187,8 +187,8 @@ class Programme:
         self.effective: Final = ruled.effective
         self._criteria: Final = Criteria(ruled.criteria, ruled.named_criteria)
         self._pays: Final = _Pays(ruled)
-        self._asks_score: Final = score is not None and asks_score(ruled)
-        scored_today = score is not None and self._asks_score and score.of_the_day
+        self._score: Final = score if asks_score(ruled) else None
+        scored_today = self._score is not None and self._score.of_the_day
         self.of_the_day: Final = self._criteria.uses.today or self._pays.uses.today or scored_today
         self._asks_alive = self.unit == "person" and "deceased" not in self._criteria.uses.person
         self._decided: dict[tuple[Any, ...], Decision] = {}
@@ -204,9 +204,11 @@ class Programme:
             self._decided_on = day.date
         if self._asks_alive and person is not None and person["deceased"]:
             return self._dead
+        if self._score is not None:
+            household = self._score.added(household, day.midnight)
         seen = self._criteria.seen(person, household, day.midnight)
         paid = self._pays.members(person, household, day)
-        scored = household.get(SCORED) if self._asks_score else None
+        scored = household.get(SCORED)
         decision = self._decided.get((seen, paid, scored))
         if decision is None:
             decision = self._decided[seen, paid, scored] = self._judged(person, household, day, paid, scored)
@@ -269,8 +271,8 @@ class _Pays:
         self._amount, self._period, self._most = ruled.amount, ruled.period, ruled.most_components
         self._components = sorted(ruled.components, key=lambda each: -each.amount)
         self._criteria = [Criteria(each.criteria) for each in self._components]
-        self.uses: Final = uses("&&".join(f"({each.criteria})" for each in ruled.components) or "true")
-        self._asks_score: Final = bool({"score", "score_decile"} & set(self.uses.household))
+        self.uses: Final = uses("&&".join(f"({each.criteria}\n)" for each in ruled.components) or "true")
+        self._asks_score: Final = bool(OF_SCORE.intersection(self.uses.household))
         self._kept: dict[tuple[Any, ...], Best] = {}
         self._kept_on: date | None = None
 
@@ -355,7 +357,7 @@ def restated(old: Policy | None, new: Policy) -> list[str]:
 def asks_score(programme: Ruled) -> bool:
     """Whether a programme's criteria, or those of its components, speak of the policy's score."""
     asked = [programme.criteria or "", *(component.criteria for component in programme.components)]
-    return any({"score", "score_decile"} & set(named(expression).household) for expression in asked)
+    return any(OF_SCORE.intersection(named(expression).household) for expression in asked)
 
 
 def _deciding(programme: Ruled, policy: Policy) -> tuple[Any, ...] | None:

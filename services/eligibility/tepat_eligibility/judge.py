@@ -205,8 +205,6 @@ class Judge:
             views = [person_view(told, day) for told in members]
             alive = [view for view in views if not view["deceased"]]
             whole = household_view(alive)
-            if policy.document.score is not None:
-                whole = policy.document.score.added(whole, day.midnight)
             made = [_visits_of(told, visits) for told in members] if visits else [()] * len(members)
             if alive:
                 region = min([view["region"] for view in alive if "region" in view], default=None)

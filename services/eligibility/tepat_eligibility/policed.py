@@ -17,7 +17,6 @@ class Policed:
     index: PolicyIndex
     ranks: Mapping[str, int]
     programmes: tuple[Programme, ...]
-    score: Score | None
 
     @property
     def time_zone(self) -> str:
@@ -35,4 +34,4 @@ def parse(document: Any) -> Policed:
     policy = from_document(document)
     score = None if policy.score is None else Score(policy.score)
     programmes = tuple(Programme(p, score) for p in policy.programmes if p.criteria is not None)
-    return Policed(PolicyIndex(policy), ranks(policy), programmes, score)
+    return Policed(PolicyIndex(policy), ranks(policy), programmes)

@@ -20,10 +20,8 @@ from typing import Any, Final
 import orjson
 from tepat_contracts.policy import Score as Ruled
 
-from tepat_eligibility.criteria import Expression, View, named, uses
+from tepat_eligibility.criteria import SCORED, Expression, View, named, uses
 
-SCORED: Final = "scored"
-"""The key of a household's view that holds its `Scored`; criteria cannot ask for it."""
 _DECIMALS: Final = 6
 
 
@@ -57,13 +55,15 @@ class Score:
         self._kinds: dict[tuple[Any, ...], int] = {}
         self._kind_of: dict[tuple[Any, ...], int] = {}
         self._kept_on: datetime | None = None
+        self._last: tuple[View | None, datetime | None, View] = (None, None, {})
 
     def added(self, household: View, today: datetime) -> View:
         """A household with its score, as far as it is known; `today` is the day at midnight."""
-        scored = self.of(household, today)
-        if scored.value is None:
-            return {**household, SCORED: scored}
-        return {**household, SCORED: scored, "score": scored.value, "score_decile": scored.decile}
+        if self._last[0] is not household or self._last[1] != today:  # one programme after the other asks for it
+            scored = self.of(household, today)
+            known = {} if scored.value is None else {"score": scored.value, "score_decile": scored.decile}
+            self._last = household, today, {**household, **known, SCORED: scored}
+        return self._last[2]
 
     def of(self, household: View, today: datetime) -> Scored:
         """What a household scores."""
