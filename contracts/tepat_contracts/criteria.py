@@ -95,7 +95,7 @@ def mistakes(expression: str, wanted: Wanted = "bool") -> list[str]:
     fields = _undeclared(expression)
     if misspelt := [f"{_asks(name)}{_nearest(name)}" for name in fields if get_close_matches(name, _FIELDS, 1, TYPO)]:
         return misspelt
-    return list(_misfits(expression)) or ([] if fields else list(_tried(program, wanted, expression)))
+    return list(_misfits(expression)) or list(_tried(program, wanted, expression, fields))
 
 
 def values(expression: str) -> list[str]:
@@ -235,11 +235,13 @@ def _met(expression: str, tried: "Sequence[cel.Context]") -> set[int]:
     return met
 
 
-def _tried(program: "cel.Program", wanted: Wanted, expression: str) -> Iterator[str]:
+def _tried(program: "cel.Program", wanted: Wanted, expression: str, undeclared: Sequence[str]) -> Iterator[str]:
     for invented in (*_invented(), *_invented(*_literals(expression))):
         try:
             outcome = program.execute(invented)
         except KeyError as error:
+            if error.args[0] in undeclared:
+                continue  # nobody can say what it would hold
             yield f"asks for the field `{error.args[0]}` where there is none"
             return
         except (TypeError, RuntimeError) as error:
