@@ -12,11 +12,13 @@ field; with the same seed each time, so that the same criterion is always judged
 
 import random
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
-from functools import cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal
+
+from .codes import PPKS
 
 if TYPE_CHECKING:
     import cel
@@ -39,7 +41,8 @@ PERSON: Final[Mapping[str, str]] = {
     "ppks": "list<string>",
 }
 #: Fields of a household. `decile` is the least of its members'; `children` counts those under 18, `elderly` those
-#: of 60 and over; `regions` are the codes its members live in; `members` are persons.
+#: of 60 and over; `regions` are the codes its members live in; `members` are persons. `score` and `score_decile` are
+#: those of the policy's own score, a proxy of welfare (decile 1 the poorest).
 HOUSEHOLD: Final[Mapping[str, str]] = {
     "size": "int",
     "decile": "int",
@@ -47,6 +50,8 @@ HOUSEHOLD: Final[Mapping[str, str]] = {
     "elderly": "int",
     "regions": "list<string>",
     "members": "list<person>",
+    "score": "double",
+    "score_decile": "int",
 }
 #: What a criterion sees; `today` is the day in the policy's time zone, at midnight.
 ENVIRONMENT: Final[Mapping[str, Mapping[str, str] | str]] = {
@@ -65,6 +70,13 @@ _SELECTED: Final = re.compile(r"(?<![\d.])\.\s*([A-Za-z_]\w*)\b(?!\s*\()", re.AS
 #: How alike a field must be to a declared one (difflib's ratio) to be taken for a misspelling of it.
 TYPO: Final = 0.85
 _FIELDS: Final = frozenset(PERSON) | frozenset(HOUSEHOLD)
+_SCORED: Final = re.compile(r"\bhousehold\s*\.\s*(score|score_decile)\b(?!\s*\()", re.ASCII)
+#: The words a field holds where it can hold no other: the door refuses any other.
+_WORDS: Final[Mapping[str, frozenset[str]]] = {
+    "sex": frozenset({"L", "P"}),
+    "school_level": frozenset({"SD", "SMP", "SMA", "none"}),
+    "ppks": frozenset(PPKS),
+}
 
 
 def mistakes(expression: str, wanted: Wanted = "bool") -> list[str]:
@@ -83,7 +95,44 @@ def mistakes(expression: str, wanted: Wanted = "bool") -> list[str]:
     fields = _undeclared(expression)
     if misspelt := [f"{_asks(name)}{_nearest(name)}" for name in fields if get_close_matches(name, _FIELDS, 1, TYPO)]:
         return misspelt
-    return [] if fields else list(_tried(program, wanted))
+    return list(_misfits(expression)) or list(_tried(program, wanted, expression, fields))
+
+
+def values(expression: str) -> list[str]:
+    """What keeps an expression from being evaluated to a number, or to true and false, which count as 1 and 0."""
+    return mistakes(expression, "number") if mistakes(expression) else []
+
+
+def speaks_of(expression: str) -> frozenset[str]:
+    """Of `person`, `household` and `today` what a criterion speaks of; nothing where it is no CEL."""
+    import cel  # noqa: PLC0415
+
+    try:
+        free = set(cel.compile(expression).variables())
+    except (ValueError, RuntimeError, RecursionError):
+        return frozenset()
+    return frozenset((free - set(_BOUND.findall(_STRINGS.sub('""', expression)))) & set(ENVIRONMENT))
+
+
+def scored(expression: str) -> list[str]:
+    """The fields of the policy's score that a criterion asks for, each once, in order."""
+    return sorted(set(_SCORED.findall(_STRINGS.sub('""', expression))))
+
+
+def covered(expressions: Sequence[str]) -> dict[int, int]:
+    """Of criteria those that are met by nobody who does not meet one before it, by their places, with the one before.
+
+    Found by trying: of invented persons at least `_MET` meet it. What fewer meet is not told, unless word for word.
+    """
+    tried = _invented(*_literals(" ".join(expressions)), count=1_000)
+    met = [_met(expression, tried) for expression in expressions]
+    found: dict[int, int] = {}
+    for place, expression in enumerate(expressions):
+        for before, other in enumerate(expressions[:place]):
+            if expression.split() == other.split() or (len(met[place]) >= _MET and met[place] <= met[before]):
+                found[place] = before
+                break
+    return found
 
 
 def unheard_of(expression: str) -> list[str]:
@@ -110,11 +159,89 @@ def _nearest(name: str) -> str:
     return f"; did you mean `{near[0]}`?" if near else ""
 
 
-def _tried(program: "cel.Program", wanted: Wanted) -> Iterator[str]:
-    for invented in _invented():
+#: How many invented persons must meet a criterion for what else they meet to say something.
+_MET: Final = 60
+_LITERAL: Final = r"""(?P<{0}>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|-?\d+(?:\.\d+)?(?![\w.])|true\b|false\b)"""
+_FIELD: Final = r"\b[A-Za-z_]\w*\s*\.\s*(?P<{0}>[A-Za-z_]\w*)\b(?!\s*[.(\[])"
+_ENDS: Final = r"(?!\s*[-+*/%.\[])"
+#: A field beside a literal it is said to equal, or to be among.
+_BESIDE: Final = re.compile(
+    rf"{_FIELD.format('field')}\s*[!=]=\s*{_LITERAL.format('literal')}{_ENDS}"
+    rf"|{_LITERAL.format('first')}\s*(?P<is>[!=]=|in\b)\s*{_FIELD.format('second')}{_ENDS}"
+    rf"|{_FIELD.format('among')}\s+in\s*\[(?P<these>[^\[\]]*)\]",
+    re.ASCII,
+)
+_EACH: Final = re.compile(_LITERAL.format("literal"), re.ASCII)
+
+
+def _misfits(expression: str) -> Iterator[str]:
+    """Fields compared with what they never hold: CEL takes values of two types as unequal, and says nothing."""
+    bare = re.sub(r"//[^\n]*", "", expression)
+    for found in _BESIDE.finditer(bare):
+        name = found["field"] or found["second"] or found["among"]
+        kind = PERSON.get(name) or HOUSEHOLD.get(name)
+        if kind is None or (found["first"] and bare[: found.start()].rstrip()[-1:] in tuple("-+*/%")):
+            continue
+        literals = _EACH.findall(found["these"]) if found["among"] else [found["literal"] or found["first"]]
+        for literal in literals:
+            if (holds := _never(name, kind, literal, found["is"] == "in")) is not None:
+                yield f"compares `{name}`, which is {holds}, with {literal}: they are never equal"
+
+
+def _never(name: str, kind: str, literal: str, inside: bool) -> str | None:
+    """What a field holds, where it never holds this; `inside` where the literal is to be one of several it holds."""
+    a_text, a_truth = literal[0] in "\"'", literal in ("true", "false")
+    if inside != kind.startswith("list"):
+        return _HOLDS[kind]
+    fits = {"int": not a_text and not a_truth, "double": not a_text and not a_truth, "bool": a_truth}
+    if not fits.get(kind, a_text):
+        return _HOLDS[kind]
+    if name in _WORDS and literal[1:-1] not in _WORDS[name]:
+        near = get_close_matches(literal[1:-1], _WORDS[name], n=1)
+        among = " or ".join(sorted(_WORDS[name])) if len(_WORDS[name]) < 5 else "a code of the 26 categories"
+        return f"{among}{f' (did you mean {near[0]}?)' if near else ''}"
+    return None
+
+
+_HOLDS: Final = {
+    "int": "a whole number", "double": "a number", "bool": "true or false", "string": "a text",
+    "list<string>": "a list of texts", "list<person>": "a list of persons",
+}  # fmt: skip
+
+
+def _literals(expression: str) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """The whole numbers and the texts that stand in an expression: what is invented lies around them."""
+    words = [found[0].strip("rRbB")[1:-1] for found in _STRINGS.finditer(expression) if found[0][0] != "/"]
+    numbers = {int(digits) for digits in re.findall(r"(?<![\w.])\d{1,6}(?![\w.])", _STRINGS.sub("", expression))}
+    numbers |= {int(year) for year in re.findall(r"(?<!\d)(?:19|20)\d\d(?!\d)", expression)}  # of timestamps too
+    return tuple(sorted({near for each in numbers for near in (each - 1, each, each + 1)})), tuple(sorted(set(words)))
+
+
+def _met(expression: str, tried: "Sequence[cel.Context]") -> set[int]:
+    """By which of those invented a criterion is met."""
+    import cel  # noqa: PLC0415
+
+    met: set[int] = set()
+    try:
+        program = cel.compile(expression)
+    except (ValueError, RuntimeError, RecursionError):
+        return met
+    for place, invented in enumerate(tried):
+        try:
+            if program.execute(invented) is True:
+                met.add(place)
+        except (TypeError, RuntimeError, ArithmeticError, LookupError, ValueError):
+            continue  # what cannot be worked out is not met
+    return met
+
+
+def _tried(program: "cel.Program", wanted: Wanted, expression: str, undeclared: Sequence[str]) -> Iterator[str]:
+    for invented in (*_invented(), *_invented(*_literals(expression))):
         try:
             outcome = program.execute(invented)
         except KeyError as error:
+            if error.args[0] in undeclared:
+                continue  # nobody can say what it would hold
             yield f"asks for the field `{error.args[0]}` where there is none"
             return
         except (TypeError, RuntimeError) as error:
@@ -130,22 +257,23 @@ def _tried(program: "cel.Program", wanted: Wanted) -> Iterator[str]:
             return
 
 
-@cache
-def _invented() -> "list[cel.Context]":
+@lru_cache(maxsize=256)
+def _invented(numbers: tuple[int, ...] = (), words: tuple[str, ...] = (), count: int = 100) -> "list[cel.Context]":
     import cel  # noqa: PLC0415
 
     rng = random.Random(0)
+    years = (2026, *(each for each in numbers if 1900 < each < 2200))
 
     def value(kind: str) -> Any:
         match kind:
             case "int":
-                return rng.choice((0, 1, 2, 4, 5, 17, 60, 75))
+                return rng.choice((0, 1, 2, 4, 5, 17, 60, 75, *numbers))
             case "double":
                 return rng.choice((0.0, 12.5, 40.0, 99.9))
             case "bool":
                 return rng.random() < 0.5
             case "string":
-                return rng.choice(("L", "P", "SD", "SMP", "SMA", "none", "33.74.01.1001", "petani"))
+                return rng.choice(("L", "P", "SD", "SMP", "SMA", "none", "33.74.01.1001", "petani", *words))
             case "list<string>":
                 return [value("string") for _ in range(rng.randrange(1, 3))]
             case "list<person>":
@@ -160,8 +288,8 @@ def _invented() -> "list[cel.Context]":
             {
                 "person": thing(PERSON),
                 "household": thing(HOUSEHOLD),
-                "today": datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=rng.randrange(365)),
+                "today": datetime(rng.choice(years), 1, 1, tzinfo=UTC) + timedelta(days=rng.randrange(365)),
             }
         )
-        for _ in range(100)
+        for _ in range(count)
     ]

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from difflib import get_close_matches
+from itertools import pairwise
 from math import isfinite
 from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo
@@ -178,7 +179,16 @@ class Agency(_Part):
 
 
 Amount = Annotated[int, Field(ge=0, le=2**63 - 1)]
-Period = Literal["month", "two_months", "quarter", "half_year", "year", "once"]
+Period = Literal["day", "month", "two_months", "quarter", "half_year", "year", "once"]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class Criterion(_Part):
+    """A criterion of a programme by its code, explained by its name."""
+
+    code: Code
+    name: Named
+    expression: Name
 
 
 class Component(_Part):
@@ -195,6 +205,9 @@ class Programme(_Part):
 
     What is due to the eligible is `amount` rupiah a `period`; or, of its `components`, for each living person the
     highest one they meet the criteria of, at most `most_components` a household, the highest first.
+
+    A policy file may give `criteria` as a list of named ones, all of which must be met. It is then held in
+    `named_criteria`, and in `criteria` joined by and: who knows no names decides the same.
     """
 
     code: Code
@@ -203,6 +216,7 @@ class Programme(_Part):
     benefit: Literal["cash", "food", "goods", "service", "capital"] | None = None
     repeatable: bool = False
     criteria: Name | None = None
+    named_criteria: list[Criterion] = []
     rank_by: Name | None = None
     quota: Json = None
     needs_verification: bool = False
@@ -212,6 +226,42 @@ class Programme(_Part):
     most_components: Annotated[int, Field(ge=1)] | None = None
     basis: str = ""
     effective: Effective = Effective()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, value: object) -> object:
+        if isinstance(value, dict) and isinstance(listed := value.get("criteria"), list):
+            return {**value, "criteria": _joined(listed), "named_criteria": listed}
+        return value
+
+
+def _joined(listed: list[Any]) -> str:
+    """Named criteria as one; an expression that ends in a comment ends with its line."""
+    told = [each["expression"] for each in listed if isinstance(each, dict) and isinstance(each.get("expression"), str)]
+    return " && ".join(f"({text}\n)" if "//" in text else f"({text})" for text in told) or ("true" if listed else "")
+
+
+class Variable(_Part):
+    """What a score counts of a household: a number in CEL, or true and false as 1 and 0, times its weight."""
+
+    code: Code
+    name: Named
+    value: Name
+    weight: Finite
+
+
+class Score(_Part):
+    """A proxy of a household's welfare: `intercept` and the sum of its variables' points, the higher the better off.
+
+    `deciles` are the nine values from which on a household is in decile 2, 3 … 10; below the first it is in decile 1,
+    the poorest. It is a proxy: nobody measured welfare, and the coefficients of DTSEN are not public.
+    """
+
+    code: Code
+    name: Named
+    intercept: Finite = 0.0
+    variables: Annotated[list[Variable], Field(min_length=1)]
+    deciles: Annotated[list[Finite], Field(min_length=9, max_length=9)]
 
 
 class OverlapRule(_Part):
@@ -293,6 +343,7 @@ class Policy(_Part):
     agencies: list[Agency]
     programmes: list[Programme]
     overlap_rules: list[OverlapRule]
+    score: Score | None = None
     regions: list[Area] = []
     retention: Retention = Retention()
     resolve: dict[PersonField, Literal["trust", "recency"]] = {}
@@ -437,7 +488,7 @@ def _marked(node: Node, path: Path, marks: dict[Path, tuple[int, int]], seen: li
 
 
 def _placed(path: Path, message: str, marks: Mapping[Path, tuple[int, int]]) -> Mistake:
-    at = path
+    at = path = tuple("criteria" if part == "named_criteria" and path not in marks else part for part in path)
     while at and at not in marks:
         at = at[:-1]
     line, column = marks.get(at, (1, 1))
@@ -448,7 +499,20 @@ def _placed(path: Path, message: str, marks: Mapping[Path, tuple[int, int]]) -> 
 
 _FIELDS: Final = frozenset(
     field.alias or name
-    for part in (Policy, Agency, Programme, Component, OverlapRule, Effective, Named, Area, Retention)
+    for part in (
+        Policy,
+        Agency,
+        Programme,
+        Criterion,
+        Component,
+        Score,
+        Variable,
+        OverlapRule,
+        Effective,
+        Named,
+        Area,
+        Retention,
+    )
     for name, field in part.model_fields.items()
 )
 
@@ -509,7 +573,10 @@ def _contradictions(document: Mapping[Any, Any], marks: Mapping[Path, tuple[int,
         wants: tuple[tuple[str, criteria.Wanted], ...] = (("criteria", "bool"), ("rank_by", "number"))
         for key, wanted in wants:
             yield from _cel((*path, key), programme.get(key), wanted)
+        yield from _criteria(path, programme)
         yield from _amounts(path, programme)
+        yield from _subjects(path, programme)
+    yield from _scoring(document, programmes)
     for path, rule in rules:
         yield from _inverted(path, rule)
         pair = list(_texts(rule.get("programmes")))
@@ -518,7 +585,10 @@ def _contradictions(document: Mapping[Any, Any], marks: Mapping[Path, tuple[int,
             yield (*path, "id"), "is the id of the rule every policy has; take another"
         if isinstance(prefer := rule.get("prefer"), str) and prefer not in {code for _, code in pair}:
             yield (*path, "prefer"), "must be one of the rule's two programmes"
-    yield from _at_odds(rules, marks)
+    yield from _between(
+        _dated(rules, {str(p.get("code")) for _, p in programmes if p.get("repeatable") is True}, marks)
+    )
+    yield from _out_of_time(rules, programmes)
 
 
 def _cel(path: Path, expression: object, wanted: criteria.Wanted) -> Iterator[Told]:
@@ -544,23 +614,188 @@ def _amounts(path: Path, programme: Mapping[str, Any]) -> Iterator[Told]:
         yield (*path, pays), "needs a `period`: month, two_months, quarter, half_year, year or once"
     if pays and programme.get("criteria") is None:
         yield (*path, pays), _Soft("is due to nobody: the programme has no criteria", "advice")
+    paying = [(below, each) for below, each in components if isinstance(each.get("amount"), int)]
+    paying.sort(key=lambda each: -each[1]["amount"])  # the highest first, of equal ones that which stands first
+    for place, before in criteria.covered([str(each.get("criteria")) for _, each in paying]).items():
+        told = f"is never due: whoever meets it meets `{paying[before][1].get('code')}` too, which pays no less"
+        yield (*path, *paying[place][0], "criteria"), _Soft(f"{told}; take it away, or let it ask for others", "advice")
 
 
-def _at_odds(rules: list[tuple[Path, dict[str, Any]]], marks: Mapping[Path, tuple[int, int]]) -> Iterator[Told]:
-    """Rules of one pair and scope that give different verdicts on one day."""
-    earlier: dict[tuple[str, ...], list[tuple[Path, object, Effective]]] = {}
-    for path, rule in rules:
-        scope, verdict, effective = rule.get("scope"), rule.get("verdict"), _effective(rule)
-        pair = sorted(code for _, code in _texts(rule.get("programmes")))
-        if len(pair) != 2 or not isinstance(scope, str) or effective is None:
+def _criteria(path: Path, programme: Mapping[str, Any]) -> Iterator[Told]:
+    """What is wrong with criteria that are named; `named_criteria` is where a policy as written by us has them."""
+    key = "criteria" if isinstance(programme.get("criteria"), list) else "named_criteria"
+    named = list(_listed(programme, key))
+    yield from _repeated(((*path, *below, "code"), each.get("code")) for below, each in named)
+    for below, each in named:
+        yield from _cel((*path, *below, "expression"), each.get("expression"), "bool")
+    if key == "named_criteria" and named and programme.get("criteria") != _joined(programme[key]):
+        yield (
+            (*path, "criteria"),
+            "says otherwise than `named_criteria`: write that list as `criteria`, and nothing else",
+        )
+
+
+def _asked(path: Path, programme: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+    """A programme's criteria, one or named, and what it ranks by."""
+    for key in ("criteria", "rank_by"):
+        if isinstance(expression := programme.get(key), str) and not (
+            key == "criteria" and programme.get("named_criteria")
+        ):
+            yield (*path, key), expression
+    for key in ("criteria", "named_criteria"):
+        for below, each in _listed(programme, key):
+            if isinstance(expression := each.get("expression"), str):
+                yield (*path, *below, "expression"), expression
+
+
+def _subjects(path: Path, programme: Mapping[str, Any]) -> Iterator[Told]:
+    """A programme of households that asks for a person: nobody could meet it."""
+    if programme.get("unit") == "household":
+        for at, expression in _asked(path, programme):
+            if "person" in criteria.speaks_of(expression):
+                told = "asks for `person`, which a programme of households does not have: unknown for everybody"
+                yield at, f"{told}; ask `household.members.exists(m, m.age >= 60)` and the like, or take `unit: person`"
+
+
+def _scoring(document: Mapping[Any, Any], programmes: list[tuple[Path, dict[str, Any]]]) -> Iterator[Told]:
+    """What is wrong with the score, and who asks for one where there is none."""
+    score, asked = document.get("score"), False
+    for path, programme in programmes:
+        paid = [((*path, *below, "criteria"), each.get("criteria")) for below, each in _listed(programme, "components")]
+        for at, expression in (*_asked(path, programme), *paid):
+            if isinstance(expression, str) and (fields := criteria.scored(expression)):
+                asked = True
+                if score is None:
+                    yield at, f"asks for `household.{fields[0]}`, but this policy has no `score`: declare one"
+    if not isinstance(score, dict):
+        return
+    if not asked:
+        yield ("score",), _Soft("is asked for by no programme: neither `score` nor `score_decile`", "advice")
+    variables = [(("score", *below), each) for below, each in _listed(score, "variables")]
+    yield from _repeated(((*path, "code"), each.get("code")) for path, each in variables)
+    for path, variable in variables:
+        if not isinstance(value := variable.get("value"), str):
             continue
-        others = earlier.setdefault((*pair, scope), [])
-        for other, other_verdict, other_effective in others:
-            if verdict != other_verdict and effective.meets(other_effective):
-                line = marks.get(other, (1, 1))[0]
-                told = f"contradicts the rule of line {line}: same programmes and scope, another verdict, days shared"
-                yield (*path, "verdict"), _Soft(f"{told}; the stronger verdict wins", "contradiction")
-        others.append((path, verdict, effective))
+        for told in criteria.values(value) or (_Soft(advice, "advice") for advice in criteria.unheard_of(value)):
+            yield (*path, "value"), told
+        if "person" in criteria.speaks_of(value):
+            told = "asks for `person`, but a score is a household's"
+            yield (*path, "value"), f"{told}: count with `household.members.filter(m, m.age < 18).size()` and the like"
+        if criteria.scored(value):
+            yield (*path, "value"), "asks for the score itself, which it is a part of"
+    cuts = [each for each in score.get("deciles") or () if isinstance(each, (int, float))]
+    if any(one >= other for one, other in pairwise(cuts)):
+        yield ("score", "deciles"), "must ascend: the score from which on a household is in decile 2, 3 … 10"
+
+
+@dataclass(frozen=True, slots=True)
+class _Dated:
+    """A rule as far as its days are concerned: `to` is the day after its last."""
+
+    path: Path
+    line: int
+    id: str
+    verdict: str
+    from_: int
+    to: int
+
+    @property
+    def order(self) -> tuple[int, str]:
+        """Which of two rules decides on a day they share: the lesser in this."""
+        return _STRENGTH.index(self.verdict), self.id
+
+
+_STRENGTH: Final = ("exclusive", "review", "complementary")
+_ALL_DAYS: Final = (date.min.toordinal(), date.max.toordinal() + 1)
+
+
+def _dated(
+    rules: list[tuple[Path, dict[str, Any]]], repeatable: set[str], marks: Mapping[Path, tuple[int, int]]
+) -> dict[tuple[str, str, str], list[_Dated]]:
+    """The rules of each pair and scope, that built in among them (its path is empty)."""
+    found: dict[tuple[str, str, str], list[_Dated]] = {}
+    for path, rule in rules:
+        pair = sorted(code for _, code in _texts(rule.get("programmes")))
+        scope, verdict, name, days = rule.get("scope"), rule.get("verdict"), rule.get("id"), _effective(rule)
+        known = verdict in _STRENGTH and scope in ("person", "household") and isinstance(name, str)
+        if len(pair) != 2 or not known or days is None:
+            continue
+        first = (days.from_ or date.min).toordinal()
+        last = (days.to or date.max).toordinal()
+        group = found.setdefault((pair[0], pair[1], str(scope)), [])
+        if not group and scope == "person" and pair[0] == pair[1] and pair[0] not in repeatable:
+            group.append(_Dated((), 0, BUILT_IN_RULE, "exclusive", *_ALL_DAYS))
+        if first <= last:
+            group.append(_Dated(path, marks.get(path, (1, 1))[0], str(name), str(verdict), first, last + 1))
+    return found
+
+
+def _left(rule: _Dated, others: Iterable[_Dated]) -> list[tuple[int, int]]:
+    """The days of a rule that none of the others has."""
+    left, at = [], rule.from_
+    for other in sorted(others, key=lambda each: each.from_):
+        if at < (until := min(other.from_, rule.to)):
+            left.append((at, until))
+        at = max(at, other.to)
+    return [*left, (at, rule.to)] if at < rule.to else left
+
+
+def _between(group: Mapping[tuple[str, str, str], list[_Dated]]) -> Iterator[Told]:
+    """What rules of one pair and scope do to one another: contradict, shadow, leave days to nobody."""
+    for (one, other, scope), rules in group.items():
+        beside = group.get((one, other, "household" if scope == "person" else "person"), ())
+        for place, rule in enumerate(rules):
+            for before in rules[:place]:
+                if before.path and before.verdict != rule.verdict and before.from_ < rule.to and rule.from_ < before.to:
+                    yield (*rule.path, "verdict"), _Soft(_contradicts(before, rule), "contradiction")
+            yield from _shadowed(rule, [each for each in rules if each.order < rule.order])
+        dated = sorted(rules, key=lambda each: (each.from_, each.to))
+        until, last = (dated[0].to, dated[0]) if dated else (0, None)
+        for rule in dated[1:]:
+            gap = _Dated((), 0, "", "review", until, rule.from_)
+            if last is not None and until < rule.from_ and _left(gap, beside):
+                days = f"{date.fromordinal(until)} to {date.fromordinal(rule.from_ - 1)}"
+                told = f"leaves {days} without a rule of these programmes and scope, after that of line {last.line}"
+                yield (*rule.path, "effective"), _Soft(f"{told}; close the gap unless it is meant", "advice")
+            if rule.to > until:
+                until, last = rule.to, rule
+
+
+def _contradicts(one: _Dated, other: _Dated) -> str:
+    told = f"contradicts the rule of line {one.line}: same programmes and scope, another verdict, days shared"
+    weaker, stronger = (one, other) if other.order < one.order else (other, one)
+    never = "" if _left(weaker, [stronger]) else f", and the rule of line {weaker.line} never decides"
+    return f"{told}; the stronger verdict wins{never}"
+
+
+def _shadowed(rule: _Dated, winning: list[_Dated]) -> Iterator[Told]:
+    """A rule that decides on no day. Where one rule of another verdict is why, that was told as a contradiction."""
+    if not rule.path or _left(rule, winning):
+        return
+    if not all(each.path for each in winning):
+        told = f"never decides: `{BUILT_IN_RULE}`, which every policy has, does; take it away, or mark the programme"
+        yield (*rule.path, "id"), _Soft(f"{told} `repeatable: true`", "advice")
+    elif all(each.verdict == rule.verdict or _left(rule, [each]) for each in winning):
+        lines = ", ".join(str(each.line) for each in winning if each.from_ < rule.to and rule.from_ < each.to)
+        told = f"never decides: rules of the same programmes and scope do on all its days (line {lines})"
+        yield (*rule.path, "id"), _Soft(f"{told}, by a stronger verdict or the lesser id; take one away", "advice")
+
+
+def _out_of_time(
+    rules: list[tuple[Path, dict[str, Any]]], programmes: list[tuple[Path, dict[str, Any]]]
+) -> Iterator[Told]:
+    """Rules that begin when a programme of theirs has ended."""
+    ends = {
+        programme.get("code"): days.to
+        for path, programme in programmes
+        if (days := _effective(programme)) is not None and not list(_inverted(path, programme))
+    }
+    for path, rule in rules:
+        days = _effective(rule)
+        for _, code in _texts(rule.get("programmes")):
+            last = ends.get(code)
+            if days is not None and days.from_ is not None and last is not None and last < days.from_:
+                yield (*path, "effective"), _Soft(f"begins when `{code}` has ended, on {last}", "advice")
 
 
 def _listed(document: Mapping[Any, Any], key: str) -> Iterator[tuple[Path, dict[str, Any]]]:

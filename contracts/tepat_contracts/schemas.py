@@ -88,10 +88,14 @@ def event_schemas() -> dict[str, Schema]:
 
 
 def _policy_schema() -> Schema:
+    """The policy file. Unlike the document on its topic it may list a programme's criteria by name."""
+    schema = Policy.model_json_schema(by_alias=True)
+    programme = schema["$defs"]["Programme"]["properties"]
+    programme["criteria"]["anyOf"].insert(1, {k: programme["named_criteria"][k] for k in ("type", "items")})
     return {
         "$schema": _DIALECT,
         "x-direction": "inbound",
-        **Policy.model_json_schema(by_alias=True),
+        **schema,
         "examples": [examples.OUTBOUND_DATA[POLICY_APPLIED]],
     }
 

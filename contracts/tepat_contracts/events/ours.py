@@ -15,7 +15,7 @@ from typing_extensions import TypedDict
 
 from tepat_contracts import receipts
 
-from .fields import MAX_INTEGER, Count, Covers, Date, Free, PayoutId, Region, Revision, Rupiah, Text, Time, Uuid
+from .fields import MAX_INTEGER, Count, Covers, Date, Free, Number, PayoutId, Region, Revision, Rupiah, Text, Time, Uuid
 
 OVERLAP_DETECTED = "tepat.overlap.detected.v1"
 OVERLAP_CLEARED = "tepat.overlap.cleared.v1"
@@ -189,8 +189,17 @@ class SuspectCleared(TypedDict):
     kind: Text
 
 
+class Explained(TypedDict):
+    """A name in Indonesian and English."""
+
+    id: Text
+    en: Text
+
+
 class Criterion(TypedDict):
     """One criterion's outcome; `missing` names the data that were lacking where it is unknown.
+
+    Where the policy names the criterion, `code` and `name` say which it is, and what it asks.
 
     Beside the criteria of the policy, in its own words, are some of one word: `alive` (asked where the policy does
     not itself speak of `deceased`), `verification` (confirmed in the field), and, where a decision is withdrawn, what
@@ -200,6 +209,8 @@ class Criterion(TypedDict):
 
     criterion: Text
     outcome: bool | Literal["unknown"]
+    code: NotRequired[Text]
+    name: NotRequired[Explained]
     missing: NotRequired[list[Text]]
 
 
@@ -218,15 +229,40 @@ class Due(TypedDict):
     """
 
     amount: Rupiah
-    period: Literal["month", "two_months", "quarter", "half_year", "year", "once"]
+    period: Literal["day", "month", "two_months", "quarter", "half_year", "year", "once"]
     components: NotRequired[list[DueComponent]]
+    missing: NotRequired[list[Text]]
+
+
+class Contribution(TypedDict):
+    """What a variable of a score adds to it: `points` are its value (true is 1, false 0) times its weight."""
+
+    variable: Text
+    value: bool | Number
+    weight: Number
+    points: Number
+
+
+class Scored(TypedDict):
+    """A household's score: `intercept` and the points of all contributions; the decile it lies in, 1 the poorest.
+
+    It is a proxy of welfare and no measurement. Where data are lacking there is no `value`, and `missing` names them.
+    """
+
+    code: Text
+    proxy: Literal[True]
+    intercept: Number
+    contributions: list[Contribution]
+    value: NotRequired[Number]
+    decile: NotRequired[Annotated[int, Field(ge=1, le=10)]]
     missing: NotRequired[list[Text]]
 
 
 class DecisionMade(TypedDict):
     """Whether a person or household, by the programme's unit, meets its criteria on the day `as_of`, and why.
 
-    `due` is given to the eligible of programmes that name an amount.
+    `due` is given to the eligible of programmes that name an amount, `score` is that of the household where the
+    programme asks for it.
     """
 
     programme: Text
@@ -237,6 +273,7 @@ class DecisionMade(TypedDict):
     decision: Literal["eligible", "ineligible", "needs_verification", "unknown"]
     reasons: list[Criterion]
     due: NotRequired[Due]
+    score: NotRequired[Scored]
     region: NotRequired[Region]
     policy_version: Text
     as_of: Date

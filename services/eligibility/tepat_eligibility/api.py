@@ -114,7 +114,7 @@ def _decision(row: Any) -> dict[str, Any]:
         "revision": row["revision"],
         "decision": row["decision"],
         "reasons": orjson.loads(row["reasons"]),
-        **({"due": orjson.loads(row["due"])} if row["due"] is not None else {}),
+        **{name: orjson.loads(row[name]) for name in ("due", "score") if row[name] is not None},
         "region": row["region"],
         "policy_version": row["policy_version"],
         "as_of": row["as_of"],

@@ -9,18 +9,20 @@ Invariants:
 
 The library (common-expression-language) reads CEL and evaluates it; it gives out no syntax tree, so what is asked of
 an expression's form is asked of its tokens. Its `&&`, `||` and `?:` take an error on one side as CEL demands, its
-macros do not; so `all` and `exists` over members are taken out, worked out here member by member, and put back as
-what they came to. That is also what makes them cheap: most members are like one seen before.
+macros do not; so `all`, `exists` and `filter(…).size()` over members are taken out, worked out here member by member,
+and put back as what they came to. That is also what makes them cheap: most members are like one seen before.
 """
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from math import isfinite
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import cel
 from tepat_contracts.criteria import HOUSEHOLD, PERSON
+from tepat_contracts.policy import Criterion as Named
 
 #: A person or household as criteria see it: the fields that are known, by name.
 View: TypeAlias = Mapping[str, Any]
@@ -37,11 +39,16 @@ _TOKEN: Final = re.compile(
 _OPENING: Final = {"(": ")", "[": "]", "{": "}"}
 _CLOSING: Final = frozenset(_OPENING.values())
 _MACROS: Final = frozenset({"all", "exists", "exists_one", "filter", "map"})
-_SETTLES: Final = {"all": False, "exists": True}
-"""The outcome for one member that settles it for all."""
+_SETTLES: Final[Mapping[str, bool | None]] = {"all": False, "exists": True, "filter": None}
+"""The outcome for one member that settles it for all; none does where members are counted."""
+_COUNTED: Final = [".", "size", "(", ")"]
 _WORDS: Final = frozenset({"true", "false", "null", "in"})
 _KEPT: Final = 50_000
 """Outcomes kept of one macro."""
+SCORED: Final = "scored"
+"""The key of a household's view that says of its score what lacks for it; criteria cannot ask for it."""
+OF_SCORE: Final = frozenset({"score", "score_decile"})
+"""The fields of a household that its score gives."""
 
 
 class Token(NamedTuple):
@@ -115,15 +122,22 @@ class Uses:
     today: bool
 
     def lacking(self, person: View | None, household: View) -> list[str]:
-        """Those of the fields that are not known, named as `household.decile`, `household.members.age`."""
-        missing = [f"household.{name}" for name in self.household if name not in household]
+        """Those of the fields that are not known, named as `household.decile`, `household.members.age`.
+
+        Of a score that is not known what lacks for it is named.
+        """
+        missing: list[str] = []
+        for name in self.household:
+            if name not in household:
+                of_score = household[SCORED].missing if name in OF_SCORE and SCORED in household else ()
+                missing += of_score or [f"household.{name}"]
         missing += [
             f"household.members.{name}"
             for name in self.members
             if any(name not in member for member in household["members"])
         ]
         missing += [f"person.{name}" for name in self.person if person is None or name not in person]
-        return missing
+        return list(dict.fromkeys(missing))
 
     def values(self, person: View | None, household: View) -> tuple[Any, ...]:
         """What the fields hold, as a key; None where one is not known."""
@@ -277,12 +291,14 @@ class Expression:
         pairs = _pairs(tokens)
         while place < len(tokens):
             close = pairs.get(place + 5) if _over_members(tokens, place) else None
-            if close is not None and close > place + 8:
+            counts = close is not None and [token.text for token in tokens[close + 1 : close + 5]] == _COUNTED
+            if close is not None and close > place + 8 and (counts or tokens[place + 4].text != "filter"):
                 name = f"{stand_in}{len(self.macros)}"
                 body = text[tokens[place + 8].start : tokens[close - 1].end]
                 self.macros.append(Macro(name, tokens[place + 4].text, tokens[place + 6].text, body))
                 rest += [text[at : tokens[place].start], name]
-                at, place = tokens[close].end, close
+                place = close + 4 if tokens[place + 4].text == "filter" else close
+                at = tokens[place].end
             place += 1
         self.rest: Final = "".join([*rest, text[at:]])
         self._uses = uses(self.rest)
@@ -297,6 +313,13 @@ class Expression:
         self, person: View | None, household: View, today: datetime, bound: Mapping[str, View] | None = None
     ) -> bool | None:
         """Whether it is met; None where that is unknown. `bound` are members that macros around it have named."""
+        value = self.value(person, household, today, bound)
+        return value if isinstance(value, bool) else None
+
+    def value(
+        self, person: View | None, household: View, today: datetime, bound: Mapping[str, View] | None = None
+    ) -> bool | int | float | None:
+        """What it comes to; None where that is unknown, or no finite number and neither true nor false."""
         context = self._uses.context(person, household, today)
         if bound:
             context.update(bound)
@@ -307,7 +330,10 @@ class Expression:
 
 
 class Macro:
-    """`all` or `exists` over a household's members, `stand_in` being the name its outcome goes by."""
+    """`all`, `exists` or a count over a household's members, `stand_in` being the name its outcome goes by.
+
+    `alone` says that what it makes of a member depends on that member and no more.
+    """
 
     def __init__(self, stand_in: str, kind: str, name: str, body: str) -> None:
         self.stand_in: Final = stand_in
@@ -316,25 +342,36 @@ class Macro:
         self._settles = _SETTLES[kind]
         tokens = _tokens(body)
         self._fields = _fields_of(tokens, name)
-        self._alone = self._fields is not None and _free(tokens) <= {name}
+        self.alone: Final = self._fields is not None and _free(tokens) <= {name}
         self._kept: dict[tuple[Any, ...], bool | None] = {}
 
     def outcome(
         self, person: View | None, household: View, today: datetime, bound: Mapping[str, View] | None = None
-    ) -> bool | None:
+    ) -> bool | int | None:
         """What it comes to; one member who settles it does so whatever lacks of others."""
-        unknown = False
+        unknown, count = False, 0
         for member in household["members"]:
-            outcome = self._of(member, person, household, today, bound)
-            if outcome is self._settles:
+            outcome = self.of(member, person, household, today, bound)
+            if outcome is None:
+                unknown = True
+            elif outcome is self._settles:
                 return outcome
-            unknown = unknown or outcome is None
-        return None if unknown else not self._settles
+            else:
+                count += outcome
+        if unknown:
+            return None
+        return count if self._settles is None else not self._settles
 
-    def _of(
-        self, member: View, person: View | None, household: View, today: datetime, bound: Mapping[str, View] | None
+    def of(
+        self,
+        member: View,
+        person: View | None,
+        household: View,
+        today: datetime,
+        bound: Mapping[str, View] | None = None,
     ) -> bool | None:
-        if not self._alone:
+        """The outcome for one member."""
+        if not self.alone:
             return self.body.outcome(person, household, today, {**(bound or {}), self._name: self._seen(member)})
         key = tuple([member.get(name) for name in self._fields or ()])
         if key not in self._kept:
@@ -349,7 +386,7 @@ class Macro:
 
 
 def _over_members(tokens: Sequence[Token], place: int) -> bool:
-    """Whether `household.members.all(m,` or `household.members.exists(m,` stands there."""
+    """Whether `household.members.all(m,` or another of the macros that settle stands there."""
     at = [token.text for token in tokens[place : place + 8]]
     return (
         at[:4] == ["household", ".", "members", "."]
@@ -393,35 +430,39 @@ def _compiled(expression: str) -> "cel.Program | None":
         return None
 
 
-def _run(program: "cel.Program | None", context: dict[str, Any]) -> bool | None:
+def _run(program: "cel.Program | None", context: dict[str, Any]) -> bool | int | float | None:
     if program is None:
         return None
     try:
         outcome = program.execute(context)
     except Exception:  # a datum that lacks is a KeyError, and no other error may stop a decision either
         return None
-    return outcome if isinstance(outcome, bool) else None
+    return outcome if isinstance(outcome, int) or (isinstance(outcome, float) and isfinite(outcome)) else None
 
 
 class Criterion:
-    """One criterion: `text` as it stands in reasons, and what it speaks of by name."""
+    """One criterion: `text` as it stands in reasons, with what explains it, and what it speaks of by name."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, explained: Mapping[str, Any] | None = None) -> None:
         self.text: Final = text
+        self.explained: Final = explained or {}
         self.named: Final = named(text)
         self.expression: Final = Expression(text)
 
 
 class Criteria:
-    """A programme's criteria, compiled once."""
+    """A programme's criteria, compiled once: those that are named, or else those the expression is split into."""
 
-    def __init__(self, expression: str) -> None:
-        parts = [Criterion(part) for part in split(expression)]
-        split_well = parts and all(part.expression.compiles for part in parts)
-        self.criteria: Final = parts if split_well else [Criterion(expression)]
+    def __init__(self, expression: str, named_ones: Sequence[Named] = ()) -> None:
+        parts = [Criterion(each.expression, {"code": each.code, "name": each.name.model_dump()}) for each in named_ones]
+        if not parts:
+            parts = [Criterion(part) for part in split(expression)]
+            if not parts or not all(part.expression.compiles for part in parts):
+                parts = [Criterion(expression)]
+        self.criteria: Final = parts
         self.uses: Final = uses(expression)
         self._macros = [macro for each in self.criteria for macro in each.expression.macros]
-        self._rest = uses("&&".join(f"({each.expression.rest})" for each in self.criteria))
+        self._rest = uses("&&".join(f"({each.expression.rest}\n)" for each in self.criteria))
 
     def seen(self, person: View | None, household: View, today: datetime) -> tuple[Any, ...]:
         """All that outcomes and what lacks for them depend on, but the day itself; `today` is the day at midnight."""

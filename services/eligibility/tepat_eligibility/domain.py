@@ -20,7 +20,8 @@ import orjson
 from tepat_contracts.policy import Policy
 from tepat_contracts.policy import Programme as Ruled
 
-from tepat_eligibility.criteria import Criteria, View, both, uses
+from tepat_eligibility.criteria import OF_SCORE, SCORED, Criteria, View, both, named, uses
+from tepat_eligibility.score import Score, Scored
 
 #: What the registry tells of a person: the data of `tepat.person.resolved.v1`.
 Told: TypeAlias = Mapping[str, Any]
@@ -138,7 +139,9 @@ Verdict: TypeAlias = Literal["eligible", "ineligible", "needs_verification", "un
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Decision:
-    """What is decided of a subject; `reasons` and `due` are the JSON that events carry, `due` of the eligible alone.
+    """What is decided of a subject; `reasons`, `due` and `score` are the JSON that events carry.
+
+    `due` is of the eligible alone, `score` of programmes that ask for it.
 
     Known by identity: there are few different ones, each shared by all subjects whose data are alike.
     """
@@ -148,6 +151,7 @@ class Decision:
     decision: Verdict
     reasons: str
     due: str | None = None
+    score: str | None = None
 
 
 class Visit(NamedTuple):
@@ -167,19 +171,25 @@ def latest(visits: Iterable[Visit], programme: str) -> Visit | None:
 
 
 class Programme:
-    """A programme as it decides. Remembers decisions by the values they depend on, for one day."""
+    """A programme as it decides. Remembers decisions by the values they depend on, for one day.
+
+    Args:
+        score: that of the policy, if it has one.
+    """
 
     KEPT: Final = 50_000
 
-    def __init__(self, ruled: Ruled) -> None:
+    def __init__(self, ruled: Ruled, score: Score | None = None) -> None:
         assert ruled.criteria is not None
         self.code: Final = ruled.code
         self.unit: Final = ruled.unit
         self.needs_verification: Final = ruled.needs_verification
         self.effective: Final = ruled.effective
-        self._criteria: Final = Criteria(ruled.criteria)
+        self._criteria: Final = Criteria(ruled.criteria, ruled.named_criteria)
         self._pays: Final = _Pays(ruled)
-        self.of_the_day: Final = self._criteria.uses.today or self._pays.uses.today
+        self._score: Final = score if asks_score(ruled) else None
+        scored_today = self._score is not None and self._score.of_the_day
+        self.of_the_day: Final = self._criteria.uses.today or self._pays.uses.today or scored_today
         self._asks_alive = self.unit == "person" and "deceased" not in self._criteria.uses.person
         self._decided: dict[tuple[Any, ...], Decision] = {}
         self._after_visit: dict[tuple[Decision, bool | None], Decision] = {}
@@ -194,24 +204,35 @@ class Programme:
             self._decided_on = day.date
         if self._asks_alive and person is not None and person["deceased"]:
             return self._dead
+        if self._score is not None:
+            household = self._score.added(household, day.midnight)
         seen = self._criteria.seen(person, household, day.midnight)
         paid = self._pays.members(person, household, day)
-        decision = self._decided.get((seen, paid))
+        scored = household.get(SCORED)
+        decision = self._decided.get((seen, paid, scored))
         if decision is None:
-            decision = self._decided[seen, paid] = self._judged(person, household, day, paid)
+            decision = self._decided[seen, paid, scored] = self._judged(person, household, day, paid, scored)
         if self.needs_verification and decision.decision == "eligible":
             visit = latest(visits, self.code)
             return self._visited(decision, None if visit is None else visit.outcome == "confirmed")
         return decision
 
-    def _judged(self, person: View | None, household: View, day: Day, paid: tuple["Best", ...]) -> Decision:
+    def _judged(
+        self, person: View | None, household: View, day: Day, paid: tuple["Best", ...], scored: Scored | None
+    ) -> Decision:
         outcomes = self._criteria.outcomes(person, household, day.midnight)
         reasons = [
-            _reason(criterion.text, outcome, () if outcome is not None else criterion.named.lacking(person, household))
+            _reason(
+                criterion.text,
+                outcome,
+                () if outcome is not None else criterion.named.lacking(person, household),
+                criterion.explained,
+            )
             for criterion, outcome in zip(self._criteria.criteria, outcomes, strict=True)
         ]
         verdict = _DECIDED[both(outcomes)]
-        return self._told(verdict, reasons, self._pays.due(paid) if verdict == "eligible" else None)
+        due = self._pays.due(paid) if verdict == "eligible" else None
+        return self._told(verdict, reasons, due, None if scored is None else scored.told)
 
     def _visited(self, decision: Decision, confirmed: bool | None) -> Decision:
         after = self._after_visit.get((decision, confirmed))
@@ -219,13 +240,18 @@ class Programme:
             reason = _reason("verification", confirmed, ("verification",) if confirmed is None else ())
             reasons = [*orjson.loads(decision.reasons), reason]
             after = self._told(
-                "eligible" if confirmed else "needs_verification", reasons, decision.due if confirmed else None
+                "eligible" if confirmed else "needs_verification",
+                reasons,
+                decision.due if confirmed else None,
+                decision.score,
             )
             self._after_visit[decision, confirmed] = after
         return after
 
-    def _told(self, decision: Verdict, reasons: list[dict[str, Any]], due: str | None = None) -> Decision:
-        return Decision(self.unit, self.code, decision, orjson.dumps(reasons).decode(), due)
+    def _told(
+        self, decision: Verdict, reasons: list[dict[str, Any]], due: str | None = None, score: str | None = None
+    ) -> Decision:
+        return Decision(self.unit, self.code, decision, orjson.dumps(reasons).decode(), due, score)
 
 
 class Best(NamedTuple):
@@ -245,7 +271,8 @@ class _Pays:
         self._amount, self._period, self._most = ruled.amount, ruled.period, ruled.most_components
         self._components = sorted(ruled.components, key=lambda each: -each.amount)
         self._criteria = [Criteria(each.criteria) for each in self._components]
-        self.uses: Final = uses("&&".join(f"({each.criteria})" for each in ruled.components) or "true")
+        self.uses: Final = uses("&&".join(f"({each.criteria}\n)" for each in ruled.components) or "true")
+        self._asks_score: Final = bool(OF_SCORE.intersection(self.uses.household))
         self._kept: dict[tuple[Any, ...], Best] = {}
         self._kept_on: date | None = None
 
@@ -261,6 +288,8 @@ class _Pays:
 
     def _best(self, member: View, household: View, day: Day) -> Best:
         seen = self.uses.values(member, household)
+        if self._asks_score:
+            seen = (*seen, household.get(SCORED))  # what lacks for it is told of who is paid, too
         best = self._kept.get(seen)
         if best is None:
             best = self._kept[seen] = self._found(member, household, day)
@@ -300,8 +329,10 @@ def _json(told: Mapping[str, Any]) -> str:
     return orjson.dumps(told).decode()
 
 
-def _reason(criterion: str, outcome: bool | None, missing: Sequence[str] = ()) -> dict[str, Any]:
-    told: dict[str, Any] = {"criterion": criterion, "outcome": "unknown" if outcome is None else outcome}
+def _reason(
+    criterion: str, outcome: bool | None, missing: Sequence[str] = (), explained: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    told = {"criterion": criterion, "outcome": "unknown" if outcome is None else outcome, **(explained or {})}
     return {**told, "missing": list(missing)} if missing else told
 
 
@@ -318,18 +349,25 @@ WITHDRAWN: Final[Mapping[str, str]] = {
 
 def restated(old: Policy | None, new: Policy) -> list[str]:
     """The programmes whose decisions may differ under another policy, sorted."""
-    before = {programme.code: _deciding(programme) for programme in old.programmes} if old is not None else {}
-    after = {programme.code: _deciding(programme) for programme in new.programmes}
+    before = {programme.code: _deciding(programme, old) for programme in old.programmes} if old is not None else {}
+    after = {programme.code: _deciding(programme, new) for programme in new.programmes}
     return sorted(code for code in before.keys() | after.keys() if before.get(code) != after.get(code))
 
 
-def _deciding(programme: Ruled) -> tuple[Any, ...] | None:
+def asks_score(programme: Ruled) -> bool:
+    """Whether a programme's criteria, or those of its components, speak of the policy's score."""
+    asked = [programme.criteria or "", *(component.criteria for component in programme.components)]
+    return any(OF_SCORE.intersection(named(expression).household) for expression in asked)
+
+
+def _deciding(programme: Ruled, policy: Policy) -> tuple[Any, ...] | None:
     """All that decisions of a programme depend on; None where it makes none."""
     if programme.criteria is None:
         return None
     return (
         programme.unit, programme.criteria, programme.needs_verification, programme.effective, programme.amount,
-        programme.period, programme.components, programme.most_components,
+        programme.period, programme.components, programme.most_components, programme.named_criteria,
+        policy.score if asks_score(programme) else None,
     )  # fmt: skip
 
 

@@ -274,7 +274,7 @@ def _visits_of(told: Told, visits: Mapping[str, list[Visit]]) -> Sequence[Visit]
 
 
 def _message(row: Any, trace: str | None, version: str, day: Day, now: datetime) -> Message:
-    subject, programme, unit, decision, reasons, due, region, revision = row
+    subject, programme, unit, decision, reasons, due, score, region, revision = row
     key = f"{programme}|{subject}"
     data = {
         "programme": programme, "unit": unit, unit: subject, "revision": revision, "decision": decision,
@@ -282,6 +282,8 @@ def _message(row: Any, trace: str | None, version: str, day: Day, now: datetime)
     }  # fmt: skip
     if due is not None:
         data["due"] = orjson.Fragment(due)
+    if score is not None:
+        data["score"] = orjson.Fragment(score)
     if region is not None:
         data["region"] = region
     event = envelope.event(

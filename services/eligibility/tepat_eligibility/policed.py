@@ -7,6 +7,7 @@ from typing import Any
 from tepat_contracts.policy import PolicyIndex, from_document
 
 from tepat_eligibility.domain import Programme, ranks
+from tepat_eligibility.score import Score
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,6 @@ class Policed:
 def parse(document: Any) -> Policed:
     """The policy out of its document. Raises pydantic.ValidationError."""
     policy = from_document(document)
-    return Policed(
-        PolicyIndex(policy), ranks(policy), tuple(Programme(p) for p in policy.programmes if p.criteria is not None)
-    )
+    score = None if policy.score is None else Score(policy.score)
+    programmes = tuple(Programme(p, score) for p in policy.programmes if p.criteria is not None)
+    return Policed(PolicyIndex(policy), ranks(policy), programmes)

@@ -53,14 +53,15 @@ async def _keep(database: Database, batch: Sequence[ConsumerRecord]) -> None:
                 latest[record.key] = (
                     data[data["unit"]], data["programme"], data["unit"], data["decision"],
                     orjson.dumps(data["reasons"]).decode(),
-                    orjson.dumps(data["due"]).decode() if "due" in data else None, data.get("region"),
+                    orjson.dumps(data["due"]).decode() if "due" in data else None,
+                    orjson.dumps(data["score"]).decode() if "score" in data else None, data.get("region"),
                     data["policy_version"],
                     date.fromisoformat(data["as_of"]), datetime.fromisoformat(event["time"]), data["revision"],
                 )  # fmt: skip
     if latest:
         columns = (
-            "subjects", "programmes", "units", "decisions", "reasons", "due", "regions", "versions", "days", "times",
-            "revisions",
+            "subjects", "programmes", "units", "decisions", "reasons", "due", "scores", "regions", "versions", "days",
+            "times", "revisions",
         )  # fmt: skip
         told = dict(zip(columns, map(list, zip(*latest.values(), strict=True)), strict=True))
         await queries.recall(database.pool, **told)

@@ -141,8 +141,10 @@ async def keep(
     stamped = {"policy_version": version, "as_of": as_of, "decided_at": now}
     rows = []
     if wanted:
-        told = [(each.unit, each.programme, each.decision, each.reasons, each.due) for each in wanted.numbered]
-        units, programmes, decisions, reasons, due = map(list, zip(*told, strict=True))
+        told = [
+            (each.unit, each.programme, each.decision, each.reasons, each.due, each.score) for each in wanted.numbered
+        ]
+        units, programmes, decisions, reasons, due, scores = map(list, zip(*told, strict=True))
         rows = await every(
             queries.decide(
                 connection,
@@ -154,6 +156,7 @@ async def keep(
                 decisions=decisions,
                 reasons=reasons,
                 due=due,
+                scores=scores,
                 **stamped,
             )
         )

@@ -119,24 +119,27 @@ from unnest(string_to_array(:niks, ',')::uuid[]) as nik join verification using 
 
 -- name: decide
 -- Keeps decisions that differ from those announced; gives them back with their revisions.
--- A decision is given by its number in the arrays of units, programmes, decisions, reasons and what is due.
+-- A decision is given by its number in the arrays of units, programmes, decisions, reasons, what is due and scores.
 merge into decision d using (
     select subject, nullif(region, '') as region, (:units::text[])[number] as unit,
         (:programmes::text[])[number] as programme, (:decisions::text[])[number] as decision,
-        (:reasons::text[])[number] as reasons, (:due::text[])[number] as due
+        (:reasons::text[])[number] as reasons, (:due::text[])[number] as due,
+        (:scores::text[])[number] as score
     from unnest(
         string_to_array(:subjects, ',')::uuid[], string_to_array(:numbers, ',')::int[],
         string_to_array(:regions, ',')) as told (subject, number, region)) as w
 on d.subject = w.subject and d.programme = w.programme
 when not matched then insert (
-        subject, programme, unit, decision, reasons, due, region, revision, policy_version, as_of, decided_at)
+        subject, programme, unit, decision, reasons, due, score, region, revision, policy_version, as_of, decided_at)
     values (
-        w.subject, w.programme, w.unit, w.decision, w.reasons, w.due, w.region, 1, :policy_version, :as_of, :decided_at)
-when matched and (d.unit, d.decision, d.reasons, d.due, d.region)
-        is distinct from (w.unit, w.decision, w.reasons, w.due, w.region)
-    then update set unit = w.unit, decision = w.decision, reasons = w.reasons, due = w.due, region = w.region,
-        revision = d.revision + 1, policy_version = :policy_version, as_of = :as_of, decided_at = :decided_at
-returning d.subject::text as subject, d.programme, d.unit, d.decision, d.reasons, d.due, d.region, d.revision;
+        w.subject, w.programme, w.unit, w.decision, w.reasons, w.due, w.score, w.region, 1, :policy_version, :as_of,
+        :decided_at)
+when matched and (d.unit, d.decision, d.reasons, d.due, d.score, d.region)
+        is distinct from (w.unit, w.decision, w.reasons, w.due, w.score, w.region)
+    then update set unit = w.unit, decision = w.decision, reasons = w.reasons, due = w.due, score = w.score,
+        region = w.region, revision = d.revision + 1, policy_version = :policy_version, as_of = :as_of,
+        decided_at = :decided_at
+returning d.subject::text as subject, d.programme, d.unit, d.decision, d.reasons, d.due, d.score, d.region, d.revision;
 
 -- name: standing$
 -- How many decisions that are not withdrawn stand of these subjects (of these programmes, where any are named).
@@ -154,11 +157,11 @@ where reasons <> all(:withdrawn::text[])
 -- name: withdraw
 -- Withdraws decisions, each for its reason.
 update decision d
-set decision = 'ineligible', reasons = w.reasons, due = null, revision = d.revision + 1, policy_version = :policy_version,
-    as_of = :as_of, decided_at = :decided_at
+set decision = 'ineligible', reasons = w.reasons, due = null, score = null, revision = d.revision + 1,
+    policy_version = :policy_version, as_of = :as_of, decided_at = :decided_at
 from unnest(:subjects::uuid[], :programmes::text[], :reasons::text[]) as w (subject, programme, reasons)
 where d.subject = w.subject and d.programme = w.programme
-returning d.subject::text as subject, d.programme, d.unit, d.decision, d.reasons, d.due, d.region, d.revision;
+returning d.subject::text as subject, d.programme, d.unit, d.decision, d.reasons, d.due, d.score, d.region, d.revision;
 
 -- name: left_to_decide$
 -- How much is marked, touched, to be swept or to be forgotten.

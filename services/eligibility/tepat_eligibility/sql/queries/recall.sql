@@ -9,13 +9,14 @@ insert into recalled default values on conflict do nothing;
 -- name: recall!
 -- Keeps what is announced of each key at its greatest revision.
 insert into decision as d (
-    subject, programme, unit, decision, reasons, due, region, policy_version, as_of, decided_at, revision)
+    subject, programme, unit, decision, reasons, due, score, region, policy_version, as_of, decided_at, revision)
 select * from unnest(
     :subjects::uuid[], :programmes::text[], :units::text[], :decisions::text[], :reasons::text[], :due::text[],
-    :regions::text[],    :versions::text[], :days::date[], :times::timestamptz[], :revisions::bigint[])
+    :scores::text[], :regions::text[], :versions::text[], :days::date[], :times::timestamptz[], :revisions::bigint[])
 on conflict (subject, programme) do update
     set unit = excluded.unit, decision = excluded.decision, reasons = excluded.reasons, due = excluded.due,
-        region = excluded.region,        policy_version = excluded.policy_version, as_of = excluded.as_of, decided_at = excluded.decided_at,
+        score = excluded.score, region = excluded.region, policy_version = excluded.policy_version,
+        as_of = excluded.as_of, decided_at = excluded.decided_at,
         revision = excluded.revision
     where d.revision < excluded.revision;
 
