@@ -15,7 +15,7 @@ from tepat_chassis.standing import StandingIntake
 from tepat_contracts.policy import from_document
 from tepat_contracts.topics import Kind
 
-from tepat_eligibility import api, policed
+from tepat_eligibility import api, fieldwork, policed
 from tepat_eligibility.handlers import Policies, Registry, Visits
 from tepat_eligibility.judge import SERVICE, Judge
 from tepat_eligibility.recall import recall
@@ -45,7 +45,7 @@ def build(settings: EligibilitySettings, clock: Callable[[], datetime] = lambda:
     service.duty("mark", Judge(service.standing, clock).work)
     service.prepare = prepare
     service.pending = queries.left_to_decide
-    return service.api(api.router(service.database))
+    return service.api(api.router(service.database), fieldwork.router(service.database))
 
 
 def main() -> None:
