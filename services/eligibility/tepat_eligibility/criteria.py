@@ -297,6 +297,11 @@ class Expression:
         self, person: View | None, household: View, today: datetime, bound: Mapping[str, View] | None = None
     ) -> bool | None:
         """Whether it is met; None where that is unknown. `bound` are members that macros around it have named."""
+        outcome = self.value(person, household, today, bound)
+        return outcome if isinstance(outcome, bool) else None
+
+    def value(self, person: View | None, household: View, today: datetime, bound: Mapping[str, Any] | None) -> Any:
+        """What it comes to, of whatever type; None where that is unknown."""
         context = self._uses.context(person, household, today)
         if bound:
             context.update(bound)
@@ -393,14 +398,13 @@ def _compiled(expression: str) -> "cel.Program | None":
         return None
 
 
-def _run(program: "cel.Program | None", context: dict[str, Any]) -> bool | None:
+def _run(program: "cel.Program | None", context: dict[str, Any]) -> Any:
     if program is None:
         return None
     try:
-        outcome = program.execute(context)
+        return program.execute(context)
     except Exception:  # a datum that lacks is a KeyError, and no other error may stop a decision either
         return None
-    return outcome if isinstance(outcome, bool) else None
 
 
 class Criterion:

@@ -281,7 +281,7 @@ class Eligibility:
         """Forget everything."""
         tables = (
             "person", "renewal", "verification", "mark", "residence", "touched", "sweep", "today", "decision",
-            "standing", "outbox", "recalled", "listed", "objection",
+            "standing", "outbox", "recalled", "listed", "objection", "ranked", "ranking",
         )  # fmt: skip
         await self.database.pool.execute("; ".join(f"delete from {table}" for table in tables))
         self.standing.in_force = None
