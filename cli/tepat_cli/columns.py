@@ -15,6 +15,7 @@ from typing import Any, Final
 from tepat_cli.values import (
     Cell,
     day,
+    degrees,
     instant,
     number,
     plain,
@@ -97,6 +98,12 @@ OUTCOME: Final = words(
         "not_found": "tidak ditemukan",
     }
 )
+GROUNDS: Final = words(
+    {
+        "wrongly_excluded": "seharusnya menerima,layak tetapi tidak menerima,tidak terdaftar",
+        "wrongly_included": "seharusnya tidak menerima,tidak layak tetapi menerima,tidak layak menerima",
+    }
+)
 NIK: Final = sixteen_digits("nik_invalid")
 KK: Final = sixteen_digits("kk_invalid")
 
@@ -132,6 +139,13 @@ class Kind:
     shapes: tuple[tuple[frozenset[str], str], ...]
     type: str
     always: tuple[tuple[str, object], ...] = ()
+    topic: str = ""
+    """The kind of topic it is sent to, where that is not its name."""
+
+    @property
+    def sent_as(self) -> str:
+        """The kind of topic it is sent to."""
+        return self.topic or self.name
 
     @cached_property
     def names(self) -> dict[str, Column]:
@@ -482,8 +496,12 @@ VERIFICATIONS: Final = Kind(
     name="verifications",
     type="tepat.verification.recorded.v1",
     key=("nik",),
-    dated_by=("verified_on", "through"),
-    shapes=((frozenset({"through"}), "tepat.source.complete.v1"),),
+    dated_by=("verified_on", "listed_on", "filed_on", "through"),
+    shapes=(
+        (frozenset({"listed_on"}), "tepat.verification.listed.v1"),
+        (frozenset({"objection_id"}), "tepat.objection.filed.v1"),
+        (frozenset({"through"}), "tepat.source.complete.v1"),
+    ),
     always=(("revision", 0), ("answers", {})),
     columns=(
         Column(
@@ -535,4 +553,105 @@ VERIFICATIONS: Final = Kind(
     ),
 )
 
-KINDS: Final = {kind.name: kind for kind in (PAYOUTS, BENEFICIARIES, REPORTS, VERIFICATIONS)}
+LISTS: Final = Kind(
+    name="lists",
+    topic="verifications",
+    type="tepat.verification.listed.v1",
+    key=("nik",),
+    dated_by=("listed_on",),
+    shapes=(),
+    always=(("revision", 0),),
+    columns=(
+        Column(
+            "batch",
+            "Gelombang",
+            text,
+            "*daftar atau putaran / list or round",
+            "2026-01",
+            "angkatan,putaran,daftar",
+        ),
+        _REVISION,
+        Column("nik", "NIK", NIK, _NIK_HINT, "3374014505900001", _NIK_ALSO),
+        Column("programme", "Program", text, "kode program / programme code", "PKH", _PROGRAMME_ALSO),
+        _REGION,
+        Column(
+            "listed_on",
+            "Tanggal Daftar",
+            day,
+            "*hari masuk daftar kunjungan / day of the list of whom to visit",
+            "02/01/2026",
+            "tgl daftar,tanggal pendaftaran,tanggal usulan,tgl usulan",
+        ),
+    ),
+)
+
+
+def photos(cell: Cell) -> list[dict[str, str]]:
+    """SHA-256 of photos, divided by commas."""
+    return [{"kind": "photo", "sha256": each} for each in several(cell)]
+
+
+OBJECTIONS: Final = Kind(
+    name="objections",
+    topic="verifications",
+    type="tepat.objection.filed.v1",
+    key=("nik",),
+    dated_by=("filed_on",),
+    shapes=(),
+    always=(("revision", 0),),
+    columns=(
+        Column(
+            "objection_id",
+            "ID Sanggahan",
+            text,
+            "*nomor sanggahan / number of the objection",
+            "CONTOH-SGH-0001",
+            "no sanggahan,nomor sanggahan",
+        ),
+        _REVISION,
+        Column("nik", "NIK", NIK, _NIK_HINT, "3374014505900001", _NIK_ALSO),
+        Column("programme", "Program", text, "*kode program / programme code", "PKH", _PROGRAMME_ALSO),
+        Column(
+            "grounds",
+            "Alasan Sanggah",
+            GROUNDS,
+            "*seharusnya menerima, seharusnya tidak menerima / wrongly_excluded, wrongly_included",
+            "seharusnya menerima",
+            "sanggahan,jenis sanggahan",
+        ),
+        _REGION,
+        Column(
+            "filed_on",
+            "Tanggal Sanggah",
+            day,
+            "*hari sanggahan diajukan / day it was filed",
+            "02/01/2026",
+            "tgl sanggah,tanggal sanggahan",
+        ),
+        Column(
+            "evidence",
+            "Foto Rumah",
+            photos,
+            "*SHA-256 foto rumah / SHA-256 of photos of the house",
+            "1e" * 32,
+            "foto,sha256,sha256 foto",
+        ),
+        Column(
+            "coordinates.lat", "Lintang", degrees, "*lintang rumah, derajat / latitude, degrees", "-6,98254", "latitude"
+        ),
+        Column(
+            "coordinates.lon", "Bujur", degrees, "*bujur rumah, derajat / longitude, degrees", "110,42051", "longitude"
+        ),
+        Column(
+            "filed_by.role",
+            "Penyanggah",
+            ROLE,
+            "*rt, rw, lurah, kades, lsm, usaha, warga, wksbm / … lsm (NGO), business, citizen …",
+            "rt",
+            "peran penyanggah",
+        ),
+        Column("filed_by.name", "Nama Penyanggah", text, "nama penyanggah / who objects", "Budi Contoh"),
+    ),
+)
+
+KINDS: Final = {kind.name: kind for kind in (PAYOUTS, BENEFICIARIES, REPORTS, VERIFICATIONS, LISTS, OBJECTIONS)}

@@ -24,6 +24,7 @@ import typer
 from aiokafka.errors import KafkaError
 from rich.console import Console
 from tepat_contracts.policy import load
+from tepat_demo.cases import Pasuruan
 from tepat_demo.district import District
 from tepat_demo.report import ProgressBars, render
 from tepat_demo.run import Report, run
@@ -87,6 +88,7 @@ async def _run(directory: Path, endpoints: Mapping[str, Any], district: District
             district,
             apply_policy=apply_policy,
             progress=progress,
+            pasuruan=Pasuruan(district.seed),
         )
 
 

@@ -94,7 +94,7 @@ class _Gate:
     def __init__(self, agency: str, kind: Kind, revision: int) -> None:
         self.agency = agency
         self.revision = revision
-        self._door: Door[Any] = Door(TopicKind(kind.name))
+        self._door: Door[Any] = Door(TopicKind(kind.sent_as))
         sender = Agency(id=agency, name=agency, programmes=[], rights=["merge"])
         self._policy = PolicyIndex(Policy(version="-", agencies=[sender], programmes=[], overlap_rules=[]))
 

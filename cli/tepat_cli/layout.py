@@ -238,6 +238,7 @@ def guess_bare(line: Data) -> Kind | None:
         ("tepat.payout.", PAYOUTS),
         ("tepat.report.", REPORTS),
         ("tepat.verification.", VERIFICATIONS),
+        ("tepat.objection.", VERIFICATIONS),
         ("tepat.person", BENEFICIARIES),
         ("tepat.household.", BENEFICIARIES),
         ("tepat.institution.", BENEFICIARIES),
@@ -247,7 +248,13 @@ def guess_bare(line: Data) -> Kind | None:
     data = line.get("data") if "specversion" in line else line
     if not isinstance(data, dict):
         return None
-    for field, kind in (("payout_id", PAYOUTS), ("report_id", REPORTS), ("verification_id", VERIFICATIONS)):
+    for field, kind in (
+        ("payout_id", PAYOUTS),
+        ("report_id", REPORTS),
+        ("verification_id", VERIFICATIONS),
+        ("listed_on", VERIFICATIONS),
+        ("objection_id", VERIFICATIONS),
+    ):
         if field in data:
             return kind
     if data.get("kind") in KINDS and "through" in data:

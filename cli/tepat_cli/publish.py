@@ -25,6 +25,7 @@ from tepat_contracts.topics import Kind, inbound_name, receipts_name
 
 from tepat_cli import receipts, templates
 from tepat_cli.cluster import admin, missing, producer, reader
+from tepat_cli.columns import KINDS
 from tepat_cli.events import Bad, Ready, Source, source
 from tepat_cli.exits import REJECTED, Interrupted, Unreachable, WrongUse
 from tepat_cli.office import REJECTED_HEADINGS
@@ -36,7 +37,7 @@ from tepat_cli.values import Cell, text
 BREATHE_ROWS: Final = 1_000
 """Rows between two moments left to the connection and the progress bar."""
 
-KindOption = StrEnum("KindOption", [kind.value for kind in Kind])  # type: ignore[misc]
+KindOption = StrEnum("KindOption", list(KINDS))  # type: ignore[misc]
 
 
 class Rejects:
@@ -163,7 +164,7 @@ def publish(
         rejects.close()
     outcome = {
         "file": str(file),
-        "topic": inbound_name(agency, Kind(from_.kind.name)),
+        "topic": inbound_name(agency, Kind(from_.kind.sent_as)),
         "sent": sent,
         "unanswered": unanswered if wait else None,
         "rejected": rejects.count,
@@ -189,7 +190,7 @@ async def _publish(
     from_: Source, rejects: Rejects, brokers: str, *, agency: str, patience: float | None
 ) -> tuple[int, int]:
     """Sends all that can be sent; how many were, and how many of them nobody answered for."""
-    topic = inbound_name(agency, Kind(from_.kind.name))
+    topic = inbound_name(agency, Kind(from_.kind.sent_as))
     async with AsyncExitStack() as stack:
         async with admin(brokers) as client:
             if topic not in await client.list_topics():

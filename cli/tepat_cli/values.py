@@ -137,6 +137,18 @@ def number(cell: Cell) -> int | float:
     )
 
 
+def degrees(cell: Cell) -> float:
+    """Degrees of latitude or longitude, `-6,98254` or `-6.98254`: a sign with three digits after it is no thousands."""
+    if isinstance(cell, int | float) and not isinstance(cell, bool) and isfinite(cell):
+        return float(cell)
+    written = text(cell)
+    if re.fullmatch(r"[+-]?\d{1,3}([.,]\d+)?", written):
+        return float(written.replace(",", "."))
+    raise Unreadable(
+        f"‘{written}’ is no number of degrees: write -6,98254. / ‘{written}’ bukan derajat: tulis -6,98254."
+    )
+
+
 def whole(cell: Cell) -> int:
     """A whole number, such as a revision."""
     value = number(cell)

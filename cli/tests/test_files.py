@@ -439,3 +439,45 @@ def test_bad_lines_are_told_and_their_neighbours_taken(tmp_path: Path, event: di
         (10, "unknown_type"),
     ]
     assert [each.line for each in records(path) if isinstance(each, Ready)] == [1, 11]
+
+
+def test_lists_of_whom_to_visit_and_objections(tmp_path: Path) -> None:
+    row = ["2026-01", "3374014505900001", "33.74.01.1001", "02/01/2026"]
+    listed = only(write(tmp_path / "list.csv", [["Gelombang", "NIK", "Kode Wilayah", "Tanggal Daftar"], row]))
+    assert listed["type"] == "tepat.verification.listed.v1"
+    assert (listed["data"]["batch"], listed["data"]["listed_on"], listed["data"]["revision"]) == (
+        "2026-01",
+        "2026-01-02",
+        0,
+    )
+    headings = [
+        "ID Sanggahan", "NIK", "Program", "Alasan Sanggah", "Kode Wilayah", "Tanggal Sanggah", "Foto Rumah", "Lintang",
+        "Bujur", "Penyanggah",
+    ]  # fmt: skip
+    told = [
+        "S-1", "3374014505900001", "PKH", "seharusnya menerima", "33.74.01.1001", "12/01/2026",
+        f"{'1e' * 32}; {'2f' * 32}", "-6,982", "110.420", "RT",
+    ]  # fmt: skip
+    objection = only(write(tmp_path / "objections.csv", [headings, told]))
+    assert objection["type"] == "tepat.objection.filed.v1"
+    assert objection["data"]["coordinates"] == {"lat": -6.982, "lon": 110.42}
+    assert [each["sha256"] for each in objection["data"]["evidence"]] == ["1e" * 32, "2f" * 32]
+    assert objection["time"] == "2026-01-12T00:00:00+07:00"
+
+
+@pytest.mark.parametrize(
+    ("bare", "type_"),
+    [
+        ({"batch": "b", "nik": "3374014505900001", "region": "33.74.01.1001", "listed_on": "2026-01-02"},
+         "tepat.verification.listed.v1"),
+        ({"objection_id": "S-1", "nik": "3374014505900001", "programme": "PKH", "grounds": "wrongly_included",
+          "region": "33.74.01.1001", "filed_on": "2026-01-02", "evidence": [{"kind": "photo", "sha256": "1e" * 32}],
+          "coordinates": {"lat": -6.9, "lon": 110.4}, "filed_by": {"role": "rt"}}, "tepat.objection.filed.v1"),
+    ],
+)  # fmt: skip
+def test_bare_objects_of_field_verification_are_known_by_their_fields(
+    tmp_path: Path, bare: dict[str, Any], type_: str
+) -> None:
+    path = tmp_path / "told.jsonl"
+    path.write_bytes(orjson.dumps(bare))
+    assert only(path)["type"] == type_

@@ -234,3 +234,73 @@ def test_every_mistake_of_a_policy_is_told_with_its_line(tepat: Tepat, tmp_path:
     (first, *_) = objects(tepat("policy", "check", path, "--json").out)
     assert (first["line"], first["path"]) == (1, "version")
     assert tepat("policy", "apply", path, "--kafka", "127.0.0.1:1").status == 1
+
+
+FUNNEL = {
+    "batch": "2026-02", "listed": 4011, "visited": 4011, "confirmed": 891, "rejected": 3120, "moved": 0, "deceased": 0,
+    "not_found": 0, "waiting": 0, "evidenced": 4011,
+    "reasons": [{"outcome": "rejected", "reason": "sudah mampu", "persons": 3120}],
+    "regions": [{"region": "35.75.01.1001", "listed": 4011, "visited": 4011, "confirmed": 891, "rejected": 3120,
+                 "moved": 0, "deceased": 0, "not_found": 0}],
+    "officers": [{"officer": "Bu Rini", "visited": 4011, "confirmed": 891, "rejected": 3120, "moved": 0, "deceased": 0,
+                  "not_found": 0}],
+    "days": [],
+}  # fmt: skip
+
+
+def test_the_funnel_of_a_batch(api: Api, tepat: Tepat) -> None:
+    api.answers["GET /eligibility/v1/verifications/batches/2026-02"] = FUNNEL
+    ran = tepat("verification", "funnel", "2026-02", "--agency", "dinsos")
+    assert "2026-02: 4,011 listed → 891 confirmed; 3,120 rejected" in ran.words
+    assert "rejected\tsudah mampu\t3120" in ran.out
+    assert "Bu Rini\t4011\t891" in ran.out
+    assert api.asked[0].url.params["agency"] == "dinsos"
+    assert objects(tepat("verification", "funnel", "2026-02", "--json").out) == [FUNNEL]
+    assert tepat("verification", "funnel", "none").status == 2
+
+
+def test_batches_visits_and_objections_are_listed(api: Api, tepat: Tepat) -> None:
+    batch = {**FUNNEL, "listed_on": "2026-01-02", "first_visit": None, "last_visit": None}
+    api.answers["GET /eligibility/v1/verifications/batches"] = {"items": [batch], "next": None}
+    assert "2026-02\t4011\t4011\t891\t3120" in tepat("verification", "batches").out
+    visit = {
+        "agency": "dinsos", "verification_id": "V-1", "batch": "2026-02", "programme": None, "outcome": "rejected",
+        "reason": "sudah\x1b[31m mampu", "verified_on": "2026-02-01", "person": "0f0e", "officer": "Bu Rini",
+        "region": "35.75", "evidence": [{"kind": "photo", "sha256": "0f" * 32}],
+    }  # fmt: skip
+    api.answers["GET /eligibility/v1/verifications"] = {"items": [visit], "next": None}
+    ran = tepat("verification", "list", "--batch", "2026-02", "--outcome", "rejected", "--officer", "Bu Rini")
+    assert "sudah·[31m mampu" in ran.out
+    asked = {**api.asked[-1].url.params}
+    assert {"batch": "2026-02", "outcome": "rejected", "officer": "Bu Rini"}.items() <= asked.items()
+    objection = {
+        "agency": "dinsos", "objection_id": "S-1", "programme": "PKH", "person": "0f0e", "grounds": "wrongly_excluded",
+        "region": "35.75", "filed_on": "2026-02-01", "state": "open", "village": "same", "days_left": 5,
+    }  # fmt: skip
+    api.answers["GET /eligibility/v1/objections"] = {"items": [objection], "next": None}
+    assert "open\tsame\t5 of 14" in tepat("objections", "list", "--state", "open").out
+    assert api.asked[-1].url.params["state"] == "open"
+
+
+def test_a_round_is_made_shown_and_listed(api: Api, tepat: Tepat) -> None:
+    made = {
+        "round": "2026-W10", "number": 1, "programme": "SB", "region": "33.74.01.1001", "places": 100, "ranked": 650,
+        "reached": 100, "rank_by": "left_out", "policy_version": "1", "made_at": "2026-03-01", "made_by": "rini",
+    }  # fmt: skip
+    api.answers["POST /eligibility/v1/rankings"] = made
+    ran = tepat("ranking", "make", "2026-W10", "--programme", "SB", "--region", "33.74.01.1001", "--places", "100")
+    assert "650 ranked for SB in 33.74.01.1001, 100 reached" in ran.words
+    assert orjson.loads(api.asked[-1].content) == {
+        "round": "2026-W10", "programme": "SB", "region": "33.74.01.1001", "places": 100,
+    }  # fmt: skip
+    each = {
+        "rank": 101, "subject": "0f0e", "reached": False, "score": 2.0, "left_out": 0, "facts": {"left_out": 0},
+        "missing": [], "why": {"id": "urutan ke-101 dari 650", "en": "101st of 650; places: 100"},
+    }  # fmt: skip
+    api.answers["GET /eligibility/v1/rankings/2026-W10"] = {**made, "items": [each], "next": None}
+    assert "101\t0f0e\t2.0\tno\t101st of 650; places: 100\tleft_out=0" in tepat(
+        "ranking", "show", "2026-W10", "--left-out"
+    ).out  # fmt: skip
+    assert api.asked[-1].url.params["reached"] == "false"
+    api.answers["GET /eligibility/v1/rankings"] = {"items": [made], "next": None}
+    assert "2026-W10\tSB" in tepat("ranking", "list").out

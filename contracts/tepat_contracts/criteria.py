@@ -60,7 +60,10 @@ ENVIRONMENT: Final[Mapping[str, Mapping[str, str] | str]] = {
     "today": "timestamp",
 }
 
-Wanted = Literal["bool", "number"]
+#: What `rank_by` sees beside: in how many rounds in a row, up to the last, the subject was ranked and not reached.
+LEFT_OUT: Final = "left_out"
+
+Wanted = Literal["bool", "number", "rank"]
 
 _STRINGS: Final = re.compile(
     r"""[rRbB]{0,2}(?:'''.*?'''|\"\"\".*?\"\"\"|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')|//[^\n]*""", re.DOTALL
@@ -88,10 +91,9 @@ def mistakes(expression: str, wanted: Wanted = "bool") -> list[str]:
     except (ValueError, RuntimeError, RecursionError) as error:
         return [f"is not CEL: {' '.join(str(error).split())[-200:]}"]
     bare = _STRINGS.sub('""', expression)
-    if unknown := sorted(set(program.variables()) - set(ENVIRONMENT) - set(_BOUND.findall(bare))):
-        return [
-            f"speaks of `{name}`, which criteria do not know; they know {', '.join(ENVIRONMENT)}" for name in unknown
-        ]
+    known = [*ENVIRONMENT, *([LEFT_OUT] if wanted == "rank" else [])]
+    if unknown := sorted(set(program.variables()) - set(known) - set(_BOUND.findall(bare))):
+        return [f"speaks of `{name}`, which criteria do not know; they know {', '.join(known)}" for name in unknown]
     fields = _undeclared(expression)
     if misspelt := [f"{_asks(name)}{_nearest(name)}" for name in fields if get_close_matches(name, _FIELDS, 1, TYPO)]:
         return misspelt
@@ -252,7 +254,7 @@ def _tried(program: "cel.Program", wanted: Wanted, expression: str, undeclared: 
         if wanted == "bool" and not isinstance(outcome, bool):
             yield "must come out as true or false"
             return
-        if wanted == "number" and (isinstance(outcome, bool) or not isinstance(outcome, (int, float))):
+        if wanted != "bool" and (isinstance(outcome, bool) or not isinstance(outcome, (int, float))):
             yield "must come out as a number"
             return
 
@@ -289,7 +291,8 @@ def _invented(numbers: tuple[int, ...] = (), words: tuple[str, ...] = (), count:
                 "person": thing(PERSON),
                 "household": thing(HOUSEHOLD),
                 "today": datetime(rng.choice(years), 1, 1, tzinfo=UTC) + timedelta(days=rng.randrange(365)),
+                LEFT_OUT: number % 3,
             }
         )
-        for _ in range(count)
+        for number in range(count)
     ]

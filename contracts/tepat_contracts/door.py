@@ -23,7 +23,7 @@ from .events.fields import DATE_PATTERN, PAYOUT_ID_PATTERN, REGION_PATTERN, SHA2
 from .events.inbound import AnyEvent
 from .events.payouts import PayoutsEvent
 from .events.reports import ReportsEvent
-from .events.verifications import VerificationsEvent
+from .events.verifications import VILLAGE_PATTERN, VerificationsEvent
 from .identity import is_kk, is_nik
 from .policy import AgencyEntry, PolicyIndex
 from .receipts import Reason, Refused, Rejection
@@ -293,7 +293,9 @@ _JUDGES: Final[Mapping[str, Callable[[dict[str, Any], str, AgencyEntry, PolicyIn
     "tepat.person.erased.v1": _erasure,
     "tepat.institution.recorded.v1": _institution,
     "tepat.report.filed.v1": _report,
+    "tepat.verification.listed.v1": _verification,
     "tepat.verification.recorded.v1": _verification,
+    "tepat.objection.filed.v1": _verification,
 }
 
 
@@ -384,6 +386,11 @@ _SENTENCES: Final[Mapping[str, tuple[str, str]]] = {
         "This must be a Kemendagri code with dots, as 33.74.01.1001.",
         "Isian ini harus kode Kemendagri dengan titik, misalnya 33.74.01.1001.",
     ),
+    "village": (
+        "This must be the Kemendagri code of a kelurahan or desa, as 33.74.01.1001.",
+        "Isian ini harus kode Kemendagri kelurahan atau desa, misalnya 33.74.01.1001.",
+    ),
+    "too_short": ("This list needs at least one entry: add it.", "Daftar ini perlu paling sedikit satu isian."),
     "payout_id": (
         "This must be 1 to 64 printable ASCII characters without |.",
         "Isian ini harus 1 sampai 64 karakter ASCII yang dapat dicetak, tanpa |.",
@@ -402,6 +409,7 @@ _OF_PATTERN: Final = {
     DATE_PATTERN: "date",
     TIME_PATTERN: "time",
     REGION_PATTERN: "region",
+    VILLAGE_PATTERN: "village",
     PAYOUT_ID_PATTERN: "payout_id",
     SHA256_PATTERN: "sha256",
 }

@@ -113,6 +113,14 @@ INBOUND_DATA: Final[Mapping[str, dict[str, Any]]] = {
         "to_agency": AGENCY,
         "reason": "diusulkan permakanan",
     },
+    "tepat.verification.listed.v1": {
+        "batch": "2026-01-semarang-tengah",
+        "revision": 0,
+        "nik": NIK,
+        "programme": "PKH",
+        "region": REGION,
+        "listed_on": "2026-01-02",
+    },
     "tepat.verification.recorded.v1": {
         "verification_id": "V-2026-000045",
         "revision": 0,
@@ -125,6 +133,18 @@ INBOUND_DATA: Final[Mapping[str, dict[str, Any]]] = {
         "region": REGION,
         "answers": {"lantai": "tanah", "penghasilan": 900000},
         "evidence": [{"kind": "photo", "sha256": "0f" * 32}],
+    },
+    "tepat.objection.filed.v1": {
+        "objection_id": "S-2026-000007",
+        "revision": 0,
+        "nik": OTHER_NIK,
+        "programme": "PKH",
+        "grounds": "wrongly_excluded",
+        "region": REGION,
+        "filed_on": "2026-01-12",
+        "evidence": [{"kind": "photo", "sha256": "1e" * 32}],
+        "coordinates": {"lat": -6.9825, "lon": 110.4205},
+        "filed_by": {"role": "rt", "name": "Ketua RT 03"},
     },
 }
 

@@ -191,6 +191,35 @@ class Criterion(_Part):
     expression: Name
 
 
+AreaLevel = Literal["province", "kabupaten", "kecamatan", "kelurahan"]
+
+
+class Quota(_Part):
+    """So many packages a round; with `per`, in each area of that level."""
+
+    packages: Annotated[int, Field(ge=1, le=10_000_000)]
+    per: AreaLevel | None = None
+
+    @classmethod
+    def of(cls, told: object) -> "Quota | None":
+        """What a programme's `quota` says: a number, or {packages, per}; None where it says anything else."""
+        try:
+            return cls.model_validate({"packages": told} if isinstance(told, int) else told, extra="forbid")
+        except ValidationError:
+            return None
+
+    def places(self, region: str) -> int | None:
+        """The packages of a round in an area; None where the quota is for areas of another level."""
+        levels: tuple[AreaLevel, ...] = ("province", "kabupaten", "kecamatan", "kelurahan")
+        return self.packages if self.per in (None, levels[region.count(".")]) else None
+
+
+_NO_QUOTA: Final = (
+    "is not used in ranking: give a number of packages, or {packages: 100, per: kelurahan} "
+    "(province, kabupaten, kecamatan or kelurahan)"
+)
+
+
 class Component(_Part):
     """What a programme pays for one person who meets `criteria`: rupiah a period."""
 
@@ -208,6 +237,8 @@ class Programme(_Part):
 
     A policy file may give `criteria` as a list of named ones, all of which must be met. It is then held in
     `named_criteria`, and in `criteria` joined by and: who knows no names decides the same.
+
+    `rank_by` is a number, the higher the earlier, for rounds in which `quota` is less than the eligible are many.
     """
 
     code: Code
@@ -570,10 +601,12 @@ def _contradictions(document: Mapping[Any, Any], marks: Mapping[Path, tuple[int,
         yield from _unknown(listed, codes)
     for path, programme in programmes:
         yield from _inverted(path, programme)
-        wants: tuple[tuple[str, criteria.Wanted], ...] = (("criteria", "bool"), ("rank_by", "number"))
+        wants: tuple[tuple[str, criteria.Wanted], ...] = (("criteria", "bool"), ("rank_by", "rank"))
         for key, wanted in wants:
             yield from _cel((*path, key), programme.get(key), wanted)
         yield from _criteria(path, programme)
+        if programme.get("quota") is not None and Quota.of(programme["quota"]) is None:
+            yield (*path, "quota"), _Soft(_NO_QUOTA, "advice")
         yield from _amounts(path, programme)
         yield from _subjects(path, programme)
     yield from _scoring(document, programmes)

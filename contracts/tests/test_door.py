@@ -337,6 +337,20 @@ def test_dates_reach_from_year_1_to_9999(judge: Judge, payout: Event) -> None:
         ("tepat.verification.recorded.v1", "/data/answers", {"a": 2**63}),
         ("tepat.verification.recorded.v1", "/data/evidence/0/sha256", "abc"),
         ("tepat.verification.recorded.v1", "/data/evidence/0/kind", "video"),
+        ("tepat.verification.listed.v1", "/data/batch", ...),
+        ("tepat.verification.listed.v1", "/data/batch", "x" * 129),
+        ("tepat.verification.listed.v1", "/data/listed_on", "02/01/2026"),
+        ("tepat.objection.filed.v1", "/data/evidence", ...),
+        ("tepat.objection.filed.v1", "/data/evidence", []),
+        ("tepat.objection.filed.v1", "/data/evidence/0/kind", "letter"),
+        ("tepat.objection.filed.v1", "/data/evidence/0/sha256", "abc"),
+        ("tepat.objection.filed.v1", "/data/coordinates", ...),
+        ("tepat.objection.filed.v1", "/data/coordinates/lat", 110.4),
+        ("tepat.objection.filed.v1", "/data/coordinates/lon", "110.4"),
+        ("tepat.objection.filed.v1", "/data/region", "33.74.01"),
+        ("tepat.objection.filed.v1", "/data/programme", ...),
+        ("tepat.objection.filed.v1", "/data/grounds", "unfair"),
+        ("tepat.objection.filed.v1", "/data/filed_by/role", "minister"),
         ("tepat.source.complete.v1", "/data/kind", "reports"),
         ("tepat.source.complete.v1", "/data/through", ...),
         ("tepat.persons.merged.v1", "/data/into_nik", ...),
@@ -399,7 +413,9 @@ def test_every_nik_and_kk_is_looked_at(judge: Judge) -> None:
         ("tepat.household.renewed.v1", "/data/into_kk", Reason.KK_INVALID),
         ("tepat.person.erased.v1", "/data/nik", Reason.NIK_INVALID),
         ("tepat.report.filed.v1", "/data/people/0/nik", Reason.NIK_INVALID),
+        ("tepat.verification.listed.v1", "/data/nik", Reason.NIK_INVALID),
         ("tepat.verification.recorded.v1", "/data/nik", Reason.NIK_INVALID),
+        ("tepat.objection.filed.v1", "/data/nik", Reason.NIK_INVALID),
     ]
     for type_name, pointer, reason in places:
         for wrong in ("", "123", "3374011203100000", "9974015508950001", "3374015508950001 "):
@@ -451,7 +467,9 @@ def test_areas_must_be_on_the_list_or_in_the_policy(judge: Judge, policy: Policy
         ("tepat.person.recorded.v1", "/data/region"),
         ("tepat.institution.recorded.v1", "/data/regions/0"),
         ("tepat.report.filed.v1", "/data/region"),
+        ("tepat.verification.listed.v1", "/data/region"),
         ("tepat.verification.recorded.v1", "/data/region"),
+        ("tepat.objection.filed.v1", "/data/region"),
     ):
         event, kind = put(examples.inbound(type_name), pointer, "33.74.01.1999"), KIND_OF[type_name]
         assert told(judge(event, kind)) == ("region_unknown", pointer)
@@ -459,7 +477,7 @@ def test_areas_must_be_on_the_list_or_in_the_policy(judge: Judge, policy: Policy
             from_document(policy.policy.document() | {"regions": [{"code": "33.74.01.1999", "name": "Baru"}]})
         )
         assert judge(event, kind, policy=added) is None
-        for code in ("33", "33.74", "33.74.01", "96"):
+        for code in ("33", "33.74", "33.74.01", "96") if "objection" not in type_name else ():
             assert judge(put(event, pointer, code), kind) is None
 
 

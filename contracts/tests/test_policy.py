@@ -8,7 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from tepat_contracts.policy import Mistake, Policy, PolicyError, PolicyIndex, check, from_document, kept_since, load
+from tepat_contracts.policy import (
+    Mistake,
+    Policy,
+    PolicyError,
+    PolicyIndex,
+    Quota,
+    check,
+    from_document,
+    kept_since,
+    load,
+)
 
 # The contract's own example, its three dots filled in.
 CONTRACT = """\
@@ -329,3 +339,31 @@ def test_two_ranges_meet_where_some_day_lies_in_both(
     one, other = ranged(a, b), ranged(c, d)
     days = [date(2019, 12, 1) + timedelta(days=n) for n in range(90)]
     assert one.meets(other) == any(one.holds(day) and other.holds(day) for day in days)
+
+
+# --- a quota ----------------------------------------------------------------------------------------------------
+
+
+def test_a_quota_is_a_number_or_packages_for_each_area_of_a_level() -> None:
+    plain = Quota.of(100)
+    assert plain is not None
+    assert [plain.places(region) for region in ("33", "33.74.01.1001")] == [100, 100]
+    each = Quota.of({"packages": 100, "per": "kelurahan"})
+    assert each is not None
+    assert [each.places(region) for region in ("33", "33.74", "33.74.01", "33.74.01.1001")] == [None, None, None, 100]
+
+
+@pytest.mark.parametrize("quota", [0, -1, True, 1.5, "100", {"per": "kelurahan"}, {"packages": 1, "per": "RT"}, [100]])
+def test_a_quota_of_any_other_shape_is_taken_and_told_to_be_of_no_use(quota: object) -> None:
+    text = changed("needs_verification: false,", f"needs_verification: false, quota: {json.dumps(quota)},")
+    ((line, said),) = told(text)
+    assert line == 7
+    assert said.startswith("programmes/0/quota is not used in ranking")
+    assert load(text).programmes[0].quota == quota
+    assert Quota.of(quota) is None
+
+
+def test_only_rank_by_may_speak_of_those_left_out() -> None:
+    assert told(changed("needs_verification: false,", 'rank_by: "household.elderly * 10 + left_out",')) == []
+    ((_, said),) = told(changed("household.decile <= 4", "left_out > 1"))
+    assert "`left_out`" in said

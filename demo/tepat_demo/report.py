@@ -15,6 +15,7 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
 
+from .cases import Told
 from .population import kecamatan_names
 from .run import Report, Row
 
@@ -103,6 +104,9 @@ def _parts(report: Report) -> Iterator[RenderableType]:
     yield _refused(report)
     yield Text()
     yield from _notices(report)
+    if report.cases is not None:
+        yield Text()
+        yield from _cases(report.cases)
     if report.too_large:
         yield Text(f"Persons and households with too many payouts to be judged: {report.too_large:,}", style="bold")
     yield Text()
@@ -150,6 +154,30 @@ def _notices(report: Report) -> Iterator[RenderableType]:
     told = report.notices
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(told.get("by_kind", {}).items()))
     yield Text(f"Notices sent: {told.get('sent', 0):,}{f' ({kinds})' if kinds else ''}", style="bold")
+
+
+def _cases(told: Told) -> Iterator[RenderableType]:
+    funnel, coverage = told.funnel, told.coverage
+    yield Text("Kota Pasuruan: field verification of the extremely poor", style="bold")
+    yield Text(
+        f"{funnel['listed']:,} listed → {funnel['visited']:,} visited → {funnel['confirmed']:,} confirmed; "
+        f"{funnel['rejected']:,} rejected by {len(funnel['officers'])} officers on {len(funnel['days'])} days"
+    )
+    table = _table("", "rejected because", "persons")
+    table.title = None
+    for each in funnel["reasons"]:
+        table.add_row(each["reason"] or each["outcome"], f"{each['persons']:,}")
+    yield table
+    yield Text(
+        f"Capital, once, is due to the {told.families:,} confirmed families with a business: {rupiah(told.capital)}; "
+        f"{told.unverified:,} families with a business were not confirmed, and nothing is due to them."
+    )
+    yield Text()
+    share = f"{100 * coverage['covered'] / coverage['kelurahan']:.1f} %"
+    yield Text.assemble(
+        (f"{coverage['name']}: ", "bold"),
+        f"a WKSBM in {coverage['covered']} of {coverage['kelurahan']} kelurahan ({share})",
+    )
 
 
 def _verdict(report: Report) -> Iterator[RenderableType]:

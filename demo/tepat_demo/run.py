@@ -14,14 +14,14 @@ import gc
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import orjson
 from tepat_contracts.policy import load
 
-from . import stream
+from . import cases, stream
 from .district import POLICY, District, Tally
 from .oracle import (
     Announcement,
@@ -103,6 +103,7 @@ class Report:
     expected: int
     too_large: int
     wrong: Sequence[str] = field(default_factory=list)
+    cases: cases.Told | None = None
 
     @property
     def agrees(self) -> bool:
@@ -124,8 +125,9 @@ async def run(
     apply_policy: ApplyPolicy,
     progress: Progress | None = None,
     services: Services | None = None,
+    pasuruan: cases.Pasuruan | None = None,
 ) -> Report:
-    """Runs a sample district through the stack that answers at `endpoints`.
+    """Runs a sample district through the stack that answers at `endpoints`; then Pasuruan and Magelang, where given.
 
     `endpoints` are those of `endpoints.json`, `tokens` the directory of its tokens, `secret` the province's
     pseudonym secret (`secrets/main` of an embedded stack). Raises TimeoutError where nothing goes on for
@@ -134,8 +136,16 @@ async def run(
     told = progress or Silent()
     if services is None:
         async with HttpServices(endpoints, tokens) as over_http:
-            return await _run(endpoints["kafka"], secret, district, apply_policy, told, over_http)
-    return await _run(endpoints["kafka"], secret, district, apply_policy, told, services)
+            return await run(
+                endpoints, tokens, secret, district, apply_policy=apply_policy, progress=told, services=over_http,
+                pasuruan=pasuruan,
+            )  # fmt: skip
+    found = await _run(endpoints["kafka"], secret, district, apply_policy, told, services)
+    if pasuruan is None:
+        return found
+    told.stage("Pasuruan verifies, Magelang counts", sum(1 for _ in pasuruan))
+    beside = await cases.run(endpoints["kafka"], services, pasuruan, PATIENCE, told.advance)
+    return replace(found, cases=beside, wrong=[*found.wrong, *beside.wrong])
 
 
 async def _run(

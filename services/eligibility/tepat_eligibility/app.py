@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
+from hashlib import sha256
 from importlib.resources import files
 
 from fastapi import FastAPI
@@ -16,7 +17,7 @@ from tepat_chassis.standing import StandingIntake
 from tepat_contracts.policy import from_document
 from tepat_contracts.topics import Kind
 
-from tepat_eligibility import api, policed
+from tepat_eligibility import api, fieldwork, policed, rankings
 from tepat_eligibility.handlers import PERSONS, Policies, Registry, Visits
 from tepat_eligibility.judge import SERVICE, Judge
 from tepat_eligibility.recall import recall
@@ -28,6 +29,7 @@ def build(settings: EligibilitySettings, clock: Callable[[], datetime] = lambda:
     """The service, ready to be served; ``clock`` tells which day it is."""
     service = Service(settings, parse=policed.parse, sql=files("tepat_eligibility") / "sql")
     pseudonyms = cache(lambda secret_id: Pseudonyms(read_secret(settings.secrets, secret_id)))
+    lots = cache(lambda secret_id: sha256(b"tepat ranking" + read_secret(settings.secrets, secret_id)).digest())
     visits = Visits(pseudonyms)
 
     async def prepare() -> None:
@@ -46,7 +48,12 @@ def build(settings: EligibilitySettings, clock: Callable[[], datetime] = lambda:
     service.duty("mark", Judge(service.standing, clock).work)
     service.prepare = prepare
     service.pending = queries.left_to_decide
-    return service.api(api.router(service.database), subjects.router(service.name, service.database, api.held))
+    return service.api(
+        api.router(service.database),
+        subjects.router(service.name, service.database, api.held),
+        fieldwork.router(service.database),
+        rankings.router(service.database, service.standing, lots, clock),
+    )
 
 
 def main() -> None:

@@ -317,7 +317,7 @@ class Expression:
         return value if isinstance(value, bool) else None
 
     def value(
-        self, person: View | None, household: View, today: datetime, bound: Mapping[str, View] | None = None
+        self, person: View | None, household: View, today: datetime, bound: Mapping[str, Any] | None = None
     ) -> bool | int | float | None:
         """What it comes to; None where that is unknown, or no finite number and neither true nor false."""
         context = self._uses.context(person, household, today)

@@ -60,15 +60,20 @@ def card(told: Told, ranks: Mapping[str, int], day: Day) -> str | None:
     Args:
         ranks: agencies' ranks of trust, 1 the most; the unranked come last.
     """
+    held = _membership(told, ranks, day.iso)
+    return None if held is None else held["household"]
+
+
+def _membership(told: Told, ranks: Mapping[str, int], day: str) -> Mapping[str, Any] | None:
     best: tuple[int, str] | None = None
-    since = household = None
+    held: Mapping[str, Any] | None = None
     for membership in told["memberships"]:
-        if membership["since"] <= day.iso <= membership.get("until", "9999-12-31"):
+        if membership["since"] <= day <= membership.get("until", "9999-12-31"):
             agency = membership["agency"]
             order = (ranks.get(agency, UNRANKED), agency)
-            if best is None or order < best or (order == best and membership["since"] > since):
-                best, since, household = order, membership["since"], membership["household"]
-    return household
+            if best is None or held is None or order < best or (order == best and membership["since"] > held["since"]):
+                best, held = order, membership
+    return held
 
 
 def turns_on(told: Told, day: Day) -> str | None:
@@ -134,6 +139,7 @@ def household_view(members: Sequence[View]) -> View:
 # --- decisions --------------------------------------------------------------------------------------------------
 
 
+Outcome: TypeAlias = Literal["confirmed", "rejected", "moved", "deceased", "not_found"]
 Verdict: TypeAlias = Literal["eligible", "ineligible", "needs_verification", "unknown"]
 
 
@@ -163,11 +169,64 @@ class Visit(NamedTuple):
     agency: str
     programme: str | None
     outcome: str
+    verification_id: str = ""
 
 
 def latest(visits: Iterable[Visit], programme: str) -> Visit | None:
     """The last of the visits made for a programme, or for any."""
-    return max((visit for visit in visits if visit.programme in (None, programme)), default=None)
+    return max((visit for visit in visits if visit.programme in (None, programme)), key=_order, default=None)
+
+
+def _order(visit: Visit) -> tuple[Any, ...]:
+    """Also of visits that differ in nothing but whether they name a programme."""
+    return (*visit[:4], visit.programme or "", visit.outcome)
+
+
+# --- objections -------------------------------------------------------------------------------------------------
+
+LAPSES_AFTER: Final = 14
+"""Days within which an officer goes and looks, or an objection lapses."""
+
+Village: TypeAlias = Literal["same", "other", "unknown"]
+ObjectionState: TypeAlias = Literal["open", "upheld", "rejected", "lapsed", "other_village"]
+
+
+class Objection(NamedTuple):
+    """What somebody of a village objects to a programme's having, or not having, a person."""
+
+    programme: str
+    grounds: str
+    region: str
+    filed_on: date
+
+
+def same_village(objection: Objection, told: Told | None, ranks: Mapping[str, int]) -> Village:
+    """Whether the person lived in the objection's village on the day it was filed, as far as that is told."""
+    if told is None:
+        return "unknown"
+    held = _membership(told, ranks, objection.filed_on.isoformat())
+    region = told.get("region") if held is None else held["region"]
+    if region == objection.region:
+        return "same"
+    return "unknown" if region is None or objection.region.startswith(f"{region}.") else "other"
+
+
+def became(
+    objection: Objection, village: Village, visits: Iterable[Visit], day: date
+) -> tuple[ObjectionState, Visit | None]:
+    """What has become of an objection on a day, and the visit that settled it.
+
+    Args:
+        visits: those made to the person under any NIK; counted are those for the programme, or for any, from the day
+            it was filed until `LAPSES_AFTER` days later, whenever they are told.
+    """
+    if village == "other":
+        return "other_village", None
+    counted = (visit for visit in visits if 0 <= (visit.verified_on - objection.filed_on).days <= LAPSES_AFTER)
+    if (visit := latest(counted, objection.programme)) is not None:
+        upheld = (visit.outcome == "confirmed") == (objection.grounds == "wrongly_excluded")
+        return ("upheld" if upheld else "rejected"), visit
+    return ("lapsed" if (day - objection.filed_on).days > LAPSES_AFTER else "open"), None
 
 
 class Programme:

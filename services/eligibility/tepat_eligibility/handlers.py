@@ -1,32 +1,36 @@
 """What eligibility takes from its topics: persons and cards from the registry, visits from agencies, the policy.
 
 Invariants
-- A NIK goes no further than `Visits.admit`: what is kept of a visit is under pseudonyms, without answers and names.
+- A NIK goes no further than `Visits.admit`: what is kept of a visit is under pseudonyms, without answers; a NIK that
+  somebody wrote into a reason is masked. Of an objection neither the place of the house nor who filed it is kept.
 - Of several records about one thing in a batch only the greatest is written. A tombstone takes away all that was told
   before it, and nothing that is told after.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeAlias, TypeVar
 
 import orjson
 import structlog
 from tepat_chassis.database import Connection
+from tepat_chassis.logging import mask
 from tepat_chassis.pseudonyms import Pseudonyms, as_uuid
 from tepat_chassis.quarantine import Told
 from tepat_chassis.span import Span
 from tepat_chassis.standing import InForce
 from tepat_contracts.door import Door, canonical
 from tepat_contracts.events.ours import HOUSEHOLD_RESOLVED, PERSON_RESOLVED
-from tepat_contracts.events.verifications import VERIFICATION_RECORDED
+from tepat_contracts.events.verifications import OBJECTION_FILED, VERIFICATION_LISTED
 from tepat_contracts.policy import Policy, from_document
 from tepat_contracts.topics import Kind
 
 from tepat_eligibility import store
 from tepat_eligibility.domain import ranks, restated
 from tepat_eligibility.policed import Policed
-from tepat_eligibility.store import PersonTold, RenewalTold, VisitTold, queries
+from tepat_eligibility.store import ListedTold, ObjectionTold, PersonTold, RenewalTold, VisitTold, queries
+
+R = TypeVar("R", bound=tuple[Any, ...])
 
 log = structlog.get_logger()
 
@@ -93,45 +97,65 @@ class Registry:
         await connection.execute(WAKE)
 
 
+Seen: TypeAlias = VisitTold | ListedTold | ObjectionTold
+
+
 class Visits:
-    """Admits verifications and writes them."""
+    """Admits what agencies tell of field verification and writes it: visits, lists of whom to visit, objections."""
 
     def __init__(self, pseudonyms: Callable[[str], Pseudonyms]) -> None:
         self._pseudonyms = pseudonyms
         self._door = Door(Kind.VERIFICATIONS)
 
-    def admit(self, record: Told, agency: str, policy: Policed) -> VisitTold | None:
-        """A visit ready to be written; none for a sign of life. Raises ``Refused``."""
+    def admit(self, record: Told, agency: str, policy: Policed) -> Seen | None:
+        """A row ready to be written; none for a sign of life. Raises ``Refused``."""
         event: Any = self._door.admit(record.value, record.headers, agency, policy.index)
-        if event["type"] != VERIFICATION_RECORDED:
-            return None
         data = event["data"]
-        return VisitTold(
-            agency,
-            data["verification_id"],
-            data["revision"],
-            event["time"],
-            event["id"],
+        if "nik" not in data:
+            return None
+        nik = as_uuid(self._pseudonyms(policy.secret_id).nik(data["nik"]))
+        order = (
+            data["revision"], event["time"], event["id"],
             hashlib.sha256(canonical(record.value or b"", record.headers).encode()).digest(),
-            as_uuid(self._pseudonyms(policy.secret_id).nik(data["nik"])),
-            data.get("programme"),
-            data["outcome"],
-            data["verified_on"],
-            data["region"],
-            _trace(event),
-        )
+        )  # fmt: skip
+        programme, region, trace = data.get("programme"), data["region"], _trace(event)
+        if event["type"] == VERIFICATION_LISTED:
+            return ListedTold(agency, data["batch"], nik, *order, programme, region, data["listed_on"], trace)
+        evidence = orjson.dumps(data.get("evidence") or []).decode()
+        if event["type"] == OBJECTION_FILED:
+            return ObjectionTold(
+                agency, data["objection_id"], *order, nik, programme, data["grounds"], region, data["filed_on"],
+                data["filed_by"]["role"], evidence, trace,
+            )  # fmt: skip
+        reason = data.get("reason")
+        return VisitTold(
+            agency, data["verification_id"], *order, nik, programme, data["outcome"], data["verified_on"], region,
+            trace, data["batch"], reason and mask(reason), mask(data["officer"]), evidence,
+        )  # fmt: skip
 
-    async def write(self, connection: Connection, rows: list[VisitTold | None]) -> None:
-        """Keep those that hold, and mark whom they were made to."""
-        holding: dict[tuple[str, str], VisitTold] = {}
-        for row in rows:
-            if row is not None:
-                held = holding.get(row[:2])
-                if held is None or held[2:6] < row[2:6]:
-                    holding[row[:2]] = row
-        if holding:
-            await store.take_visits(connection, list(holding.values()))
+    async def write(self, connection: Connection, rows: list[Seen | None]) -> None:
+        """Keep those that hold, and mark whom they concern."""
+        visits = _holding((row for row in rows if isinstance(row, VisitTold)), 2)
+        listed = _holding((row for row in rows if isinstance(row, ListedTold)), 3)
+        objections = _holding((row for row in rows if isinstance(row, ObjectionTold)), 2)
+        if listed:
+            await store.take_listed(connection, listed)
+        if visits:
+            await store.take_visits(connection, visits)
+        if objections:
+            await store.take_objections(connection, objections)
+        if visits or objections:
             await connection.execute(WAKE)
+
+
+def _holding(rows: Iterable[R], key: int) -> list[R]:
+    """Of the rows that agree in their first ``key`` fields the one greatest in the next four."""
+    held: dict[tuple[Any, ...], R] = {}
+    for row in rows:
+        other = held.get(row[:key])
+        if other is None or other[key : key + 4] < row[key : key + 4]:
+            held[row[:key]] = row
+    return list(held.values())
 
 
 class Policies:

@@ -6,15 +6,16 @@ Invariants
 - What a step takes it takes before it reads facts and policy, so it sees at least what left the mark; what commits
   later leaves a mark of its own.
 - Every cause (a fact, a late or repeated one, another policy, another day) ends in a mark or a sweep, and so in the
-  one `decide` below, which announces nothing but differences.
+  one `decide` below, which announces nothing but differences. What becomes of objections depends on facts and day in
+  the same way, and changes no decision: only visits do.
 
 Where persons live is settled for all that are marked before households are decided: a family whose members arrive
 one after the other is then decided once. A long stream of marks is interrupted, so that decisions do not wait for
 its end.
 """
 
-from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any
@@ -31,11 +32,14 @@ from tepat_contracts.events.ours import DECISION_MADE
 from tepat_eligibility import store
 from tepat_eligibility.domain import (
     Day,
+    Objection,
     Told,
     Visit,
+    became,
     card,
     household_view,
     person_view,
+    same_village,
     today,
     turned,
     turns_on,
@@ -116,6 +120,7 @@ class Judge:
             await queries.mark_turning(connection, day=day.date)
         else:  # another time zone: what turned forward once must turn back
             await queries.mark_everybody(connection)
+        await queries.mark_lapsing(connection, day=day.date)
         if programmes := turned(policy.document.programmes, before, day.date):
             await queries.start_sweep(connection, programmes=programmes)
         if await queries.to_clear(connection):
@@ -167,6 +172,45 @@ class Judge:
             households=",".join(touched), traces=",".join(trace or "" for trace in touched.values()),
             persons=",".join(stood_for), person_traces=",".join(trace or "" for trace in stood_for.values()),
         )  # fmt: skip
+        await self._hear(connection, {*marks, *stood_for}, [told for told, _, _ in standing], policy, day)
+
+    # -- objections --------------------------------------------------------------------------------
+
+    async def _hear(
+        self, connection: Connection, niks: set[str], persons: Sequence[Told], policy: InForce[Policed], day: Day
+    ) -> None:
+        """Settle the objections that concern these NIKs, or another NIK of one person with them."""
+        roots = await self._told(connection, niks - {told["person"] for told in persons})
+        niks = niks | {alias for told in (*persons, *roots.values()) for alias in told["aliases"]}
+        filed = await every(queries.objections_of(connection, niks=",".join(niks)))
+        if not filed:
+            return
+        known = await self._told(connection, {row["nik"] for row in filed})
+        known |= await self._told(connection, {told["stands_for"] for told in known.values()} - known.keys())
+        whom = {
+            row["nik"]: known.get(known[row["nik"]]["stands_for"]) if row["nik"] in known else None for row in filed
+        }
+        names = {nik: [nik] if told is None else _niks(told) for nik, told in whom.items()}
+        visits = await self._visits(connection, {each for niks in names.values() for each in niks})
+        settled = []
+        for row in filed:
+            nik, objection = row["nik"], Objection(row["programme"], row["grounds"], row["region"], row["filed_on"])
+            village = same_village(objection, whom[nik], policy.document.ranks)
+            state, visit = became(
+                objection, village, [v for each in names[nik] for v in visits.get(each, ())], day.date
+            )
+            by = (visit.verified_on, f"{visit.agency}/{visit.verification_id}") if visit is not None else (None, None)
+            settled.append((row["agency"], row["objection_id"], state, village, *by))
+        columns = ("agencies", "ids", "states", "villages", "settled_on", "settled_by")
+        told = dict(zip(columns, map(list, zip(*settled, strict=True)), strict=True))
+        if rows := await every(queries.settle_objections(connection, **told)):
+            log.info("objections settled", **Counter(row["state"] for row in rows))
+
+    @staticmethod
+    async def _told(connection: Connection, niks: Collection[str]) -> dict[str, Told]:
+        """What is told of persons."""
+        rows = await every(queries.told_of(connection, niks=",".join(niks))) if niks else []
+        return {row["person"]: orjson.loads(row["told"]) for row in rows}
 
     async def _erase(self, connection: Connection) -> bool:
         """Let the erased live nowhere; what was decided of them becomes a tombstone, as does what was decided of
@@ -216,7 +260,9 @@ class Judge:
             living[row["household"]].append(orjson.loads(row["told"]))
         visits: Mapping[str, list[Visit]] | None = None
         if any(programme.needs_verification for programme in programmes):
-            visits = await self._visits(connection, [told for members in living.values() for told in members])
+            visits = await self._visits(
+                connection, [nik for members in living.values() for told in members for nik in _niks(told)]
+            )
         traces, wanted = dict(households), Wanted()
         of_households = [programme for programme in programmes if programme.unit == "household"]
         of_persons = [programme for programme in programmes if programme.unit == "person"]
@@ -236,9 +282,8 @@ class Judge:
                     wanted.add(told["person"], programme.decide(view, whole, day, to_one), view.get("region"))
         await self._keep(connection, wanted, list(traces), only, policy, day, traces)
 
-    async def _visits(self, connection: Connection, persons: Sequence[Told]) -> Mapping[str, list[Visit]]:
-        """The visits made to persons, under any of their NIKs, by NIK."""
-        niks = [nik for told in persons for nik in (told["person"], *told["aliases"])]
+    async def _visits(self, connection: Connection, niks: Collection[str]) -> Mapping[str, list[Visit]]:
+        """The visits made to NIKs, by NIK."""
         visits = defaultdict[str, list[Visit]](list)
         for nik, *visit in await every(queries.visits(connection, niks=",".join(niks))):
             visits[nik].append(Visit(*visit))
@@ -270,7 +315,12 @@ class Judge:
 
 
 def _visits_of(told: Told, visits: Mapping[str, list[Visit]]) -> Sequence[Visit]:
-    return [visit for nik in (told["person"], *told["aliases"]) for visit in visits.get(nik, ())]
+    return [visit for nik in _niks(told) for visit in visits.get(nik, ())]
+
+
+def _niks(told: Told) -> Sequence[str]:
+    """Every NIK of a person."""
+    return (told["person"], *told["aliases"])
 
 
 def _message(row: Any, trace: str | None, version: str, day: Day, now: datetime) -> Message:

@@ -65,6 +65,45 @@ class VisitTold(NamedTuple):
     verified_on: date
     region: str
     trace: str | None
+    batch: str
+    reason: str | None
+    officer: str
+    evidence: str
+
+
+class ListedTold(NamedTuple):
+    """A NIK on the list of a batch that was admitted, keyed by its first three fields, ordered by the next four."""
+
+    agency: str
+    batch: str
+    nik: UUID
+    revision: int
+    time: datetime
+    event_id: str
+    digest: bytes
+    programme: str | None
+    region: str
+    listed_on: date
+    trace: str | None
+
+
+class ObjectionTold(NamedTuple):
+    """An objection that was admitted, keyed by its first two fields, ordered by the next four."""
+
+    agency: str
+    objection_id: str
+    revision: int
+    time: datetime
+    event_id: str
+    digest: bytes
+    nik: UUID
+    programme: str
+    grounds: str
+    region: str
+    filed_on: date
+    filed_by: str
+    evidence: str
+    trace: str | None
 
 
 class Wanted:
@@ -110,14 +149,34 @@ async def take_renewals(connection: Connection, told: Sequence[RenewalTold]) -> 
 
 async def take_visits(connection: Connection, told: Sequence[VisitTold]) -> None:
     """Keep and mark what holds; one record a visit."""
-    agencies, ids, revisions, times, event_ids, digests, niks, programmes, outcomes, days, regions, traces = map(
-        list, zip(*told, strict=True)
-    )
-    await queries.take_verifications(
-        connection,
-        agencies=agencies, ids=ids, revisions=revisions, times=times, event_ids=event_ids, digests=digests, niks=niks,
-        programmes=programmes, outcomes=outcomes, days=days, regions=regions, traces=traces,
+    names = (
+        "agencies", "ids", "revisions", "times", "event_ids", "digests", "niks", "programmes", "outcomes", "days",
+        "regions", "traces", "batches", "reasons", "officers", "evidence",
     )  # fmt: skip
+    await queries.take_verifications(connection, **_columns(names, told))
+
+
+async def take_listed(connection: Connection, told: Sequence[ListedTold]) -> None:
+    """Keep what holds; one record a batch, NIK and agency."""
+    names = (
+        "agencies", "batches", "niks", "revisions", "times", "event_ids", "digests", "programmes", "regions", "days",
+        "traces",
+    )  # fmt: skip
+    await queries.take_listed(connection, **_columns(names, sorted(told, key=lambda each: (each[1], each[2], each[0]))))
+
+
+async def take_objections(connection: Connection, told: Sequence[ObjectionTold]) -> None:
+    """Keep and mark what holds; one record an objection."""
+    names = (
+        "agencies", "ids", "revisions", "times", "event_ids", "digests", "niks", "programmes", "grounds", "regions",
+        "days", "filers", "evidence", "traces",
+    )  # fmt: skip
+    await queries.take_objections(connection, **_columns(names, sorted(told)))
+
+
+def _columns(names: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> dict[str, list[Any]]:
+    """The rows column by column, as statements take them."""
+    return dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
 
 
 async def keep(

@@ -1,6 +1,7 @@
 """What the registry and agencies tell, and an eligibility service that takes it: its intakes, duty and database."""
 
 from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
 from functools import cache
 from importlib.resources import files
@@ -10,9 +11,12 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid5
 
+import httpx
 import orjson
 import pytest_asyncio
+from fastapi import APIRouter, FastAPI
 from pydantic import TypeAdapter
+from tepat_chassis.auth import Person, Right, authenticated
 from tepat_chassis.database import Database, Lock
 from tepat_chassis.metrics import Metrics
 from tepat_chassis.pseudonyms import Pseudonyms, as_uuid, read_secret
@@ -137,6 +141,32 @@ def visited(serial: int, outcome: str = "confirmed", agency: str = "dinsos", **m
     }  # fmt: skip
 
 
+def listed(serial: int, batch: str = "2026-02", agency: str = "dinsos", **more: Any) -> dict[str, Any]:
+    """A NIK on the list of a batch as an agency sends it; names with ``_`` go into the envelope."""
+    data = {"batch": batch, "revision": 0, "nik": nik(serial), "region": "33.74.01.1001", "listed_on": "2026-01-15"}
+    return _sent("tepat.verification.listed.v1", agency, data, more)
+
+
+def objected(serial: int, agency: str = "dinsos", **more: Any) -> dict[str, Any]:
+    """An objection as an agency sends it; names with ``_`` go into the envelope."""
+    data = {
+        "objection_id": f"S-{serial}", "revision": 0, "nik": nik(serial), "programme": "PKH",
+        "grounds": "wrongly_excluded", "region": "33.74.01.1001", "filed_on": "2026-02-20",
+        "evidence": [{"kind": "photo", "sha256": "1e" * 32}], "coordinates": {"lat": -6.98, "lon": 110.42},
+        "filed_by": {"role": "rt", "name": "Pak Slamet", "contact": "0811-0000-002"},
+    }  # fmt: skip
+    return _sent("tepat.objection.filed.v1", agency, data, more)
+
+
+def _sent(type_: str, agency: str, data: dict[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "specversion": "1.0", "id": f"v-{next(_ids)}", "source": envelope.agency_source(agency), "type": type_,
+        "time": "2026-02-01T08:00:00+07:00",
+        "data": data | {name: value for name, value in more.items() if not name.startswith("_")},
+        **{name[1:]: value for name, value in more.items() if name.startswith("_")},
+    }  # fmt: skip
+
+
 def _event(service: str, type_: str, data: dict[str, Any]) -> dict[str, Any]:
     trace = f"00-{uuid5(_NAMES, repr(data)).hex}-00f067aa0ba902b7-01"
     return envelope.event(
@@ -252,11 +282,22 @@ class Eligibility:
         """The word of each decision that stands."""
         return {key: data["decision"] for key, data in (await self.fold()).items()}
 
+    @asynccontextmanager
+    async def asked(self, *routers: APIRouter, regions: Iterable[str] = ()) -> AsyncIterator[httpx.AsyncClient]:
+        """The service's answers, as they are to a person of these regions who has every right."""
+        app = FastAPI()
+        for router in routers:
+            app.include_router(router, prefix="/v1")
+        somebody = Person("rini", "Bu Rini", frozenset(Right), tuple(regions))
+        app.dependency_overrides[authenticated] = lambda: somebody
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://t/v1/") as client:
+            yield client
+
     async def empty(self) -> None:
         """Forget everything."""
         tables = (
             "person", "renewal", "verification", "mark", "residence", "touched", "sweep", "today", "decision",
-            "standing", "outbox", "recalled", "erased",
+            "standing", "outbox", "recalled", "erased", "listed", "objection", "ranked", "ranking",
         )  # fmt: skip
         await self.database.pool.execute("; ".join(f"delete from {table}" for table in tables))
         self.standing.in_force = None

@@ -10,7 +10,7 @@ from tepat_chassis.pseudonyms import SecretMissing
 from tepat_eligibility import judge
 from tepat_eligibility.store import every, queries
 
-from .conftest import PIP, PKH, Eligibility, g, lives, nik_of, person, policy, programme, renewed, visited
+from .conftest import PIP, PKH, Eligibility, g, lives, nik, nik_of, person, policy, programme, renewed, visited
 
 pytestmark = pytest.mark.integration
 
@@ -406,13 +406,13 @@ async def test_of_events_about_a_visit_the_greatest_holds_in_any_order(eligibili
 
 
 async def test_no_nik_nor_what_was_answered_is_kept(eligibility: Eligibility) -> None:
-    await eligibility.take(visited(1))
+    await eligibility.take(visited(1, "rejected", reason=f"sama dengan {nik(1)}", officer=f"Rini {nik(1)}"))
     row = await eligibility.database.pool.fetchrow("select * from verification")
     assert row is not None
     text = orjson.dumps(dict(row), default=str).decode()
-    assert "3374010102900001" not in text
-    assert "Rini" not in text
+    assert nik(1) not in text
     assert "earth" not in text
+    assert row["reason"] == "sama dengan 337401******0001"
 
 
 async def test_decisions_are_listed_by_region_with_all_below_it(eligibility: Eligibility) -> None:

@@ -29,6 +29,13 @@ from gone;
 -- Forgets what was decided of these.
 delete from decision where subject = any(:subjects::uuid[]) returning programme, subject;
 
+-- name: mark_lapsing!
+-- Marks those about whom an objection lapses with a day, or, the day having turned back, has not lapsed.
+insert into mark (g)
+select nik from objection where state = 'open' and filed_on < :day::date - 14
+union
+select nik from objection where state = 'lapsed' and filed_on >= :day::date - 14;
+
 -- name: take_marks
 -- Takes the oldest marks: each person or household once, with the trace of its last mark.
 -- By array, not by join: emptied as often as it fills, the table never has statistics to plan a join by.
@@ -114,7 +121,7 @@ order by person;
 
 -- name: visits
 -- The visits made to these NIKs.
-select nik::text as nik, verified_on, event_time, event_id, agency, programme, outcome
+select nik::text as nik, verified_on, event_time, event_id, agency, programme, outcome, verification_id
 from unnest(string_to_array(:niks, ',')::uuid[]) as nik join verification using (nik);
 
 -- name: decide
@@ -167,3 +174,24 @@ returning d.subject::text as subject, d.programme, d.unit, d.decision, d.reasons
 -- How much is marked, touched, to be swept or to be forgotten.
 select (select count(*) from mark) + (select count(*) from touched) + (select count(*) from sweep)
     + (select count(*) from erased);
+
+-- name: objections_of
+-- The objections that concern these NIKs.
+select agency, objection_id, nik::text as nik, programme, grounds, region, filed_on
+from unnest(string_to_array(:niks, ',')::uuid[]) as nik join objection using (nik);
+
+-- name: told_of
+-- What is told of these persons.
+select person::text as person, told from unnest(string_to_array(:niks, ',')::uuid[]) as nik join person on person = nik;
+
+-- name: settle_objections
+-- This has become of objections; gives back those of which it had not.
+update objection o
+set state = s.state, village = s.village, settled_on = s.settled_on, settled_by = s.settled_by
+from unnest(
+        :agencies::text[], :ids::text[], :states::text[], :villages::text[], :settled_on::date[], :settled_by::text[])
+    as s (agency, objection_id, state, village, settled_on, settled_by)
+where (o.agency, o.objection_id) = (s.agency, s.objection_id)
+    and (o.state, o.village, o.settled_on, o.settled_by)
+        is distinct from (s.state, s.village, s.settled_on, s.settled_by)
+returning o.state;

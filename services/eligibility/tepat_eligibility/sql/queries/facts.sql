@@ -10,9 +10,13 @@ with taken as (
 insert into mark (g, trace) select person, trace from taken;
 
 -- name: forget_persons!
--- Forgets what the registry and visits told of these persons, and has forgotten what was decided of them.
+-- Forgets what the registry, visits, lists and objections told of these persons and how they were ranked, and has
+-- forgotten what was decided of them.
 with gone as (delete from person where person = any(:persons::uuid[])),
-     seen as (delete from verification where nik = any(:persons::uuid[]))
+     seen as (delete from verification where nik = any(:persons::uuid[])),
+     on_list as (delete from listed where nik = any(:persons::uuid[])),
+     objected as (delete from objection where nik = any(:persons::uuid[])),
+     in_round as (delete from ranked where subject = any(:persons::uuid[]))
 insert into erased (person) select unnest(:persons::uuid[]) on conflict (person) do nothing;
 
 -- name: take_renewals!
@@ -33,25 +37,60 @@ with told as (
     select * from unnest(
         :agencies::text[], :ids::text[], :revisions::bigint[], :times::timestamptz[], :event_ids::text[],
         :digests::bytea[], :niks::uuid[], :programmes::text[], :outcomes::text[], :days::date[], :regions::text[],
-        :traces::text[])
+        :traces::text[], :batches::text[], :reasons::text[], :officers::text[], :evidence::text[])
         as told (agency, verification_id, revision, event_time, event_id, digest, nik, programme, outcome,
-                 verified_on, region, trace)),
+                 verified_on, region, trace, batch, reason, officer, evidence)),
 taken as (
     insert into verification as v (
         agency, verification_id, revision, event_time, event_id, digest, nik, programme, outcome, verified_on, region,
-        trace)
+        trace, batch, reason, officer, evidence)
     select agency, verification_id, revision, event_time, event_id, digest, nik, programme, outcome, verified_on,
-        region, trace
+        region, trace, batch, reason, officer, evidence
     from told order by agency, verification_id
     on conflict (agency, verification_id) do update
         set revision = excluded.revision, event_time = excluded.event_time, event_id = excluded.event_id,
             digest = excluded.digest, nik = excluded.nik, programme = excluded.programme, outcome = excluded.outcome,
-            verified_on = excluded.verified_on, region = excluded.region, trace = excluded.trace, taken_at = now()
+            verified_on = excluded.verified_on, region = excluded.region, trace = excluded.trace, taken_at = now(),
+            batch = excluded.batch, reason = excluded.reason, officer = excluded.officer, evidence = excluded.evidence
         where (v.revision, v.event_time, v.event_id, v.digest)
             < (excluded.revision, excluded.event_time, excluded.event_id, excluded.digest)
     returning new.nik, new.trace, old.nik as was)
 insert into mark (g, trace)
 select distinct g, trace from taken, unnest(array[nik, was]) as g where g is not null;
+
+-- name: take_listed!
+-- Keeps what holds of lists. One row a batch, NIK and agency, in the order of these.
+insert into listed as l (
+    agency, batch, nik, revision, event_time, event_id, digest, programme, region, listed_on, trace)
+select * from unnest(
+    :agencies::text[], :batches::text[], :niks::uuid[], :revisions::bigint[], :times::timestamptz[],
+    :event_ids::text[], :digests::bytea[], :programmes::text[], :regions::text[], :days::date[], :traces::text[])
+on conflict (batch, nik, agency) do update
+    set revision = excluded.revision, event_time = excluded.event_time, event_id = excluded.event_id,
+        digest = excluded.digest, programme = excluded.programme, region = excluded.region,
+        listed_on = excluded.listed_on, trace = excluded.trace, taken_at = now()
+    where (l.revision, l.event_time, l.event_id, l.digest)
+        < (excluded.revision, excluded.event_time, excluded.event_id, excluded.digest);
+
+-- name: take_objections!
+-- Keeps what holds of objections, and marks whom they concern. One row an objection, in the order of their keys.
+with taken as (
+    insert into objection as o (
+        agency, objection_id, revision, event_time, event_id, digest, nik, programme, grounds, region, filed_on,
+        filed_by, evidence, trace)
+    select * from unnest(
+        :agencies::text[], :ids::text[], :revisions::bigint[], :times::timestamptz[], :event_ids::text[],
+        :digests::bytea[], :niks::uuid[], :programmes::text[], :grounds::text[], :regions::text[], :days::date[],
+        :filers::text[], :evidence::text[], :traces::text[])
+    on conflict (agency, objection_id) do update
+        set revision = excluded.revision, event_time = excluded.event_time, event_id = excluded.event_id,
+            digest = excluded.digest, nik = excluded.nik, programme = excluded.programme, grounds = excluded.grounds,
+            region = excluded.region, filed_on = excluded.filed_on, filed_by = excluded.filed_by,
+            evidence = excluded.evidence, trace = excluded.trace, taken_at = now()
+        where (o.revision, o.event_time, o.event_id, o.digest)
+            < (excluded.revision, excluded.event_time, excluded.event_id, excluded.digest)
+    returning new.nik, new.trace)
+insert into mark (g, trace) select distinct nik, trace from taken;
 
 -- name: mark_everybody!
 -- Marks every person, those of one household beside each other.

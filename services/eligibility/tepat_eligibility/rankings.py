@@ -1,0 +1,197 @@
+"""Rounds under a quota: ranked by a person with the right to, kept as they were made, and told with their reasons.
+
+Invariants
+- A round is made once: asked for again under its name it is told as it stands, and asked for otherwise it is refused.
+- Who made it is recorded in the transaction that makes it.
+- Rounds of one programme are made one after the other, so that each sees who was left out of those before.
+- A round rests on the decisions as announced and on persons as told at that moment. It stands in this database alone,
+  on no topic: who restores the service restores these two tables from their backup.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Depends, HTTPException
+from pydantic import BaseModel, ConfigDict, Field
+from tepat_chassis import acts
+from tepat_chassis.auth import Person, Right, needs
+from tepat_chassis.database import Connection, Database
+from tepat_chassis.http import Page, paging
+from tepat_chassis.standing import InForce, Standing
+from tepat_contracts.events.fields import REGION_PATTERN
+from tepat_contracts.policy import Programme, Quota
+
+from tepat_eligibility.domain import Day, household_view, person_view, today
+from tepat_eligibility.policed import Policed
+from tepat_eligibility.ranking import BY_DEFAULT, RankBy, Scored, ranked, why
+from tepat_eligibility.store import every, queries
+
+Reader = Annotated[Person, Depends(needs(Right.read))]
+Operator = Annotated[Person, Depends(needs(Right.operate))]
+OTHERWISE = "a round of that name was made for something else: take another name"
+
+
+class Wanted(BaseModel):
+    """A round: of which programme, in which area, under which name, and for how many."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    round: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
+    programme: Annotated[str, Field(max_length=128)]
+    region: Annotated[str, Field(pattern=REGION_PATTERN)]
+    places: Annotated[int | None, Field(ge=1, le=10_000_000, description="the policy's quota unless given")] = None
+
+
+class Rankings:
+    """Makes rounds. Args: ``lots`` gives the key under which lots are drawn, by the name of the province's secret."""
+
+    def __init__(
+        self,
+        database: Database,
+        standing: Standing[Policed],
+        lots: Callable[[str], bytes],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._database = database
+        self._standing = standing
+        self._lots = lots
+        self._clock = clock
+
+    async def make(self, wanted: Wanted, person: Person) -> Any:
+        """The round, made now or before; its row. Raises HTTPException."""
+        if not person.covers(wanted.region):
+            raise HTTPException(403, "it lies outside your regions")
+        policy = await self._standing.first()
+        programme = policy.document.index.programmes.get(wanted.programme)
+        async with self._database.transaction() as connection:
+            await every(queries.one_ranking_at_a_time(connection, programme=wanted.programme))
+            made = await queries.ranking(connection, round=wanted.round)
+            if made is not None:
+                asked = (wanted.programme, wanted.region, wanted.places or made["places"])
+                if asked != (made["programme"], made["region"], made["places"]):
+                    raise HTTPException(409, OTHERWISE)
+                return made
+            if programme is None or programme.criteria is None:
+                raise HTTPException(409, "the policy in force has no such programme that decides who is eligible")
+            places = wanted.places or _places(programme, wanted.region)
+            return await self._made(connection, wanted, programme, places, policy, person)
+
+    async def _made(
+        self, connection: Connection, wanted: Wanted, programme: Programme, places: int, policy: InForce[Policed],
+        person: Person,
+    ) -> Any:  # fmt: skip
+        on = await queries.day(connection) or today(self._clock(), policy.document.time_zone)
+        rank_by = RankBy(programme.rank_by or BY_DEFAULT)
+        begun = await queries.begin_ranking(
+            connection, round=wanted.round, as_of=on, places=places, programme=programme.code, region=wanted.region,
+            policy_version=policy.version, rank_by=rank_by.text, who=person.sub, name=person.name,
+        )  # fmt: skip
+        if begun is None:  # for another programme, at this moment
+            raise HTTPException(409, OTHERWISE)
+        scored = await self._scored(connection, programme, wanted.region, rank_by, Day(on))
+        order = ranked(scored, wanted.round, self._lots(policy.document.secret_id))
+        await queries.keep_ranking(
+            connection, round=wanted.round, places=places, subjects=[each.subject for each in order],
+            left_out=[each.left_out for each in order], scores=[each.score for each in order],
+            facts=[orjson.dumps(each.facts).decode() for each in order],
+            missing=[orjson.dumps(each.missing).decode() for each in order],
+        )  # fmt: skip
+        detail = {"programme": programme.code, "region": wanted.region, "places": places, "ranked": len(order)}
+        await acts.record(connection, person, "ranking.make", wanted.round, detail)
+        return await queries.ranking(connection, round=wanted.round)
+
+    @staticmethod
+    async def _scored(
+        connection: Connection, programme: Programme, region: str, rank_by: RankBy, day: Day
+    ) -> list[Scored]:
+        eligible = await every(queries.eligible(connection, programme=programme.code, region=region))
+        if not eligible:
+            return []
+        subjects = ",".join(row["subject"] for row in eligible)
+        rounds = await every(queries.left_out(connection, programme=programme.code, subjects=subjects))
+        left_out = {row["subject"]: row["rounds"] for row in rounds}
+        living: dict[str, dict[str, Any]] = {row["household"]: {} for row in eligible}
+        for row in await every(queries.members(connection, households=",".join(living))):
+            told = orjson.loads(row["told"])
+            living[row["household"]][told["person"]] = person_view(told, day)
+        scored = []
+        for subject, household in eligible:
+            views = living[household]
+            whole = household_view([view for view in views.values() if not view["deceased"]])
+            one = views.get(subject, {}) if programme.unit == "person" else None
+            scored.append(rank_by.scored(subject, one, whole, day.midnight, left_out.get(subject, 0)))
+        return scored
+
+
+def _places(programme: Programme, region: str) -> int:
+    quota = Quota.of(programme.quota)
+    if quota is None:
+        raise HTTPException(409, "the policy names no number of packages for the programme: say how many `places`")
+    if (places := quota.places(region)) is None:
+        raise HTTPException(409, f"the quota is for each {quota.per}: name one, or say how many `places`")
+    return places
+
+
+def router(
+    database: Database, standing: Standing[Policed], lots: Callable[[str], bytes], clock: Callable[[], datetime]
+) -> APIRouter:
+    """The routes below /v1."""
+    routes = APIRouter(tags=["rankings"])
+    rankings = Rankings(database, standing, lots, clock)
+
+    @routes.post("/rankings")
+    async def make(wanted: Wanted, person: Operator) -> dict[str, Any]:
+        """Rank all who are eligible for a programme in an area; the same name gives the same round again."""
+        return _told(await rankings.make(wanted, person))
+
+    @routes.get("/rankings")
+    async def listing(
+        reader: Reader, page: Annotated[Page, Depends(paging(int))], programme: str | None = None
+    ) -> dict[str, Any]:
+        """Rounds, the last first, in the reader's regions."""
+        rows = await every(
+            queries.rankings(
+                database.pool, after=page.after and page.after[0], programme=programme,
+                regions=list(reader.regions) or None, at_most=page.limit + 1,
+            )
+        )  # fmt: skip
+        return page.of([_told(row) for row in rows], lambda told: (told["number"],))
+
+    @routes.get("/rankings/{round_:path}")
+    async def show(
+        round_: str, reader: Reader, page: Annotated[Page, Depends(paging(int))], reached: bool | None = None
+    ) -> dict[str, Any]:
+        """A round with all who were ranked, the first first: the score, what it rests on, and why reached or not."""
+        row = await queries.ranking(database.pool, round=round_)
+        if row is None:
+            raise HTTPException(404, "there is no such round")
+        if not reader.covers(row["region"]):
+            raise HTTPException(403, "it lies outside your regions")
+        rows = await every(
+            queries.ranked(
+                database.pool, round=round_, after=page.after[0] if page.after else 0, reached=reached,
+                at_most=page.limit + 1,
+            )
+        )  # fmt: skip
+        return {**_told(row), **page.of([_ranked(each, row) for each in rows], lambda told: (told["rank"],))}
+
+    return routes
+
+
+def _told(row: Any) -> dict[str, Any]:
+    return {
+        "round": row["round"], "number": row["number"], "programme": row["programme"], "region": row["region"],
+        "places": row["places"], "ranked": row["ranked"], "reached": min(row["places"], row["ranked"]),
+        "rank_by": row["rank_by"], "ties": "drawn by lot", "policy_version": row["policy_version"],
+        "as_of": row["as_of"], "made_at": row["made_at"], "made_by": row["who"],
+    }  # fmt: skip
+
+
+def _ranked(each: Any, round_: Any) -> dict[str, Any]:
+    missing = orjson.loads(each["missing"])
+    return {
+        "rank": each["rank"], "subject": each["subject"], "reached": each["reached"], "score": each["score"],
+        "left_out": each["left_out"], "facts": orjson.loads(each["facts"]), "missing": missing,
+        "why": why(each["rank"], round_["ranked"], round_["places"], each["score"], each["cut"], missing),
+    }  # fmt: skip

@@ -1,0 +1,59 @@
+-- name: begin_ranking$
+-- Begins a round, unless one of that name was made; rounds of one programme are made one after the other.
+insert into ranking (round, as_of, places, ranked, programme, region, policy_version, rank_by, who, name)
+values (:round, :as_of, :places, 0, :programme, :region, :policy_version, :rank_by, :who, :name)
+on conflict do nothing
+returning true;
+
+-- name: one_ranking_at_a_time
+-- Rounds of a programme are made one after the other: each sees who was left out of those before.
+select pg_advisory_xact_lock(hashtextextended('ranking ' || :programme, 0));
+
+-- name: eligible
+-- The eligible of a programme in an area, with the household each lives in today.
+select d.subject::text as subject, coalesce(r.household, d.subject)::text as household
+from decision d left join residence r on d.unit = 'person' and r.person = d.subject
+where d.programme = :programme and d.decision = 'eligible' and d.region || '.' like :region || '.%'
+order by d.subject;
+
+-- name: left_out
+-- In how many rounds of a programme in a row, up to the last, each was ranked and not reached.
+select subject::text as subject, count(*) as rounds
+from unnest(string_to_array(:subjects, ',')::uuid[]) as subject
+    join ranked l using (subject) join ranking r using (round)
+where r.programme = :programme and not l.reached and r.number > coalesce((
+    select max(before.number) from ranked reached join ranking before using (round)
+    where reached.subject = l.subject and reached.reached and before.programme = :programme), 0)
+group by subject;
+
+-- name: keep_ranking!
+-- Keeps who was ranked where.
+with every as (
+    insert into ranked (round, subject, rank, left_out, score, reached, facts, missing)
+    select :round, subject, rank, left_out, score, rank <= :places, facts, missing
+    from unnest(:subjects::uuid[], :left_out::bigint[], :scores::float8[], :facts::text[], :missing::text[])
+        with ordinality as told (subject, left_out, score, facts, missing, rank)
+    returning 1)
+update ranking set ranked = (select count(*) from every) where round = :round;
+
+-- name: ranking^
+-- A round.
+select * from ranking where round = :round;
+
+-- name: rankings
+-- Rounds, the last first.
+select * from ranking
+where (:after::bigint is null or number < :after)
+    and (:programme::text is null or programme = :programme)
+    and (:regions::text[] is null
+         or exists (select from unnest(:regions) as own where region || '.' like own || '.%'))
+order by number desc
+limit :at_most;
+
+-- name: ranked
+-- Who was ranked in a round, from a rank on, with the score of the last who was reached.
+select *, (select score from ranked last where last.round = :round and last.reached order by rank desc limit 1) as cut
+from ranked
+where round = :round and rank > :after and (:reached::bool is null or reached = :reached)
+order by rank
+limit :at_most;
