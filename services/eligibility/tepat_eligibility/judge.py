@@ -13,7 +13,6 @@ one after the other is then decided once. A long stream of marks is interrupted,
 its end.
 """
 
-from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from time import perf_counter
@@ -34,14 +33,13 @@ from tepat_eligibility.domain import (
     Told,
     Visit,
     card,
-    household_view,
-    person_view,
     today,
     turned,
     turns_on,
 )
+from tepat_eligibility.households import Household
 from tepat_eligibility.policed import Policed
-from tepat_eligibility.store import WITHDRAWALS, Wanted, every, queries
+from tepat_eligibility.store import WITHDRAWALS, Wanted, every, queries, visits_of
 
 log = structlog.get_logger()
 
@@ -197,33 +195,16 @@ class Judge:
             living[row["household"]].append(orjson.loads(row["told"]))
         visits: Mapping[str, list[Visit]] | None = None
         if any(programme.needs_verification for programme in programmes):
-            visits = await self._visits(connection, [told for members in living.values() for told in members])
+            visits = await visits_of(connection, [told for members in living.values() for told in members])
         traces, wanted = dict(households), Wanted()
-        of_households = [programme for programme in programmes if programme.unit == "household"]
-        of_persons = [programme for programme in programmes if programme.unit == "person"]
         for household, members in living.items():
-            views = [person_view(told, day) for told in members]
-            alive = [view for view in views if not view["deceased"]]
-            whole = household_view(alive)
-            made = [_visits_of(told, visits) for told in members] if visits else [()] * len(members)
-            if alive:
-                region = min([view["region"] for view in alive if "region" in view], default=None)
-                to_any = [visit for each in made for visit in each]
-                for programme in of_households:
-                    wanted.add(household, programme.decide(None, whole, day, to_any), region)
-            for told, view, to_one in zip(members, views, made, strict=True):
+            seen = Household(household, members, day, visits)
+            for told in members:
                 traces[told["person"]] = households[household]
-                for programme in of_persons:
-                    wanted.add(told["person"], programme.decide(view, whole, day, to_one), view.get("region"))
+            for programme in programmes:
+                for subject, decision, region in seen.decided(programme):
+                    wanted.add(subject, decision, region)
         await self._keep(connection, wanted, list(traces), only, policy, day, traces)
-
-    async def _visits(self, connection: Connection, persons: Sequence[Told]) -> Mapping[str, list[Visit]]:
-        """The visits made to persons, under any of their NIKs, by NIK."""
-        niks = [nik for told in persons for nik in (told["person"], *told["aliases"])]
-        visits = defaultdict[str, list[Visit]](list)
-        for nik, *visit in await every(queries.visits(connection, niks=",".join(niks))):
-            visits[nik].append(Visit(*visit))
-        return visits
 
     async def _keep(
         self,
@@ -248,10 +229,6 @@ class Judge:
                 "decisions announced", decisions=len(rows), subjects=len(judged),
                 ms=round((perf_counter() - started) * 1e3),
             )  # fmt: skip
-
-
-def _visits_of(told: Told, visits: Mapping[str, list[Visit]]) -> Sequence[Visit]:
-    return [visit for nik in (told["person"], *told["aliases"]) for visit in visits.get(nik, ())]
 
 
 def _message(row: Any, trace: str | None, version: str, day: Day, now: datetime) -> Message:

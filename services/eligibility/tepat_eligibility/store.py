@@ -7,7 +7,8 @@ Invariants
   time: what it computes is never computed on what another overwrites.
 """
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from importlib.resources import files
 from typing import Any, Final, NamedTuple
@@ -16,7 +17,7 @@ from uuid import UUID
 import aiosql
 from tepat_chassis.database import Connection
 
-from tepat_eligibility.domain import WITHDRAWN, Decision
+from tepat_eligibility.domain import WITHDRAWN, Decision, Told, Visit
 
 queries: Any = aiosql.from_path(
     str(files("tepat_eligibility") / "sql" / "queries"), "asyncpg", mandatory_parameters=False
@@ -118,6 +119,15 @@ async def take_visits(connection: Connection, told: Sequence[VisitTold]) -> None
         agencies=agencies, ids=ids, revisions=revisions, times=times, event_ids=event_ids, digests=digests, niks=niks,
         programmes=programmes, outcomes=outcomes, days=days, regions=regions, traces=traces,
     )  # fmt: skip
+
+
+async def visits_of(connection: Connection, persons: Sequence[Told]) -> Mapping[str, list[Visit]]:
+    """The visits made to persons, under any of their NIKs, by NIK."""
+    niks = [nik for told in persons for nik in (told["person"], *told["aliases"])]
+    visits = defaultdict[str, list[Visit]](list)
+    for nik, *visit in await every(queries.visits(connection, niks=",".join(niks))):
+        visits[nik].append(Visit(*visit))
+    return visits
 
 
 async def keep(
