@@ -55,7 +55,7 @@ class OneAtATime:
 
 
 async def _worked_out(lines: AsyncGenerator[Line, None], queue: "asyncio.Queue[Line | None]") -> None:
-    """Put lines into a queue, in a task of its own: there its end may take its time, whatever becomes of the request."""
+    """Put lines into a queue, in a task of its own: its end may take its time, whatever becomes of the request."""
     line: Line = {}
     try:
         async with aclosing(lines):
