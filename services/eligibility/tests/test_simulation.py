@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tepat_eligibility import simulate
 from tepat_eligibility.simulate import simulated
 
-from .conftest import Eligibility
+from .conftest import Eligibility, lives, person, policy, programme
 from .test_convergence import DAYS, POLICIES, ambiguous, events_of, facts, model
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
@@ -76,3 +76,49 @@ async def test_it_tells_what_the_model_decides_otherwise(
         if (had := before.get(key, "none")) != (will := after.get(key, "none"))
     )
     assert await held(eligibility) == kept
+
+
+async def test_rupiah_are_summed_by_area_and_period(eligibility: Eligibility) -> None:
+    def pays(amount: int, period: str = "month", **more: Any) -> dict[str, Any]:
+        return programme("BPNT", "household.decile <= 4", amount=amount, period=period, **more)
+
+    await eligibility.follow(policy(pays(200_000), version="t-0"))
+    areas = {"a": "33.74.01.1001", "b": "33.74.02.1001", "c": "33.71.01.1001", "d": "33.71.01.1001"}
+    deciles = {"a": 1, "b": 4, "c": 3, "d": 9}
+    for name, area in areas.items():
+        await eligibility.take(person(name, lives(name), attributes={"decile": deciles[name]}, region=area))
+    await eligibility.decide()
+
+    async def changes(proposed: dict[str, Any]) -> dict[tuple[str, str, str], tuple[int, int, int]]:
+        rows = (await result(eligibility, policy(proposed, version="t-1")))["changes"]
+        return {
+            (row["area"], row["before"], row["after"]): (row["subjects"], row["gained"], row["lost"]) for row in rows
+        }
+
+    assert await changes(pays(250_000)) == {
+        ("33.74", "eligible", "eligible"): (2, 100_000, 0), ("33.71", "eligible", "eligible"): (1, 50_000, 0),
+        ("33.71", "ineligible", "ineligible"): (1, 0, 0),
+    }  # fmt: skip
+    assert await changes({**pays(150_000), "criteria": "household.decile <= 3"}) == {
+        ("33.74", "eligible", "eligible"): (1, 0, 50_000), ("33.74", "eligible", "ineligible"): (1, 0, 200_000),
+        ("33.71", "eligible", "eligible"): (1, 0, 50_000), ("33.71", "ineligible", "ineligible"): (1, 0, 0),
+    }  # fmt: skip
+    assert (await changes(pays(600_000, "quarter")))["33.71", "eligible", "eligible"] == (1, 600_000, 200_000)
+    ended = pays(200_000, effective={"to": "2026-01-31"})
+    assert (await changes(ended))["33.74", "eligible", "none"] == (2, 0, 400_000)
+    assert await changes(pays(200_000)) == {}
+
+
+async def test_a_process_of_its_own_tells_the_same_of_the_areas_that_may_be_seen(eligibility: Eligibility) -> None:
+    await eligibility.take(person("a", lives("a"), attributes={"decile": 2}))
+    await eligibility.take(person("b", lives("b"), attributes={"decile": 2}, region="33.71.01.1001"))
+    await eligibility.decide()
+    proposed = policy(programme("PKH", "household.decile <= 1"), version="t-9")
+    whole = await result(eligibility, proposed)
+    told = [line async for line in simulate.lines(eligibility.database, proposed, lambda area: area == "33.71")]
+    assert told[-1]["result"]["changes"] == [row for row in whole["changes"] if row["area"] == "33.71"] != []
+
+
+async def test_without_a_policy_there_is_nothing_to_compare_with(eligibility: Eligibility) -> None:
+    await eligibility.empty()
+    assert "no policy" in [line async for line in simulated(eligibility.database, policy())][-1]["failed"]
