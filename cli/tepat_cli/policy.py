@@ -1,4 +1,4 @@
-"""`tepat policy`: checking a policy file, putting it in force, showing what is.
+"""`tepat policy`: checking a policy file, trying it, putting it in force, showing what is.
 
 Kept here: a policy with a mistake is never published; a version that was published never changes its content,
 for decisions and overlaps name it; the topics of its agencies are there before it is.
@@ -9,17 +9,19 @@ import sys
 import time
 import uuid
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
+from zoneinfo import ZoneInfo
 
 import orjson
 import typer
 from ruamel.yaml import YAML
 from tepat_contracts import envelope
-from tepat_contracts.policy import Mistake, Policy, check, from_document, load
+from tepat_contracts.policy import Mistake, Policy, PolicyError, check, from_document, load
 from tepat_contracts.topics import OWNER, POLICY, SERVICES, for_policy, inbound_name
 
+from tepat_cli import what_if
 from tepat_cli.cluster import declare, everything, producer
 from tepat_cli.exits import REJECTED, Ended, Unreachable, WrongUse
 from tepat_cli.place import (
@@ -180,6 +182,47 @@ def _taken(place: Place, policy: Policy, timeout: float) -> None:
                     f"the policy is published, but not every service has taken it in {timeout:g} s: {told}"
                 )
             time.sleep(LOOK_SECONDS)
+
+
+@commands.command()
+def simulate(
+    *,
+    file: FileArgument,
+    since: Annotated[
+        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="payouts from this day on [last year's]")
+    ] = None,
+    until: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="and to this day")] = None,
+    picture: Annotated[
+        Path | None, typer.Option(metavar="OUT.svg", help="also draw it, by programme and kabupaten or kota")
+    ] = None,
+    as_json: JsonOption = False,
+    data: DataOption = None,
+    kafka: KafkaOption = None,
+    api: ApiOption = None,
+    role: AsOption = None,
+) -> None:
+    """Tells what a policy would change: who gains and loses eligibility, which overlaps appear and vanish, rupiah.
+
+    Nothing is put in force, written or announced. Decided is the present population, tried are last year's payouts.
+    """
+    text = policy_text(file)
+    try:
+        policy = load(text)
+    except PolicyError:
+        _told(file, text, as_json=as_json)
+        raise Ended(f"{file} is not simulated: repair what is told above") from None
+    last_year = datetime.now(ZoneInfo(policy.time_zone)).year - 1
+    first = since.date() if since else date(until.year if until else last_year, 1, 1)
+    last = until.date() if until else date(first.year, 12, 31)
+    if last < first:
+        raise WrongUse(f"the period ends before it begins: {first} – {last}")
+    outcome = what_if.ask(Place.of(data, kafka, api, role), policy, first, last)
+    if picture is not None:
+        try:
+            picture.write_text(what_if.picture(outcome), encoding="utf-8")
+        except OSError as wrong:
+            raise WrongUse(f"{picture} can't be written: {wrong.strerror}") from None
+    what_if.show(outcome, as_json=as_json)
 
 
 @commands.command()

@@ -9,6 +9,7 @@ from typing import Any, Final, Self
 from urllib.parse import quote
 
 import httpx
+import orjson
 from tepat_contracts.topics import SERVICES
 
 from tepat_cli.exits import Unreachable, WrongUse
@@ -52,6 +53,21 @@ class Services:
         """The answer to POST /v1/{path}. Raises as `get`."""
         return self._ask("POST", service, path, json=body, timeout=600)
 
+    def lines(self, service: str, path: str, body: Any) -> Iterator[Answer]:
+        """The lines of an answer to POST /v1/{path} that takes minutes, as they come. Raises as `get`."""
+        url = f"{self._place.service(service)}/v1/{path}"
+        try:
+            with self._client.stream("POST", url, json=body, timeout=600) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    raise _refused(service, answer)
+                for line in answer.iter_lines():
+                    yield orjson.loads(line)
+        except httpx.HTTPError as wrong:
+            raise _silent(service, url, wrong) from None
+        except ValueError:
+            raise Unreachable(f"what answers at {url} is not {service}: look at --api") from None
+
     def items(self, service: str, path: str, *, most: int | None = None, **params: Any) -> Iterator[Answer]:
         """Every item of a listing; `most` is a hint of how many will be used."""
         cursor = None
@@ -70,10 +86,7 @@ class Services:
         except httpx.InvalidURL:
             raise WrongUse(f"{url} is not a URL: look at --api") from None
         except httpx.HTTPError as wrong:
-            raise Unreachable(
-                f"{service} does not answer at {url} ({type(wrong).__name__}): is it running? `tepat logs --service "
-                f"{service}` may tell"
-            ) from None
+            raise _silent(service, url, wrong) from None
         if answer.is_success:
             try:
                 told: Answer = answer.json()
@@ -81,6 +94,13 @@ class Services:
                 raise Unreachable(f"what answers at {url} is not {service}: look at --api") from None
             return told
         raise _refused(service, answer)
+
+
+def _silent(service: str, url: str, wrong: httpx.HTTPError) -> Unreachable:
+    return Unreachable(
+        f"{service} does not answer at {url} ({type(wrong).__name__}): is it running? `tepat logs --service "
+        f"{service}` may tell"
+    )
 
 
 class Missing(WrongUse):

@@ -1,24 +1,46 @@
 """Distribution over HTTP: the overlaps that stand, and the way of one payout."""
 
-from typing import Annotated, Any, Literal
+from datetime import date
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, Field, model_validator
 from tepat_chassis.auth import Person, Right, needs
 from tepat_chassis.database import Connection, Database
 from tepat_chassis.http import Page, paging
+from tepat_chassis.lines import OneAtATime
 from tepat_chassis.subjects import Subject
+from tepat_contracts.policy import Policy
 from tepat_contracts.topics import Kind, inbound_name
 
+from tepat_distribution import simulate
 from tepat_distribution.domain import STATES, VERDICTS
 from tepat_distribution.store import every, queries
 
 Reader = Annotated[Person, Depends(needs(Right.read))]
+PolicyMaker = Annotated[Person, Depends(needs(Right.policy))]
+
+
+class Proposed(BaseModel):
+    """A policy that somebody thinks of, and the days whose payouts it is tried on, both inclusive."""
+
+    policy: Policy
+    from_: Annotated[date, Field(alias="from")]
+    to: date
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.to < self.from_:
+            raise ValueError("the period ends before it begins")
+        return self
 
 
 def router(database: Database) -> APIRouter:
     """The routes below /v1."""
     routes = APIRouter(tags=["overlaps"])
+    simulations = OneAtATime("simulation")
 
     @routes.get("/overlaps")
     async def overlaps(
@@ -40,6 +62,15 @@ def router(database: Database) -> APIRouter:
             regions=list(person.regions), overlap_id=overlap_id, at_most=page.limit + 1,
         ))  # fmt: skip
         return page.of([_overlap(row) for row in rows], lambda item: (item["overlap_id"],))
+
+    @routes.post("/simulations")
+    async def simulated(asked: Proposed, maker: PolicyMaker) -> StreamingResponse:
+        """Which overlaps of a period would appear and vanish under a proposed policy, by rule and kabupaten or kota.
+
+        JSON Lines: how many slices of the ledger are `done` `of` how many, in the end the `result`, or why it `failed`.
+        """
+        told = simulate.simulated(database, asked.policy, asked.from_, asked.to, maker.covers)
+        return simulations.answer(told)
 
     @routes.get("/trace/{name:path}")
     async def trace(name: str, person: Reader) -> dict[str, Any]:

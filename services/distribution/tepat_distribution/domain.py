@@ -59,6 +59,17 @@ def rules(policy: Policy, programmes: Iterable[str]) -> list[Rule]:
     return sorted(made)
 
 
+def ruling(rules: Iterable[Rule], day: date, *, person: bool, household: bool) -> Rule | None:
+    """Which of a pair's rules holds: the strongest, of a person before of a household, by the lesser id.
+
+    Args:
+        day: the first of the days that both payouts cover.
+        person, household: whether the two share one, and it is not too large.
+    """
+    applying = [rule for rule in rules if rule.starts <= day <= rule.ends and (person if rule.person else household)]
+    return min(applying, key=lambda rule: (rule.strength, not rule.person, rule.id), default=None)
+
+
 def overlap_id(agency_a: str, payout_a: str, agency_b: str, payout_b: str) -> UUID:
     """The identity of a pair: UUIDv5 over both, sorted as (agency, payout id) by code point."""
     (agency_a, payout_a), (agency_b, payout_b) = sorted([(agency_a, payout_a), (agency_b, payout_b)])

@@ -5,20 +5,33 @@ from uuid import UUID
 
 import orjson
 from fastapi import APIRouter, Depends, Query
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel
 from tepat_chassis.auth import Person, Right, needs
 from tepat_chassis.database import Connection, Database
 from tepat_chassis.http import Page, paging
+from tepat_chassis.lines import OneAtATime
 from tepat_chassis.subjects import Subject
+from tepat_contracts.policy import Policy
 
+from tepat_eligibility import simulate
 from tepat_eligibility.domain import Verdict
 from tepat_eligibility.store import every, queries
 
 Reader = Annotated[Person, Depends(needs(Right.read))]
+PolicyMaker = Annotated[Person, Depends(needs(Right.policy))]
+
+
+class Proposed(BaseModel):
+    """A policy that somebody thinks of."""
+
+    policy: Policy
 
 
 def router(database: Database) -> APIRouter:
     """The routes below /v1."""
     routes = APIRouter(tags=["decisions"])
+    simulations = OneAtATime("simulation")
 
     @routes.get("/decisions")
     async def decisions(
@@ -41,6 +54,14 @@ def router(database: Database) -> APIRouter:
             )
         )  # fmt: skip
         return page.of([_decision(row) for row in rows], lambda told: (told[told["unit"]], told["programme"]))
+
+    @routes.post("/simulations")
+    async def simulated(asked: Proposed, maker: PolicyMaker) -> StreamingResponse:
+        """What a proposed policy would decide otherwise today, by programme and kabupaten or kota.
+
+        JSON Lines: how many households are `done` `of` how many, in the end the `result`, or why it `failed`.
+        """
+        return simulations.answer(simulate.lines(database, asked.policy.document(), maker.covers))
 
     @routes.get("/trace/{name:path}")
     async def trace(name: str, reader: Reader) -> dict[str, Any]:

@@ -160,6 +160,11 @@ class Decision:
     score: str | None = None
 
 
+def niks(told: Told) -> Sequence[str]:
+    """Every NIK of a person."""
+    return (told["person"], *told["aliases"])
+
+
 class Visit(NamedTuple):
     """What officers found, in the order in which visits outdate one another."""
 

@@ -14,7 +14,7 @@ one after the other is then decided once. A long stream of marks is interrupted,
 its end.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from time import perf_counter
@@ -37,15 +37,15 @@ from tepat_eligibility.domain import (
     Visit,
     became,
     card,
-    household_view,
-    person_view,
+    niks,
     same_village,
     today,
     turned,
     turns_on,
 )
+from tepat_eligibility.households import Household
 from tepat_eligibility.policed import Policed
-from tepat_eligibility.store import WITHDRAWALS, Wanted, every, queries
+from tepat_eligibility.store import WITHDRAWALS, Wanted, every, queries, visits_of
 
 log = structlog.get_logger()
 
@@ -190,8 +190,8 @@ class Judge:
         whom = {
             row["nik"]: known.get(known[row["nik"]]["stands_for"]) if row["nik"] in known else None for row in filed
         }
-        names = {nik: [nik] if told is None else _niks(told) for nik, told in whom.items()}
-        visits = await self._visits(connection, {each for niks in names.values() for each in niks})
+        names = {nik: [nik] if told is None else niks(told) for nik, told in whom.items()}
+        visits = await visits_of(connection, {each for one in names.values() for each in one})
         settled = []
         for row in filed:
             nik, objection = row["nik"], Objection(row["programme"], row["grounds"], row["region"], row["filed_on"])
@@ -260,34 +260,18 @@ class Judge:
             living[row["household"]].append(orjson.loads(row["told"]))
         visits: Mapping[str, list[Visit]] | None = None
         if any(programme.needs_verification for programme in programmes):
-            visits = await self._visits(
-                connection, [nik for members in living.values() for told in members for nik in _niks(told)]
+            visits = await visits_of(
+                connection, [nik for members in living.values() for told in members for nik in niks(told)]
             )
         traces, wanted = dict(households), Wanted()
-        of_households = [programme for programme in programmes if programme.unit == "household"]
-        of_persons = [programme for programme in programmes if programme.unit == "person"]
         for household, members in living.items():
-            views = [person_view(told, day) for told in members]
-            alive = [view for view in views if not view["deceased"]]
-            whole = household_view(alive)
-            made = [_visits_of(told, visits) for told in members] if visits else [()] * len(members)
-            if alive:
-                region = min([view["region"] for view in alive if "region" in view], default=None)
-                to_any = [visit for each in made for visit in each]
-                for programme in of_households:
-                    wanted.add(household, programme.decide(None, whole, day, to_any), region)
-            for told, view, to_one in zip(members, views, made, strict=True):
+            seen = Household(household, members, day, visits)
+            for told in members:
                 traces[told["person"]] = households[household]
-                for programme in of_persons:
-                    wanted.add(told["person"], programme.decide(view, whole, day, to_one), view.get("region"))
+            for programme in programmes:
+                for subject, decision, region in seen.decided(programme):
+                    wanted.add(subject, decision, region)
         await self._keep(connection, wanted, list(traces), only, policy, day, traces)
-
-    async def _visits(self, connection: Connection, niks: Collection[str]) -> Mapping[str, list[Visit]]:
-        """The visits made to NIKs, by NIK."""
-        visits = defaultdict[str, list[Visit]](list)
-        for nik, *visit in await every(queries.visits(connection, niks=",".join(niks))):
-            visits[nik].append(Visit(*visit))
-        return visits
 
     async def _keep(
         self,
@@ -312,15 +296,6 @@ class Judge:
                 "decisions announced", decisions=len(rows), subjects=len(judged),
                 ms=round((perf_counter() - started) * 1e3),
             )  # fmt: skip
-
-
-def _visits_of(told: Told, visits: Mapping[str, list[Visit]]) -> Sequence[Visit]:
-    return [visit for nik in _niks(told) for visit in visits.get(nik, ())]
-
-
-def _niks(told: Told) -> Sequence[str]:
-    """Every NIK of a person."""
-    return (told["person"], *told["aliases"])
 
 
 def _message(row: Any, trace: str | None, version: str, day: Day, now: datetime) -> Message:

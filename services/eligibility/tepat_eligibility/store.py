@@ -7,7 +7,8 @@ Invariants
   time: what it computes is never computed on what another overwrites.
 """
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from importlib.resources import files
 from typing import Any, Final, NamedTuple
@@ -16,7 +17,7 @@ from uuid import UUID
 import aiosql
 from tepat_chassis.database import Connection
 
-from tepat_eligibility.domain import WITHDRAWN, Decision
+from tepat_eligibility.domain import WITHDRAWN, Decision, Visit
 
 queries: Any = aiosql.from_path(
     str(files("tepat_eligibility") / "sql" / "queries"), "asyncpg", mandatory_parameters=False
@@ -25,6 +26,9 @@ queries: Any = aiosql.from_path(
 
 WITHDRAWALS: Final = list(WITHDRAWN.values())
 """The reasons that only withdrawals have."""
+BY_HASH: Final = "set local enable_hashjoin = on"
+"""For what a statement has gathered itself: `sql/session.sql` has the rest looked up by key."""
+BY_KEY: Final = "set local enable_hashjoin = off"
 
 
 async def every(rows: AsyncIterator[Any]) -> list[Any]:
@@ -127,10 +131,22 @@ class Wanted:
         self.numbers.append(self.numbered.setdefault(decision, len(self.numbered) + 1))
         self.regions.append(region or "")
 
-    def keys(self) -> set[tuple[str, str]]:
-        """Subjects and programmes of all of them."""
-        programmes = ["", *(decision.programme for decision in self.numbered)]
-        return {(subject, programmes[number]) for subject, number in zip(self.subjects, self.numbers, strict=True)}
+    def told(self, places: Sequence[int] | None = None) -> dict[str, str]:
+        """Subjects, numbers and regions as a statement takes them: all, or those in some places."""
+        columns: tuple[Sequence[Any], ...] = (self.subjects, self.numbers, self.regions)
+        if places is not None:
+            columns = tuple([column[place] for place in places] for column in columns)
+        subjects, numbers, regions = columns
+        return {"subjects": ",".join(subjects), "numbers": ",".join(map(str, numbers)), "regions": ",".join(regions)}
+
+    def said(self) -> dict[str, list[Any]]:
+        """The decisions that the numbers stand for, field by field."""
+        named = ("units", "programmes", "decisions", "reasons", "due", "scores")
+        told = [
+            (each.unit, each.programme, each.decision, each.reasons, each.due, each.score) for each in self.numbered
+        ]
+        fields = zip(*told, strict=True) if told else [()] * len(named)
+        return dict(zip(named, map(list, fields), strict=True))
 
 
 async def take_persons(connection: Connection, told: Sequence[PersonTold]) -> None:
@@ -179,6 +195,14 @@ def _columns(names: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> dict[str,
     return dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
 
 
+async def visits_of(connection: Connection, niks: Collection[str]) -> Mapping[str, list[Visit]]:
+    """The visits made to NIKs, by NIK."""
+    visits = defaultdict[str, list[Visit]](list)
+    for nik, *visit in await every(queries.visits(connection, niks=",".join(niks))):
+        visits[nik].append(Visit(*visit))
+    return visits
+
+
 async def keep(
     connection: Connection,
     wanted: Wanted,
@@ -198,35 +222,24 @@ async def keep(
         deciding: unit and code of the programmes that decide today, which tells why one is withdrawn.
     """
     stamped = {"policy_version": version, "as_of": as_of, "decided_at": now}
-    rows = []
-    if wanted:
-        told = [
-            (each.unit, each.programme, each.decision, each.reasons, each.due, each.score) for each in wanted.numbered
-        ]
-        units, programmes, decisions, reasons, due, scores = map(list, zip(*told, strict=True))
-        rows = await every(
-            queries.decide(
-                connection,
-                subjects=",".join(wanted.subjects),
-                numbers=",".join(map(str, wanted.numbers)),
-                regions=",".join(wanted.regions),
-                units=units,
-                programmes=programmes,
-                decisions=decisions,
-                reasons=reasons,
-                due=due,
-                scores=scores,
-                **stamped,
-            )
+    said = wanted.said()
+    await connection.execute(BY_HASH)
+    differing = await every(
+        queries.differing(
+            connection, judged=",".join(judged), only=only, withdrawn=WITHDRAWALS, **wanted.told(), **said
         )
-    stand = {"subjects": ",".join(judged), "withdrawn": WITHDRAWALS, "only": only}
-    if await queries.standing(connection, **stand) > len(wanted):
-        still, keys = frozenset(deciding), wanted.keys()
-        unwanted = [
-            (row["subject"], row["programme"], WITHDRAWN[_why(row["unit"], (row["unit"], row["programme"]) in still)])
-            for row in await every(queries.standing_of(connection, **stand))
-            if (row["subject"], row["programme"]) not in keys
-        ]
+    )
+    await connection.execute(BY_KEY)
+    rows = []
+    if places := [row["place"] for row in differing if row["place"] is not None]:
+        rows = await every(queries.decide(connection, **wanted.told(places), **said, **stamped))
+    still = frozenset(deciding)
+    unwanted = [
+        (row["subject"], row["programme"], WITHDRAWN[_why(row["unit"], (row["unit"], row["programme"]) in still)])
+        for row in differing
+        if row["place"] is None
+    ]
+    if unwanted:
         subjects, programmes, reasons = map(list, zip(*unwanted, strict=True))
         rows += await every(
             queries.withdraw(connection, subjects=subjects, programmes=programmes, reasons=reasons, **stamped)

@@ -343,3 +343,39 @@ async def test_a_new_database_goes_on_above_what_is_announced(province: Province
     await province.idle()
     after = (await province.decided({g(home)}))[code, g(home)]
     assert (after["revision"], after["decision"]) == (4, "ineligible")
+
+
+async def test_what_a_proposed_policy_would_decide_is_told_and_nothing_comes_of_it(province: Province) -> None:
+    province.start()
+    await province.ready(policy(PKH))
+    homes = [province.home(str(n)) for n in range(6)]
+    await province.tell(
+        PERSONS,
+        [
+            person(province.nik(n), province.lives(home), attributes={"decile": n})
+            for n, home in enumerate(homes, start=1)
+        ],
+    )
+    await province.idle()
+    ends = len(await province.read(DECISIONS))
+    proposed = policy(programme("PKH", "household.decile <= 2", amount=750_000, period="quarter"), version="t-2")
+
+    async def asked(role: str, body: Any) -> httpx.Response:
+        token = (province.data / "tokens" / role).read_text()
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{province.ports[-1]}/v1/", timeout=60) as client:
+            return await client.post("simulations", json=body, headers={"Authorization": f"Bearer {token}"})
+
+    assert (await asked("reader", {"policy": proposed})).status_code == 403
+    assert (await asked("policy", {"policy": {**proposed, "programmes": [{"code": "PKH"}]}})).status_code == 422
+    answer = await asked("policy", {"policy": proposed})
+    assert answer.headers["content-type"] == "application/jsonl"
+    told = [orjson.loads(line) for line in answer.content.splitlines()]
+    assert told[-1]["result"]["households"] == 6
+    found = {(row["before"], row["after"]): (row["subjects"], row["gained"]) for row in told[-1]["result"]["changes"]}
+    assert found == {
+        ("needs_verification", "eligible"): (2, 1_500_000), ("needs_verification", "ineligible"): (2, 0),
+        ("ineligible", "ineligible"): (2, 0),
+    }  # fmt: skip
+    await province.idle()
+    assert len(await province.read(DECISIONS)) == ends
+    assert (await province.status())["policy_version"] != "t-2"

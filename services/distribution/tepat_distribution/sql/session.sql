@@ -40,3 +40,8 @@ create temp table if not exists announced (
     programme_a smallint, programme_b smallint, revision_a bigint, revision_b bigint, rank_a smallint, rank_b smallint,
     person uuid, policy_version text, announced_at timestamptz
 ) on commit delete rows;
+
+-- Payouts that would stand in another household under a policy that is only proposed.
+create temp table if not exists moving (
+    agency smallint, payout_id text collate "C", household uuid, primary key (agency, payout_id)
+) on commit delete rows;

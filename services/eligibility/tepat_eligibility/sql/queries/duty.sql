@@ -124,6 +124,33 @@ order by person;
 select nik::text as nik, verified_on, event_time, event_id, agency, programme, outcome, verification_id
 from unnest(string_to_array(:niks, ',')::uuid[]) as nik join verification using (nik);
 
+-- name: differing
+-- Of the decisions wanted those that stand otherwise or not at all, by their places; and, without a place, those that
+-- stand of these subjects (of these programmes, where any are named) and are neither wanted nor withdrawn.
+-- Looked up by subject (kept apart by `offset 0`), compared by hash: a sweep finds nearly everything as it stands.
+with judged as materialized (
+    select d.*
+    from unnest(string_to_array(:judged, ',')::uuid[]) as j (subject)
+    cross join lateral (
+        select subject, programme, unit, decision, reasons, due, score, region
+        from decision where subject = j.subject offset 0) d
+    where :only::text[] is null or d.programme = any(:only::text[])
+), said as materialized (
+    select number, programme, unit, decision, reasons, due, score
+    from unnest(:units::text[], :programmes::text[], :decisions::text[], :reasons::text[], :due::text[], :scores::text[])
+        with ordinality as said (unit, programme, decision, reasons, due, score, number)
+), wanted as materialized (
+    select place, subject, nullif(region, '') as region, programme, unit, decision, reasons, due, score
+    from unnest(
+        string_to_array(:subjects, ',')::uuid[], string_to_array(:numbers, ',')::int[],
+        string_to_array(:regions, ',')) with ordinality as told (subject, number, region, place)
+    join said using (number))
+select w.place::int - 1 as place, subject::text as subject, programme, d.unit
+from wanted w full join judged d using (subject, programme)
+where case when w.place is null then d.reasons <> all(:withdrawn::text[])
+           else (w.unit, w.decision, w.reasons, w.due, w.score, w.region)
+                is distinct from (d.unit, d.decision, d.reasons, d.due, d.score, d.region) end;
+
 -- name: decide
 -- Keeps decisions that differ from those announced; gives them back with their revisions.
 -- A decision is given by its number in the arrays of units, programmes, decisions, reasons, what is due and scores.
@@ -147,19 +174,6 @@ when matched and (d.unit, d.decision, d.reasons, d.due, d.score, d.region)
         region = w.region, revision = d.revision + 1, policy_version = :policy_version, as_of = :as_of,
         decided_at = :decided_at
 returning d.subject::text as subject, d.programme, d.unit, d.decision, d.reasons, d.due, d.score, d.region, d.revision;
-
--- name: standing$
--- How many decisions that are not withdrawn stand of these subjects (of these programmes, where any are named).
-select count(*) from unnest(string_to_array(:subjects, ',')::uuid[]) as subject join decision using (subject)
-where reasons <> all(:withdrawn::text[])
-    and (:only::text[] is null or programme = any(:only::text[]));
-
--- name: standing_of
--- Which those are.
-select subject::text as subject, programme, unit
-from unnest(string_to_array(:subjects, ',')::uuid[]) as subject join decision using (subject)
-where reasons <> all(:withdrawn::text[])
-    and (:only::text[] is null or programme = any(:only::text[]));
 
 -- name: withdraw
 -- Withdraws decisions, each for its reason.
