@@ -160,7 +160,7 @@ class Decision:
     score: str | None = None
 
 
-def niks(told: Told) -> Sequence[str]:
+def niks_of(told: Told) -> Sequence[str]:
     """Every NIK of a person."""
     return (told["person"], *told["aliases"])
 

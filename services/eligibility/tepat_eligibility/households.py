@@ -13,7 +13,7 @@ from tepat_eligibility.domain import (
     Told,
     Visit,
     household_view,
-    niks,
+    niks_of,
     person_view,
 )
 
@@ -49,4 +49,4 @@ class Household:
 
 
 def _visits_of(told: Told, visits: Mapping[str, list[Visit]]) -> Sequence[Visit]:
-    return [visit for nik in niks(told) for visit in visits.get(nik, ())]
+    return [visit for nik in niks_of(told) for visit in visits.get(nik, ())]

@@ -37,7 +37,7 @@ from tepat_eligibility.domain import (
     Visit,
     became,
     card,
-    niks,
+    niks_of,
     same_village,
     today,
     turned,
@@ -190,7 +190,7 @@ class Judge:
         whom = {
             row["nik"]: known.get(known[row["nik"]]["stands_for"]) if row["nik"] in known else None for row in filed
         }
-        names = {nik: [nik] if told is None else niks(told) for nik, told in whom.items()}
+        names = {nik: [nik] if told is None else niks_of(told) for nik, told in whom.items()}
         visits = await visits_of(connection, {each for one in names.values() for each in one})
         settled = []
         for row in filed:
@@ -261,7 +261,7 @@ class Judge:
         visits: Mapping[str, list[Visit]] | None = None
         if any(programme.needs_verification for programme in programmes):
             visits = await visits_of(
-                connection, [nik for members in living.values() for told in members for nik in niks(told)]
+                connection, [nik for members in living.values() for told in members for nik in niks_of(told)]
             )
         traces, wanted = dict(households), Wanted()
         for household, members in living.items():

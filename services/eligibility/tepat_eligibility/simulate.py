@@ -28,7 +28,7 @@ from tepat_chassis.database import Connection, Database
 from tepat_chassis.http import AWAY, COLLECT_AFTER
 
 from tepat_eligibility import policed
-from tepat_eligibility.domain import Day, Decision, Programme, Told, Visit, card, niks, restated
+from tepat_eligibility.domain import Day, Decision, Programme, Told, Visit, card, niks_of, restated
 from tepat_eligibility.handlers import IN_FORCE
 from tepat_eligibility.households import Household
 from tepat_eligibility.judge import SERVICE
@@ -264,7 +264,9 @@ class Simulation:
         """The visits made to persons, by NIK, where a programme asks for verification."""
         if not any(of.needs_verification for each in programmes for of in each[1:] if of is not None):
             return None
-        return await visits_of(self.connection, [nik for members in groups for told in members for nik in niks(told)])
+        return await visits_of(
+            self.connection, [nik for members in groups for told in members for nik in niks_of(told)]
+        )
 
 
 _Decisions: TypeAlias = dict[str, tuple[Decision, str | None]]
