@@ -1,14 +1,16 @@
 """From facts, policies and days to decisions, on a real database."""
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
 import pytest
 from tepat_chassis.database import Lock
 from tepat_chassis.pseudonyms import SecretMissing
+from tepat_contracts import envelope
 from tepat_contracts.policy import from_document
-from tepat_eligibility import judge
+from tepat_eligibility import judge, recall
 from tepat_eligibility.store import every, queries
 
 from .conftest import PIP, PKH, Eligibility, g, lives, nik_of, person, policy, programme, renewed, visited
@@ -316,6 +318,24 @@ async def test_a_score_is_told_with_its_inputs_and_again_when_one_changes(eligib
     await eligibility.decide()
     told = (await eligibility.fold())[key]
     assert (told["decision"], told["revision"], told["score"]["value"]) == ("eligible", 3, 6.0)
+
+
+async def test_a_new_database_reads_scores_and_announces_none_again(eligibility: Eligibility) -> None:
+    told = policy(PKH, BY_SCORE, version="t-2", score=SCORE)
+    facts = [earning("ani", "shop"), earning("budi", "farm"), earning("citra", None, household="melati")]
+    await eligibility.follow(told)
+    await eligibility.take(*facts)
+    await eligibility.decide()
+    topic = [
+        SimpleNamespace(key=event["subject"].encode(), value=envelope.write(event))
+        for event in await eligibility.announced()
+    ]
+    await eligibility.empty()
+    await recall._keep(eligibility.database, topic)
+    await eligibility.follow(told)
+    await eligibility.take(*facts)
+    await eligibility.decide()
+    assert await eligibility.announced() == []
 
 
 async def test_another_score_decides_again_who_asks_for_it(eligibility: Eligibility) -> None:
