@@ -381,6 +381,14 @@ BENEFICIARIES: Final = Kind(
         ),
         Column("attributes.orphan", "Yatim", yes, "ya atau tidak / yes or no", "tidak", "yatim piatu,anak yatim"),
         Column(
+            "attributes.rights_violation",
+            "Korban pelanggaran HAM",
+            yes,
+            "ya atau tidak / yes or no",
+            "tidak",
+            "korban ham,korban pelanggaran ham berat",
+        ),
+        Column(
             "attributes.ppks",
             "PPKS",
             several,

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     import cel
 
 #: Fields of a person. `age` in whole years on `today`; `pmt_score` as an agency told it, a proxy; `sex` L or P;
-#: `school_level` SD, SMP, SMA or none; `region` the Kemendagri code of where they live; `ppks` codes of the 26
-#: categories.
+#: `school_level` SD, SMP, SMA or none; `rights_violation` a victim of gross violations of human rights, as PKH knows
+#: them; `region` the Kemendagri code of where they live; `ppks` codes of the 26 categories.
 PERSON: Final[Mapping[str, str]] = {
     "age": "int",
     "decile": "int",
@@ -36,6 +36,7 @@ PERSON: Final[Mapping[str, str]] = {
     "pregnant": "bool",
     "school_level": "string",
     "orphan": "bool",
+    "rights_violation": "bool",
     "deceased": "bool",
     "region": "string",
     "ppks": "list<string>",

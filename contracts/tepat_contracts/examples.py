@@ -244,7 +244,14 @@ OUTBOUND_DATA: Final[Mapping[str, dict[str, Any]]] = {
         "household": _HOUSEHOLD,
         "revision": 1,
         "decision": "eligible",
-        "reasons": [{"criterion": "household.decile <= 4", "outcome": True}],
+        "reasons": [
+            {
+                "criterion": "household.decile <= 4",
+                "outcome": True,
+                "code": "desil",
+                "name": {"id": "Desil 1 sampai 4", "en": "Deciles 1 to 4"},
+            }
+        ],
         "region": REGION,
         "as_of": "2026-01-05",
         "policy_version": "2026-01",

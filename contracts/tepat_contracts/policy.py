@@ -323,7 +323,7 @@ class Area(_Part):
 #: What agencies may say of a person otherwise than one another.
 PersonField = Literal[
     "name", "sex", "birth_date", "region", "deceased_on", "decile", "pmt_score", "occupation", "disability",
-    "pregnant", "school_level", "orphan", "ppks",
+    "pregnant", "school_level", "orphan", "rights_violation", "ppks",
 ]  # fmt: skip
 
 

@@ -189,6 +189,119 @@ def test_a_mistake_is_told_with_its_line(old: str, new: str, line: int, part: st
     assert caught.value.mistakes == check(changed(old, new))
 
 
+def programme(more: str, text: str = CONTRACT) -> list[tuple[int, str, str]]:
+    """What is told, with its severity, where these fields stand beside the others of the first programme, line 7."""
+    old = 'criteria: "household.decile <= 4"'
+    return [(each.line, f"{each.path} {each.message}", each.severity) for each in check(changed(old, more, text))]
+
+
+@pytest.mark.parametrize(
+    ("more", "part"),
+    [
+        ("criteria: 'household.members.exists(m, person.age > 3)'", "criteria asks for `person`, which a programme of"),
+        ('criteria: "true", rank_by: person.age', "rank_by asks for `person`"),
+        ('criteria: [{code: a, name: {id: a, en: a}, expression: "person.age > 3"}]', "criteria/0/expression asks for"),
+        ("criteria: 'household.regions == \"33\"'", "`regions`, which is a list of texts, with \"33\""),
+        ("criteria: 'household.members.exists(m, m.sex == \"F\")'", "which is L or P"),
+        ("criteria: 'household.size > 99 && household.size == \"4\"'", "which is a whole number"),
+        ("criteria: 'household.size > 99 && household.size < \"4\"'", "cannot be evaluated"),
+        ("criteria: 'household.members.exists(m, \"buta\" in m.ppks)'", "a code of the 26 categories"),
+        ('criteria: [{code: a, name: {id: a}, expression: "true"}]', "criteria/0/name/en is missing"),
+        ('criteria: [{code: a, name: {id: a, en: a}, expresion: "true"}]', "did you mean `expression`?"),
+        ('criteria: [{code: a, name: {id: a, en: a}, expression: "household.decil < 3"}]', "did you mean `decile`?"),
+        ('criteria: [{code: a, name: {id: a, en: a}, expression: "true"}, {code: a, name: {id: a, en: a}, '
+         'expression: "true"}]', "criteria/1/code is named twice"),
+        ("criteria: []", "criteria must not be empty"),
+        ("criteria: [household.size > 3]", "criteria/0 must be a mapping of fields"),
+        ("criteria: 5", "criteria must be a text"),
+        ('criteria: "true", named_criteria: [{code: a, name: {id: a, en: a}, expression: "false"}]', "says otherwise"),
+        ("criteria: household.score < 3", "but this policy has no `score`"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_what_a_programme_asks_for_is_told(more: str, part: str) -> None:
+    found = programme(more)
+    assert any(line == 7 and part in message and severity == "mistake" for line, message, severity in found), found
+    assert all("named_criteria" not in message for _, message, _ in found) or "named_criteria" in more
+
+
+def test_criteria_may_be_named_and_are_the_same_joined_by_and() -> None:
+    text = changed(
+        'criteria: "household.decile <= 4"',
+        """criteria: [{code: poor, name: {id: Miskin, en: Poor}, expression: household.decile <= 4 // or so},
+        {code: many, name: {id: Besar, en: Large}, expression: household.size > 2 || household.children > 1}]""",
+    )
+    assert check(text) == []
+    pkh = load(text).programmes[0]
+    assert pkh.criteria == "(household.decile <= 4 // or so\n) && (household.size > 2 || household.children > 1)"
+    assert [each.code for each in pkh.named_criteria] == ["poor", "many"]
+    document = load(text).document()
+    assert check(json.dumps(document)) == []
+    assert load(json.dumps(document)) == from_document(document) == load(text)
+
+
+def paying(*components: str) -> list[tuple[int, str, str]]:
+    """What is told of a programme that pays for these components, each a line from line 8 on."""
+    listed = ",\n".join(f"       {{code: c{n}, name: {{id: c, en: c}}, {each}}}" for n, each in enumerate(components))
+    return programme(f'criteria: "true", period: month, components: [\n{listed}]')
+
+
+def test_a_component_that_is_never_due_is_told() -> None:
+    old, older = 'criteria: "person.age >= 60", amount: 5', 'criteria: "person.age >= 75", amount: 4'
+    found = paying(older, old)
+    assert [(line, severity) for line, _, severity in found] == [(8, "advice")]
+    assert "components/0/criteria is never due: whoever meets it meets `c1` too" in found[0][1]
+    assert paying(older.replace("amount: 4", "amount: 6"), old) == []
+    same = 'criteria: "person.pregnant", amount: 5'
+    assert [line for line, *_ in paying(same, same)] == [9]
+    assert paying('criteria: "person.pregnant", amount: 5', 'criteria: "person.age <= 6", amount: 5') == []
+    then, now = ('criteria: "person.age >= 60 && today.getFullYear() > 2021", amount: 5',
+                 'criteria: "person.age >= 70 && today.getFullYear() <= 2021", amount: 5')  # fmt: skip
+    assert paying(then, now) == []
+
+
+SCORE = """\
+score:
+  code: pmt
+  name: {id: Proksi, en: Proxy}
+  intercept: 3
+  variables:
+    - {code: a, name: {id: a, en: a}, value: household.size, weight: -2.5}
+    - {code: b, name: {id: b, en: b}, value: household.elderly > 0, weight: 4}
+  deciles: [1, 2, 3, 4, 5, 6, 7, 8, 9.5]
+"""
+
+
+def test_a_score_is_declared_and_asked_for() -> None:
+    text = changed('criteria: "household.decile <= 4"', "criteria: household.score_decile <= 4", CONTRACT + SCORE)
+    assert check(text) == []
+    score = load(text).score
+    assert score is not None
+    assert (score.intercept, [each.weight for each in score.variables]) == (3.0, [-2.5, 4.0])
+    assert from_document(load(text).document()) == load(text)
+    assert [(each.line, each.severity) for each in check(CONTRACT + SCORE)] == [(15, "advice")]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "part"),
+    [
+        ("value: household.size", "value: person.age", 20, "but a score is a household's"),
+        ("value: household.size", "value: household.score", 20, "asks for the score itself"),
+        ("value: household.size", "value: household.regions", 20, "must come out as a number"),
+        ("value: household.size", "value: household.sise", 20, "did you mean `size`?"),
+        ("code: b,", "code: a,", 21, "named twice"),
+        ("weight: 4", 'weight: "4"', 21, "weight must be a valid number"),
+        ("weight: 4", "weight: .inf", 21, "weight must be a finite number"),
+        ("weight: 4", "wieght: 4", 21, "did you mean `weight`?"),
+        ("8, 9.5]", "8, 8]", 22, "must ascend"),
+        ("8, 9.5]", "8]", 22, "deciles"),
+    ],
+)
+def test_a_mistake_in_a_score_is_told_with_its_line(old: str, new: str, line: int, part: str) -> None:
+    text = changed('criteria: "household.decile <= 4"', "criteria: household.score_decile <= 4", CONTRACT + SCORE)
+    found = told(changed(old, new, text))
+    assert any(at == line and part in message for at, message in found), found
+
+
 def test_one_mistake_is_told_once() -> None:
     only(changed("verdict: review", "verdict: revue"), 12, "verdict")
     only(changed("prefer: PKH", "prefer: 5"), 12, "prefer")
@@ -228,7 +341,6 @@ RULE = "  - {id: pkh-bpnt, programmes: [PKH, BPNT], scope: household, verdict: r
         ("{id: b, programmes: [PKH, BPNT], scope: household, verdict: exclusive, effective: {to: 2020-01-01}}", True),
         ("{id: b, programmes: [PKH, BPNT], scope: household, verdict: exclusive, effective: {to: 2019-12-31}}", False),
         ("{id: b, programmes: [PKH, BPNT], scope: person, verdict: exclusive}", False),
-        ("{id: b, programmes: [PKH, BPNT], scope: household, verdict: review}", False),
         ("{id: b, programmes: [PKH, PKH], scope: household, verdict: exclusive}", False),
     ],
 )
@@ -238,6 +350,128 @@ def test_rules_that_contradict_one_another(rule: str, clash: bool) -> None:
         only(text, 13, "contradicts the rule of line 12")
     else:
         assert check(text) == []
+
+
+def rules(*more: str, text: str = CONTRACT) -> list[tuple[int, str]]:
+    """What is told of a policy with these rules from line 13 on."""
+    return told(text.replace("regions:", "".join(f"  - {rule}\n" for rule in more) + "regions:"))
+
+
+SAME = "programmes: [BPNT, PKH], scope: household"
+
+
+@pytest.mark.parametrize(
+    ("more", "line", "part"),
+    [
+        ([f"{{id: zz, {SAME}, verdict: review, effective: {{from: 2021-01-01}}}}"], 13, "(line 12)"),
+        ([f"{{id: b, {SAME}, verdict: review}}"], 12, "(line 13)"),
+        (
+            [
+                f"{{id: b, {SAME}, verdict: review, effective: {{from: 2020-01-01, to: 2024-12-31}}}}",
+                f"{{id: c, {SAME}, verdict: review, effective: {{from: 2024-06-01}}}}",
+            ],
+            12,
+            "(line 13, 14)",
+        ),
+        (["{id: z, programmes: [PKH, PKH], scope: person, verdict: exclusive}"], 13, "`repeatable: true`"),
+        (["{id: a, programmes: [PKH, PKH], scope: person, verdict: review}"], 13, "`repeatable: true`"),
+    ],
+)
+def test_a_rule_that_never_decides_is_told(more: list[str], line: int, part: str) -> None:
+    found = rules(*more)
+    assert [at for at, _ in found] == [line]
+    assert "never decides" in found[0][1]
+    assert part in found[0][1]
+
+
+def test_a_weaker_rule_that_never_decides_is_told_with_what_contradicts_it() -> None:
+    found = rules(f"{{id: b, {SAME}, verdict: exclusive}}")
+    assert [at for at, _ in found] == [13]
+    assert found[0][1].endswith("the stronger verdict wins, and the rule of line 12 never decides")
+    found = rules(f"{{id: b, {SAME}, verdict: complementary, effective: {{from: 2021-01-01}}}}")
+    assert found[0][1].endswith("and the rule of line 13 never decides")
+    found = rules(f"{{id: b, {SAME}, verdict: exclusive, effective: {{to: 2020-01-01}}}}")
+    assert found[0][1].endswith("the stronger verdict wins")
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        [f"{{id: zz, {SAME}, verdict: review, effective: {{to: 2020-01-01}}}}"],
+        [f"{{id: zz, {SAME}, verdict: review, effective: {{from: 2019-12-31}}}}"],
+        ["{id: zz, programmes: [BPNT, PKH], scope: person, verdict: review}"],
+        ["{id: a, programmes: [PKH, PKH], scope: person, verdict: exclusive}"],
+        ["{id: zz, programmes: [PKH, PKH], scope: household, verdict: exclusive}"],
+        [f"{{id: zz, {SAME}, verdict: review, effective: {{to: 2019-12-31}}}}"],
+    ],
+)
+def test_a_rule_that_decides_on_some_day_is_not(more: list[str]) -> None:
+    assert rules(*more) == []
+
+
+def test_repeatable_programmes_may_have_rules_of_their_own() -> None:
+    text = changed("repeatable: false", "repeatable: true")
+    assert rules("{id: z, programmes: [PKH, PKH], scope: person, verdict: review}", text=text) == []
+
+
+DATED = st.tuples(
+    st.integers(0, 6), st.integers(0, 6), st.sampled_from(["exclusive", "review"]), st.sampled_from("abcx")
+)
+
+
+@given(st.lists(DATED, min_size=1, max_size=4, unique_by=lambda rule: rule[3]))
+def test_who_never_decides_is_who_wins_on_no_day(rules_: list[tuple[int, int, str, str]]) -> None:
+    """Against every day looked at alone."""
+    first = date(2020, 1, 1)
+    dated = [
+        (first + timedelta(min(a, b)), first + timedelta(max(a, b)), verdict, name) for a, b, verdict, name in rules_
+    ]
+    text = CONTRACT[: CONTRACT.index("  - {id: pkh-bpnt")] + "".join(
+        f"  - {{id: {name}, {SAME}, verdict: {verdict}, effective: {{from: {start}, to: {end}}}}}\n"
+        for start, end, verdict, name in dated
+    )
+    deciding = set()
+    for n in range(7):
+        day = first + timedelta(n)
+        deciding |= {min([(verdict, name) for s, e, verdict, name in dated if s <= day <= e], default=("", ""))[1]}
+    found = told(text)
+    lines = {line for line, message in found if "/id never decides" in message}
+    lines |= {
+        int(words.split("rule of line ")[-1].split()[0]) for _, words in found if words.endswith(" never decides")
+    }
+    assert lines == {12 + n for n, (_, _, _, name) in enumerate(dated) if name not in deciding}
+    days = {n for s, e, _, _ in dated for n in range((s - first).days, (e - first).days + 1)}
+    gaps = len([n for n in days if n + 1 not in days]) - 1
+    assert len([words for _, words in found if "without a rule" in words]) == gaps
+
+
+@pytest.mark.parametrize(
+    ("dates", "gap"),
+    [
+        (["{from: 2015-01-01, to: 2018-12-31}"], "2019-01-01 to 2019-12-31"),
+        (["{from: 2015-01-01, to: 2019-12-31}"], None),
+        (["{to: 2018-12-31}", "{from: 2018-06-01, to: 2019-12-30}"], "2019-12-31 to 2019-12-31"),
+        (["{to: 2018-12-31}", "{from: 2019-01-01, to: 2019-12-31}"], None),
+    ],
+)
+def test_days_between_two_versions_of_a_rule_are_told(dates: list[str], gap: str | None) -> None:
+    found = rules(*(f"{{id: v{n}, {SAME}, verdict: exclusive, effective: {days}}}" for n, days in enumerate(dates)))
+    assert [line for line, _ in found] == ([] if gap is None else [12])
+    assert gap is None or f"leaves {gap} without a rule" in found[0][1]
+
+
+def test_days_that_a_rule_of_the_other_scope_has_are_no_gap() -> None:
+    before = f"{{id: v, {SAME}, verdict: exclusive, effective: {{to: 2018-12-31}}}}"
+    assert len(rules(before)) == 1
+    assert rules(before, "{id: w, programmes: [PKH, BPNT], scope: person, verdict: review}") == []
+
+
+def test_a_rule_that_begins_when_its_programme_has_ended_is_told() -> None:
+    only(
+        changed("to: 2027-12-31", "to: 2019-12-31", changed("from: 2020-01-01, to", "from: 2018-01-01, to")),
+        12,
+        "`BPNT` has ended",
+    )
 
 
 def test_ids_and_codes_stand_once() -> None:

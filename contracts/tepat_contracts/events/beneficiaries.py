@@ -35,6 +35,7 @@ class Attributes(TypedDict):
     pregnant: NotRequired[bool | None]
     school_level: NotRequired[Literal["SD", "SMP", "SMA", "none"] | None]
     orphan: NotRequired[bool | None]
+    rights_violation: NotRequired[bool | None]
     ppks: NotRequired[list[Ppks] | None]
 
 

@@ -332,7 +332,7 @@ class Expression:
 class Macro:
     """`all`, `exists` or a count over a household's members, `stand_in` being the name its outcome goes by.
 
-    `alone` says that what it makes of a member depends on that member and no more.
+    `alone` says that what it makes of a member depends on that member and the day, and no more.
     """
 
     def __init__(self, stand_in: str, kind: str, name: str, body: str) -> None:
@@ -342,7 +342,9 @@ class Macro:
         self._settles = _SETTLES[kind]
         tokens = _tokens(body)
         self._fields = _fields_of(tokens, name)
-        self.alone: Final = self._fields is not None and _free(tokens) <= {name}
+        free = _free(tokens)
+        self.alone: Final = self._fields is not None and free <= {name, "today"} and name != "today"
+        self._of_the_day = "today" in free
         self._kept: dict[tuple[Any, ...], bool | None] = {}
 
     def outcome(
@@ -374,6 +376,8 @@ class Macro:
         if not self.alone:
             return self.body.outcome(person, household, today, {**(bound or {}), self._name: self._seen(member)})
         key = tuple([member.get(name) for name in self._fields or ()])
+        if self._of_the_day:
+            key = (today, *key)
         if key not in self._kept:
             if len(self._kept) >= _KEPT:
                 self._kept.clear()

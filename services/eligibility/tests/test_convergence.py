@@ -24,16 +24,31 @@ CARDS = ["mawar", "melati", "kenanga"]
 POOR = "household.decile <= 4"
 CHILD = "household.members.exists(m, m.age < 11)"
 PUPIL = 'person.school_level == "SD"'
+NEEDY = "household.score_decile <= 3"
+
+
+def score(weight: int) -> dict[str, Any]:
+    """Ten, less each child's weight, less the least decile: nine of whole numbers begin a decile."""
+    counts = ("child", "household.members.filter(m, m.age < 11).size()", weight), ("decile", "household.decile", -1)
+    named = {"name": {"id": "x", "en": "x"}}
+    variables = [{"code": code, **named, "value": value, "weight": weight} for code, value, weight in counts]
+    return {"code": "pmt", **named, "intercept": 10, "variables": variables, "deciles": list(range(1, 10))}
+
+
 POLICIES = [
     policy(
         programme("PKH", POOR),
         programme("PIP", f"{PUPIL} && {POOR}", unit="person"),
         programme("BABY", CHILD, needs_verification=True),
+        programme("NEED", NEEDY),
+        score=score(weight=-2),
     ),
     policy(
         programme("PKH", f"{POOR} && {CHILD}"),
         programme("PIP", PUPIL, unit="person", needs_verification=True, effective={"from": "2026-03-02"}),
         programme("BABY", None),
+        programme("NEED", NEEDY),
+        score=score(weight=-1),
         ranks={"dinsos": 1, "dukcapil": 2},
     ),
     policy(
@@ -126,6 +141,10 @@ def model(events: list[dict[str, Any]], policy: dict[str, Any], day: str) -> dic
         poor = min(deciles) <= 4 if deciles else None
         ages = [2026 - int(told["birth_date"][:4]) - (day[5:] < told["birth_date"][5:]) for told in alive]
         child = any(age < 11 for age in ages)
+        needy = None
+        if deciles and "score" in policy:
+            weight = policy["score"]["variables"][0]["weight"]
+            needy = 10 + weight * sum(age < 11 for age in ages) - min(deciles) < 3
         for each in policy["programmes"]:
             effective = each.get("effective", {})
             if "criteria" not in each or not effective.get("from", "0") <= day <= effective.get("to", "9"):
@@ -134,7 +153,9 @@ def model(events: list[dict[str, Any]], policy: dict[str, Any], day: str) -> dic
                 school = told["attributes"].get("school_level") if told is not None else None
                 pupil = None if school is None else school == "SD"
                 values = [
-                    value for text, value in ((POOR, poor), (CHILD, child), (PUPIL, pupil)) if text in each["criteria"]
+                    value
+                    for text, value in ((POOR, poor), (CHILD, child), (PUPIL, pupil), (NEEDY, needy))
+                    if text in each["criteria"]
                 ]
                 if (told is not None and told not in alive) or False in values:
                     word = "ineligible"

@@ -121,6 +121,31 @@ def test_what_lacks_is_unknown_and_never_an_error(expression: str, outcome: bool
     assert both(criteria.outcomes(None, household, TODAY)) is outcome
 
 
+def test_a_member_looked_at_by_the_day_is_looked_at_anew_on_another() -> None:
+    criteria = Criteria("household.members.exists(m, m.age >= (today.getFullYear() == 2021 ? 70 : 60))")
+    household = {"size": 1, "members": [{"age": 65}]}
+    days = [datetime(year, 3, 1, tzinfo=UTC) for year in (2026, 2021, 2026, 2021)]
+    assert [criteria.outcomes(None, household, day) for day in days] == [[True], [False], [True], [False]]
+    assert criteria.seen(None, household, days[0]) != criteria.seen(None, household, days[1])
+
+
+@pytest.mark.parametrize(
+    ("expression", "outcome"),
+    [
+        ("household.members.filter(m, m.age < 18).size() == 2", True),
+        ("household.members.filter(m, m.age < 18).size() * 2 + 1 == 5", True),
+        ("household.members.filter(m, m.age < 18 && household.size == 3).size() >= 2", True),
+        ("household.members.filter(m, m.orphan).size() >= 0", None),
+        ("household.members.filter(m, m.age < 18).filter(m, m.age < 4).size() == 1", True),
+        ("household.members.filter(m, m.age < 18).map(m, m.age).size() == 2", True),
+        ("size(household.members.filter(m, m.age < 18)) == 2", True),
+    ],
+)
+def test_members_are_counted(expression: str, outcome: bool | None) -> None:
+    household = {"size": 3, "members": [{"age": 3}, {"age": 40}, {"age": 17}]}
+    assert both(Criteria(expression).outcomes(None, household, TODAY)) is outcome
+
+
 def test_what_lacks_is_named() -> None:
     household = {"size": 2, "members": [{"age": 3}, {}]}
     expression = "household.decile <= 4 && person.age > 3 && household.members.all(m, m.age > 2) && household.size > 1"

@@ -1,13 +1,16 @@
 """From facts, policies and days to decisions, on a real database."""
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
 import pytest
 from tepat_chassis.database import Lock
 from tepat_chassis.pseudonyms import SecretMissing
-from tepat_eligibility import judge
+from tepat_contracts import envelope
+from tepat_contracts.policy import from_document
+from tepat_eligibility import judge, recall
 from tepat_eligibility.store import every, queries
 
 from .conftest import PIP, PKH, Eligibility, g, lives, nik, nik_of, person, policy, programme, renewed, visited
@@ -267,6 +270,100 @@ async def test_a_policy_comes_into_force_once_its_secret_can_be_read_and_never_c
     with pytest.raises(SecretMissing):
         await eligibility.follow(policy(secret_id="other"))
     assert await eligibility.standing.refresh() is None
+
+
+SCORE: dict[str, Any] = {
+    "code": "pmt", "name": {"id": "Proksi", "en": "Proxy"}, "intercept": 10,
+    "variables": [
+        {"code": "size", "name": {"id": "s", "en": "s"}, "value": "household.size", "weight": -2},
+        {
+            "code": "farm", "name": {"id": "t", "en": "f"},
+            "value": 'household.members.exists(m, m.occupation == "farm")', "weight": -0.5,
+        },
+    ],
+    "deciles": [1, 2, 3, 4, 5, 6, 7, 8, 9],
+}  # fmt: skip
+BY_SCORE = programme("SCORED", "household.score_decile <= 8")
+
+
+def earning(name: str, occupation: str | None, revision: int = 1, household: str = "mawar") -> dict[str, Any]:
+    told = {**POOR, **({} if occupation is None else {"occupation": occupation})}
+    return person(name, lives(household), attributes=told, revision=revision)
+
+
+async def test_a_score_is_told_with_its_inputs_and_again_when_one_changes(eligibility: Eligibility) -> None:
+    await eligibility.follow(policy(PKH, BY_SCORE, version="t-2", score=SCORE))
+    await eligibility.take(earning("ani", "shop"), earning("budi", None))
+    await eligibility.decide()
+    key = ("SCORED", g("mawar"))
+    stand = await eligibility.fold()
+    assert stand[key]["decision"] == "unknown"
+    assert stand[key]["score"]["missing"] == stand[key]["reasons"][0]["missing"] == ["household.members.occupation"]
+    assert "score" not in stand["PKH", g("mawar")]
+    await eligibility.take(earning("budi", "farm", revision=2))
+    await eligibility.decide()
+    told = (await eligibility.fold())[key]
+    assert (told["decision"], told["revision"], told["score"]["value"], told["score"]["decile"]) == (
+        "eligible",
+        2,
+        5.5,
+        6,
+    )
+    assert [each["points"] for each in told["score"]["contributions"]] == [-4.0, -0.5]
+    before = len(await eligibility.announced())
+    await eligibility.take(earning("ani", "farm", revision=3), earning("budi", "shop", revision=3))  # the same score
+    await eligibility.decide()
+    assert len(await eligibility.announced()) == before
+    await eligibility.take(earning("ani", "shop", revision=4))
+    await eligibility.decide()
+    told = (await eligibility.fold())[key]
+    assert (told["decision"], told["revision"], told["score"]["value"]) == ("eligible", 3, 6.0)
+
+
+async def test_a_new_database_reads_scores_and_announces_none_again(eligibility: Eligibility) -> None:
+    told = policy(PKH, BY_SCORE, version="t-2", score=SCORE)
+    facts = [earning("ani", "shop"), earning("budi", "farm"), earning("citra", None, household="melati")]
+    await eligibility.follow(told)
+    await eligibility.take(*facts)
+    await eligibility.decide()
+    topic = [
+        SimpleNamespace(key=event["subject"].encode(), value=envelope.write(event))
+        for event in await eligibility.announced()
+    ]
+    await eligibility.empty()
+    await recall._keep(eligibility.database, topic)
+    await eligibility.follow(told)
+    await eligibility.take(*facts)
+    await eligibility.decide()
+    assert await eligibility.announced() == []
+
+
+async def test_another_score_decides_again_who_asks_for_it(eligibility: Eligibility) -> None:
+    await eligibility.follow(policy(PKH, BY_SCORE, version="t-2", score=SCORE))
+    await eligibility.take(earning("ani", "shop"))
+    await eligibility.decide()
+    before = len(await eligibility.announced())
+    await eligibility.follow(policy(PKH, BY_SCORE, version="t-3", score={**SCORE, "intercept": 11}))
+    await eligibility.decide()
+    after = [event["data"] for event in (await eligibility.announced())[before:]]
+    assert [(each["programme"], each["decision"], each["score"]["value"]) for each in after] == [
+        ("SCORED", "ineligible", 9.0)
+    ]
+    await eligibility.follow(policy(PKH, version="t-4"))
+    await eligibility.decide()
+    withdrawn = (await eligibility.announced())[-1]["data"]
+    assert (withdrawn["reasons"], "score" in withdrawn) == ([{"criterion": "effective", "outcome": False}], False)
+
+
+async def test_a_named_criterion_is_explained_in_what_is_announced(eligibility: Eligibility) -> None:
+    poor = {"code": "poor", "name": {"id": "Miskin", "en": "Poor"}, "expression": "household.decile <= 4"}
+    told = policy({**PKH, "criteria": [poor]}, version="t-2")
+    await eligibility.follow(from_document(told).document())
+    await eligibility.take(*family())
+    await eligibility.decide()
+    assert (await eligibility.fold())["PKH", g("mawar")]["reasons"] == [
+        {"criterion": "household.decile <= 4", "outcome": True, "code": "poor", "name": {"id": "Miskin", "en": "Poor"}}
+    ]
 
 
 async def test_a_policy_that_is_no_cel_is_unknown_and_harms_nobody(eligibility: Eligibility) -> None:

@@ -36,7 +36,7 @@ def told(*memberships: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"memberships": list(memberships), "attributes": {}, **more}
 
 
-def ruled(criteria: str, **more: Any) -> Ruled:
+def ruled(criteria: str | list[dict[str, Any]], **more: Any) -> Ruled:
     return Ruled.model_validate(
         {"code": "PKH", "name": {"id": "PKH", "en": "PKH"}, "unit": "household", "criteria": criteria, **more}
     )
@@ -154,6 +154,48 @@ def test_a_decision_gives_each_criterions_outcome(
     assert reasons(made)[0].get("missing") == (["household.decile"] if "decile" not in household else None)
 
 
+def named(code: str, expression: str) -> dict[str, Any]:
+    return {"code": code, "name": {"id": f"{code}?", "en": f"{code} asked"}, "expression": expression}
+
+
+def test_a_named_criterion_is_one_reason_explained_in_both_languages() -> None:
+    both = [
+        named("poor", "household.decile <= 4 && household.size > 1 // none alone"),
+        named("near", "household.size < 9"),
+    ]
+    made = Programme(ruled(both)).decide(None, {"size": 3, "members": []}, DAY)
+    assert made.decision == "unknown"
+    assert reasons(made) == [
+        {
+            "criterion": "household.decile <= 4 && household.size > 1 // none alone", "outcome": "unknown",
+            "code": "poor", "name": {"id": "poor?", "en": "poor asked"}, "missing": ["household.decile"],
+        },
+        {
+            "criterion": "household.size < 9", "outcome": True,
+            "code": "near", "name": {"id": "near?", "en": "near asked"},
+        },
+    ]  # fmt: skip
+
+
+@given(
+    st.lists(st.fixed_dictionaries({"size": st.integers(0, 9)}, optional={"decile": st.integers(1, 10)}), min_size=1)
+)
+def test_named_criteria_decide_as_the_same_joined_by_and(homes: list[dict[str, Any]]) -> None:
+    parts = ["household.decile <= 4 || household.size > 7 // so many", "household.size != 2", "household.decile > 1"]
+    told = Programme(ruled([named(str(n), part) for n, part in enumerate(parts)]))
+    joined = Programme(ruled(" && ".join(f"({part}\n)" for part in parts)))
+    as_written = Programme(ruled(told_as(parts)))
+    for home in homes:
+        made = [each.decide(None, {**home, "members": []}, DAY).decision for each in (told, joined, as_written)]
+        assert len(set(made)) == 1
+
+
+def told_as(parts: list[str]) -> str:
+    """What a service that knows no names reads of them."""
+    document = ruled([named(str(n), part) for n, part in enumerate(parts)]).model_dump(mode="json")
+    return str(document["criteria"])
+
+
 def test_like_households_share_a_decision_for_the_day() -> None:
     programme = Programme(ruled("today.getDate() == 1 && household.decile <= 4"))
     first = programme.decide(None, {"size": 3, "decile": 4, "members": []}, DAY)
@@ -236,6 +278,8 @@ def test_only_programmes_that_decide_otherwise_are_decided_again() -> None:
     assert restated(policy(a, b), policy({**a, "effective": {"from": date(2026, 1, 1)}}, b)) == ["A"]
     assert restated(policy(a, b), policy(b)) == ["A"]
     assert restated(policy({"code": "A"}), policy()) == []
+    one, other = ({**a, "criteria": [named(code, "household.size > 1")]} for code in ("x", "y"))
+    assert restated(policy(one), policy(other)) == ["A"]
 
 
 def test_a_day_changes_programmes_that_speak_of_it_begin_or_end() -> None:
