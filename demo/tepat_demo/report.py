@@ -161,7 +161,8 @@ def _cases(told: Told) -> Iterator[RenderableType]:
     yield Text("Kota Pasuruan: field verification of the extremely poor", style="bold")
     yield Text(
         f"{funnel['listed']:,} listed → {funnel['visited']:,} visited → {funnel['confirmed']:,} confirmed; "
-        f"{funnel['rejected']:,} rejected by {len(funnel['officers'])} officers on {len(funnel['days'])} days"
+        f"{funnel['rejected']:,} rejected by {len(funnel['officers'])} officers on {len(funnel['days'])} days; "
+        f"sent, judged and told in {told.seconds:.1f} s"
     )
     table = _table("", "rejected because", "persons")
     table.title = None
