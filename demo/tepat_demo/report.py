@@ -106,7 +106,7 @@ def _parts(report: Report) -> Iterator[RenderableType]:
     yield from _notices(report)
     if report.cases is not None:
         yield Text()
-        yield from _cases(report.cases)
+        yield from beside(report.cases)
     if report.too_large:
         yield Text(f"Persons and households with too many payouts to be judged: {report.too_large:,}", style="bold")
     yield Text()
@@ -156,7 +156,8 @@ def _notices(report: Report) -> Iterator[RenderableType]:
     yield Text(f"Notices sent: {told.get('sent', 0):,}{f' ({kinds})' if kinds else ''}", style="bold")
 
 
-def _cases(told: Told) -> Iterator[RenderableType]:
+def beside(told: Told) -> Iterator[RenderableType]:
+    """What was found in the two places beside the district."""
     funnel, coverage = told.funnel, told.coverage
     yield Text("Kota Pasuruan: field verification of the extremely poor", style="bold")
     yield Text(
