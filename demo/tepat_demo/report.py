@@ -106,7 +106,7 @@ def _parts(report: Report) -> Iterator[RenderableType]:
     yield from _notices(report)
     if report.cases is not None:
         yield Text()
-        yield from _cases(report.cases)
+        yield from beside(report.cases)
     if report.too_large:
         yield Text(f"Persons and households with too many payouts to be judged: {report.too_large:,}", style="bold")
     yield Text()
@@ -156,12 +156,14 @@ def _notices(report: Report) -> Iterator[RenderableType]:
     yield Text(f"Notices sent: {told.get('sent', 0):,}{f' ({kinds})' if kinds else ''}", style="bold")
 
 
-def _cases(told: Told) -> Iterator[RenderableType]:
+def beside(told: Told) -> Iterator[RenderableType]:
+    """What was found in the two places beside the district."""
     funnel, coverage = told.funnel, told.coverage
     yield Text("Kota Pasuruan: field verification of the extremely poor", style="bold")
     yield Text(
         f"{funnel['listed']:,} listed → {funnel['visited']:,} visited → {funnel['confirmed']:,} confirmed; "
-        f"{funnel['rejected']:,} rejected by {len(funnel['officers'])} officers on {len(funnel['days'])} days"
+        f"{funnel['rejected']:,} rejected by {len(funnel['officers'])} officers on {len(funnel['days'])} days; "
+        f"sent, judged and told in {told.seconds:.1f} s"
     )
     table = _table("", "rejected because", "persons")
     table.title = None

@@ -65,7 +65,7 @@ def router(database: Database) -> APIRouter:
 
     @routes.get("/trace/{name:path}")
     async def trace(name: str, reader: Reader) -> dict[str, Any]:
-        """What this service did with a person or household (pseudonym), a decision (key) or a verification (id)."""
+        """What this service did with a person or household (pseudonym), a decision (key), a visit or objection (id)."""
         programme, bar, subject = name.rpartition("|")
         named = [g] if (g := _uuid(subject)) is not None else []
         persons = await every(queries.known(database.pool, g=named))
@@ -78,6 +78,10 @@ def router(database: Database) -> APIRouter:
         for row in await every(queries.visits_known(database.pool, niks=niks, verification_id=name)):
             if reader.covers(row["region"]):
                 steps.append(_visit(row))
+                niks.append(row["nik"])
+        for row in await every(queries.objections_known(database.pool, niks=niks, objection_id=name)):
+            if reader.covers(row["region"]):
+                steps.append(_objection(row))
                 niks.append(row["nik"])
         rows = await every(
             queries.decisions(
@@ -168,5 +172,19 @@ def _visit(row: Any) -> dict[str, Any]:
             "agency": row["agency"], "verification_id": row["verification_id"], "revision": row["revision"],
             "event_id": row["event_id"], "person": row["nik"], "programme": row["programme"],
             "outcome": row["outcome"], "verified_on": row["verified_on"], "traceparent": row["trace"],
+        },
+    }  # fmt: skip
+
+
+def _objection(row: Any) -> dict[str, Any]:
+    return {
+        "at": row["taken_at"],
+        "service": "eligibility",
+        "what": "objection taken",
+        "detail": {
+            "agency": row["agency"], "objection_id": row["objection_id"], "revision": row["revision"],
+            "event_id": row["event_id"], "person": row["nik"], "programme": row["programme"],
+            "filed_on": row["filed_on"], "state": row["state"], "settled_by": row["settled_by"],
+            "traceparent": row["trace"],
         },
     }  # fmt: skip

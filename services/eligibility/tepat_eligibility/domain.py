@@ -183,8 +183,8 @@ def latest(visits: Iterable[Visit], programme: str) -> Visit | None:
 
 
 def _order(visit: Visit) -> tuple[Any, ...]:
-    """Also of visits that differ in nothing but whether they name a programme."""
-    return (*visit[:4], visit.programme or "", visit.outcome)
+    """Also of visits that differ in nothing but whether they name a programme, or in their id."""
+    return (*visit[:4], visit.programme or "", *visit[5:])
 
 
 # --- objections -------------------------------------------------------------------------------------------------

@@ -35,7 +35,8 @@ def router(database: Database) -> APIRouter:
                 database.pool, after=page.after and page.after[0], regions=_regions(reader), at_most=page.limit + 1
             )
         )
-        return page.of([_batch(row) for row in rows], lambda told: (told["batch"],))
+        answer = page.of([_batch(row) for row in rows], lambda told: (told["batch"],))
+        return answer | {"items": [each for each in answer["items"] if each["listed"]]}
 
     @routes.get("/verifications/batches/{batch:path}")
     async def funnel(

@@ -9,7 +9,7 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tepat_eligibility import fieldwork
+from tepat_eligibility import api, fieldwork
 from tepat_eligibility.domain import LAPSES_AFTER, Objection, Visit, became, same_village
 
 from .conftest import NOON, Eligibility, listed, lives, nik, nik_of, objected, person, policy, programme, visited
@@ -222,6 +222,9 @@ async def test_a_visit_to_another_nik_of_the_person_settles_it(eligibility: Elig
     await eligibility.take(visited(3, verified_on="2026-02-21"))
     await eligibility.decide()
     assert (await states(eligibility))["S"][0] == "upheld"
+    async with eligibility.asked(api.router(eligibility.database)) as asked:
+        steps = (await asked.get("trace/S")).json()["steps"]
+    assert [step["detail"]["state"] for step in steps if step["what"] == "objection taken"] == ["upheld"]
 
 
 @pytest.mark.integration

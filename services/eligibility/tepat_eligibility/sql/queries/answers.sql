@@ -23,3 +23,9 @@ order by person;
 select * from verification
 where nik = any(:niks::uuid[]) or verification_id = :verification_id
 order by event_time;
+
+-- name: objections_known
+-- The objections that concern NIKs, or known by an id.
+select * from objection
+where nik = any(:niks::uuid[]) or objection_id = :objection_id
+order by event_time;

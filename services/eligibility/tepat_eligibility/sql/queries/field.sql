@@ -1,30 +1,35 @@
 -- name: batches
--- Batches in the order of their names, each with its figures, as far as they lie in these regions.
+-- The next batches in the order of their names, each with its figures, as far as they lie in these regions; one of which
+-- nothing lies there any more has none listed.
 with named as (
-    select batch from (select batch from listed union select batch from verification where batch is not null) as every
-    where :after::text is null or batch > :after),
+    select batch from (select batch, region from listed union all select batch, region from verification) as every
+    where batch is not null and (:after::text is null or batch > :after)
+        and (:regions::text[] is null
+             or exists (select from unnest(:regions) as own where region || '.' like own || '.%'))
+    group by batch order by batch limit :at_most),
 visit as (
     select distinct on (batch, nik) batch, nik, outcome, region, verified_on
     from named join verification using (batch)
     order by batch, nik, verified_on desc, event_time desc, event_id desc, agency desc, coalesce(programme, '') desc,
-        outcome desc),
+        outcome collate "C" desc, verification_id desc),
 person as (
     select batch, nik, coalesce(v.region, l.region) as region, outcome, verified_on, l.listed_on
     from visit v full join (
         select batch, nik, min(region) as region, min(listed_on) as listed_on
         from named join listed using (batch) group by batch, nik) as l using (batch, nik))
-select batch, count(*) as listed, count(outcome) as visited,
+select batch, count(nik) as listed, count(outcome) as visited,
     count(*) filter (where outcome = 'confirmed') as confirmed,
     count(*) filter (where outcome = 'rejected') as rejected,
     count(*) filter (where outcome = 'moved') as moved,
     count(*) filter (where outcome = 'deceased') as deceased,
     count(*) filter (where outcome = 'not_found') as not_found,
     min(listed_on) as listed_on, min(verified_on) as first_visit, max(verified_on) as last_visit
-from person
-where :regions::text[] is null or exists (select from unnest(:regions) as own where region || '.' like own || '.%')
+from named left join (
+    select * from person
+    where :regions::text[] is null
+        or exists (select from unnest(:regions) as own where region || '.' like own || '.%')) as here using (batch)
 group by batch
-order by batch
-limit :at_most;
+order by batch;
 
 -- name: funnel
 -- A batch in these regions: all of it (of = 'batch'), and by region, officer, day and reason.
@@ -34,7 +39,7 @@ with visit as (
     from verification
     where batch = :batch and (:agency::text is null or agency = :agency)
     order by nik, verified_on desc, event_time desc, event_id desc, agency desc, coalesce(programme, '') desc,
-        outcome desc),
+        outcome collate "C" desc, verification_id desc),
 person as (
     select nik, coalesce(v.region, l.region) as region, outcome, coalesce(reason, '') as reason, officer, verified_on,
         evidenced
