@@ -61,7 +61,9 @@ PROGRAMMES: Final = [
 
 POLICY: Final[dict[str, Any]] = {
     "version": "bench-1",
-    "agencies": [{"id": "bench", "name": "Bench", "trust_rank": 1, "programmes": [each["code"] for each in PROGRAMMES]}],
+    "agencies": [{
+        "id": "bench", "name": "Bench", "trust_rank": 1, "programmes": [each["code"] for each in PROGRAMMES],
+    }],
     "programmes": PROGRAMMES,
     "overlap_rules": [
         {"id": "pkh-bpnt", "programmes": ["PKH", "BPNT"], "scope": "household", "verdict": "review"},
@@ -110,7 +112,8 @@ persons as (
 insert into residence (person, household) select person, household from one"""
 
 COPY_DECISIONS = f"""
-insert into decision (subject, decided_at, revision, as_of, programme, unit, decision, region, policy_version, reasons, due)
+insert into decision (
+    subject, decided_at, revision, as_of, programme, unit, decision, region, policy_version, reasons, due)
 select {AT.format("subject")}, now(), 1, $2, programme, unit, decision, region, 'bench-1', reasons, due
 from sample_decision"""
 
@@ -121,7 +124,7 @@ select {AT.format("nik")}, now(), 0, $2, 'bench', nik || '-' || $1, 'e', outcome
 from sample_visit"""
 INDEXES = """
 select indexname, indexdef from pg_indexes
-where tablename = any(array['person', 'residence', 'decision']) and schemaname = 'public' and indexname not like '%_pkey'"""
+where tablename = any(array['person', 'residence', 'decision']) and indexname not like '%_pkey'"""
 
 
 async def populate(connection: "asyncpg.Connection[asyncpg.Record]", households: int, today: date) -> int:
@@ -207,8 +210,9 @@ with household as (
 insert into payout (
     agency, revision, rank, event_time, nik, told, told_kk, programme, starts, ends, amount, partition, "offset",
     digest, person, household, payout_id, event_id, region)
-select a.id, 0, 1, now(), h.person, h.household, true, p.id, day, (day + make_interval(months => paid.months))::date - 1,
-       paid.amount, 0, 0, 0, h.person, h.household, paid.programme || '-' || h.n || '-' || paid.month, 'e', h.region
+select a.id, 0, 1, now(), h.person, h.household, true, p.id, day,
+       (day + make_interval(months => paid.months))::date - 1, paid.amount, 0, 0, 0, h.person, h.household,
+       paid.programme || '-' || h.n || '-' || paid.month, 'e', h.region
 from household h join paid on h.decile < paid.below
 join programme p on p.code = paid.programme join agency a on a.code = 'bench'
 cross join lateral (select make_date($4, 1 + paid.month, 1) as day) d"""

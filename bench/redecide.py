@@ -1,4 +1,4 @@
-"""``python -m bench.redecide``: a changed policy decides a million households again; and what it would change, asked first.
+"""``python -m bench.redecide``: a changed policy decides a million households again; and what it would change.
 
 For each number of households a province of that size stands decided in a database of its own. Timed is eligibility as
 a process: from the policy on its topic until every household is decided again under six programmes, first with no
@@ -100,11 +100,11 @@ async def redecide(at: Servers, database: str, policy: dict[str, Any], running: 
     async with _measured(at, lambda: [running], told):
         await _apply(at, policy)
         await _followed(url, policy["version"], running)
-        while await connection.fetchval(LEFT):
+        while await connection.fetchval(LEFT):  # noqa: ASYNC110 – another process, which signals nothing
             await asyncio.sleep(0.05)
     told["announced"] = await connection.fetchval(announced, policy["version"])
     started = time.perf_counter()
-    while await connection.fetchval("select exists (select from outbox)"):
+    while await connection.fetchval("select exists (select from outbox)"):  # noqa: ASYNC110 – another process
         await asyncio.sleep(0.05)
     told["seconds_until_all_is_on_the_topic"] = told["seconds"] + time.perf_counter() - started
     await connection.close()
@@ -119,9 +119,13 @@ async def simulate(at: Servers, database: str, policy: dict[str, Any]) -> dict[s
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=2**28,
     )  # fmt: skip
     asked = orjson.dumps({"database": at.postgres.url(database), "policy": policy})
-    own = psutil.Process(process.pid)
+    own, children = psutil.Process(process.pid), psutil.Process().cpu_times()
     async with _measured(at, lambda: [own], told):
         said, _ = await process.communicate(asked)
+    ended = psutil.Process().cpu_times()
+    told["cpu_seconds"]["engine"] = sum(
+        getattr(ended, part) - getattr(children, part) for part in ("children_user", "children_system")
+    )
     result = orjson.loads(said.splitlines()[-1])["result"]
     told["changes"] = sum(row["subjects"] for row in result["changes"] if row["before"] != row["after"])
     return told
@@ -176,17 +180,16 @@ async def of_size(at: Servers, households: int) -> dict[str, Any]:
         told["none differs"] = await redecide(at, eligibility, province.begun_earlier(f"a-{households}"), running)
         told["simulated"] = await simulate(at, eligibility, province.stricter(f"b-{households}"))
         told["one programme differs"] = await redecide(at, eligibility, province.stricter(f"b-{households}"), running)
+        print(orjson.dumps(told).decode(), file=sys.stderr)
     told["overlaps simulated"] = await overlaps(at, households, distribution, province.stricter("b"))
     return told
 
 
 async def measure(sizes: list[int]) -> dict[str, Any]:
     """Every size, each on databases of its own."""
-    results = []
     with servers() as at:
         await declaring.declare(at.kafka, topics.own(engine.PARTITIONS))
-        for households in sizes:
-            results.append(await of_size(at, households))
+        results = [await of_size(at, households) for households in sizes]
     return engine.circumstances(households=sizes, programmes=len(province.PROGRAMMES)) | {"results": results}
 
 

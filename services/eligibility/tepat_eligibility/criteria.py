@@ -141,13 +141,16 @@ class Uses:
 
     def values(self, person: View | None, household: View) -> tuple[Any, ...]:
         """What the fields hold, as a key; None where one is not known."""
-        told: list[Any] = [household.get(name) for name in self.household if name not in ("members", "regions")]
-        if person is not None:
+        told: list[Any] = []
+        for name in self.household:
+            if name == "members":
+                told.append(tuple([tuple([m.get(name) for name in self.members]) for m in household["members"]]))
+            elif name == "regions":
+                told.append(tuple(household.get(name, ())))
+            else:
+                told.append(household.get(name))
+        if person is not None and self.person:
             told += [person.get(name) for name in self.person]
-        if "regions" in self.household:
-            told.append(tuple(household.get("regions", ())))
-        if "members" in self.household:
-            told.append(tuple([tuple([m.get(name) for name in self.members]) for m in household["members"]]))
         return tuple(told)
 
     def context(self, person: View | None, household: View, today: datetime) -> dict[str, Any]:

@@ -26,7 +26,7 @@ class Household:
         visits: those made to NIKs; none of programmes that ask for none.
     """
 
-    __slots__ = ("_alive", "_day", "_made", "_members", "_name", "_views", "_whole", "region")
+    __slots__ = ("_alive", "_day", "_made", "_members", "_name", "_to_any", "_views", "_whole", "region")
 
     def __init__(self, name: str, members: Sequence[Told], day: Day, visits: Mapping[str, list[Visit]] | None) -> None:
         self._name, self._members, self._day = name, members, day
@@ -34,15 +34,17 @@ class Household:
         alive = [view for view in self._views if not view["deceased"]]
         self._alive = bool(alive)
         self._whole = household_view(alive)
-        self._made = [_visits_of(told, visits) for told in members] if visits else [()] * len(members)
+        self._made: list[Sequence[Visit]] = [()] * len(members)
+        if visits:
+            self._made = [_visits_of(told, visits) for told in members]
+        self._to_any = [visit for each in self._made for visit in each] if visits else ()
         self.region: str | None = min([view["region"] for view in alive if "region" in view], default=None)
 
     def decided(self, programme: Programme) -> Iterator[tuple[str, Decision, str | None]]:
         """Each subject of a programme's unit, in an order of their own: its decision, and the region it lives in."""
         if programme.unit == "household":
             if self._alive:
-                to_any = [visit for each in self._made for visit in each]
-                yield self._name, programme.decide(None, self._whole, self._day, to_any), self.region
+                yield self._name, programme.decide(None, self._whole, self._day, self._to_any), self.region
             return
         for told, view, to_one in zip(self._members, self._views, self._made, strict=True):
             yield told["person"], programme.decide(view, self._whole, self._day, to_one), view.get("region")

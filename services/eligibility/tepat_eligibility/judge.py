@@ -14,6 +14,7 @@ one after the other is then decided once. A long stream of marks is interrupted,
 its end.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
@@ -53,6 +54,8 @@ SERVICE = "eligibility"
 DECISIONS = "eligibility.decisions.v1"
 MARKS_AT_ONCE = 5_000
 HOUSEHOLDS_AT_ONCE = 1_500
+PAGES_AT_ONCE = 4
+"""Pages of so many households that a step of a sweep decides."""
 SETTLED_IN_A_ROW = 8
 
 
@@ -125,7 +128,7 @@ class Judge:
             await queries.start_sweep(connection, programmes=programmes)
         if await queries.to_clear(connection):
             orphans = [row["subject"] for row in await every(queries.orphans(connection, withdrawn=WITHDRAWALS))]
-            await self._keep(connection, Wanted(), orphans, None, policy, day, {})
+            await self._keep(connection, _Page(dict.fromkeys(orphans), policy, day))
         log.info("the day turned", day=day.iso, programmes=programmes)
         return True
 
@@ -162,7 +165,7 @@ class Judge:
             turning.append(turns_on(told, day) or "")
         if gone:
             await queries.unsettle(connection, persons=",".join(gone))
-            await self._keep(connection, Wanted(), gone, None, policy, day, marks)
+            await self._keep(connection, _Page({each: marks.get(each) for each in gone}, policy, day))
         if persons:
             await queries.settle(
                 connection, persons=",".join(persons), households=",".join(households), turns_on=",".join(turning)
@@ -232,70 +235,98 @@ class Judge:
     # -- decisions ---------------------------------------------------------------------------------
 
     async def _sweep(self, connection: Connection, day: Day) -> bool:
-        """Decide some programmes again, for the next households."""
+        """Decide some programmes again, for the next households: a page is judged while the one before is kept."""
         sweep = await queries.first_sweep(connection)
         if sweep is None:
             return False
-        rows = await every(queries.households_after(connection, after=sweep["after"], at_most=HOUSEHOLDS_AT_ONCE))
-        if rows:
-            households = [row["household"] for row in rows]
-            await self._decide(connection, dict.fromkeys(households), day, sweep["programmes"])
-            await queries.sweep_on(connection, id=sweep["id"], after=households[-1])
-        else:
+        policy, only = await self._restated(connection), sweep["programmes"]
+        after, judged = sweep["after"], None
+        for _ in range(PAGES_AT_ONCE):
+            rows = await every(queries.households_after(connection, after=after, at_most=HOUSEHOLDS_AT_ONCE))
+            if not rows:
+                break
+            after = rows[-1]["household"]
+            page = _Page(dict.fromkeys(row["household"] for row in rows), policy, day, only)
+            await page.read(connection)
+            judging = asyncio.create_task(asyncio.to_thread(page.judge))
+            try:
+                if judged is not None:
+                    await self._keep(connection, judged)
+            finally:
+                await judging  # no step begins while another is at work
+            judged = page
+        if judged is None:
             await queries.end_sweep(connection, id=sweep["id"])
+        else:
+            await self._keep(connection, judged)
+            await queries.sweep_on(connection, id=sweep["id"], after=after)
         return True
 
-    async def _decide(
-        self, connection: Connection, households: Mapping[str, str | None], day: Day, only: Sequence[str] | None = None
-    ) -> None:
-        """Decide households and those who live in them, by these programmes or by all; announce what differs."""
+    async def _decide(self, connection: Connection, households: Mapping[str, str | None], day: Day) -> None:
+        """Decide households and those who live in them; announce what differs."""
         policy = await self._restated(connection)
-        programmes = [
-            programme
-            for programme in policy.document.programmes
-            if programme.effective.holds(day.date) and (only is None or programme.code in only)
-        ]
-        living: dict[str, list[Told]] = {household: [] for household in households}
-        for row in await every(queries.members(connection, households=",".join(living))):
-            living[row["household"]].append(orjson.loads(row["told"]))
-        visits: Mapping[str, list[Visit]] | None = None
-        if any(programme.needs_verification for programme in programmes):
-            visits = await visits_of(
-                connection, [nik for members in living.values() for told in members for nik in niks_of(told)]
-            )
-        traces, wanted = dict(households), Wanted()
-        for household, members in living.items():
-            seen = Household(household, members, day, visits)
-            for told in members:
-                traces[told["person"]] = households[household]
-            for programme in programmes:
-                for subject, decision, region in seen.decided(programme):
-                    wanted.add(subject, decision, region)
-        await self._keep(connection, wanted, list(traces), only, policy, day, traces)
+        page = _Page(households, policy, day)
+        await page.read(connection)
+        await asyncio.to_thread(page.judge)
+        await self._keep(connection, page)
 
-    async def _keep(
-        self,
-        connection: Connection,
-        wanted: Wanted,
-        judged: Sequence[str],
-        only: Sequence[str] | None,
-        policy: InForce[Policed],
-        day: Day,
-        traces: Mapping[str, str | None],
-    ) -> None:
+    async def _keep(self, connection: Connection, page: "_Page") -> None:
         """Make decisions stand as wanted, and put what differs into the outbox."""
         started, now = perf_counter(), self._clock()
+        policy, day, traces = page.policy, page.day, page.traces
         deciding = [(p.unit, p.code) for p in policy.document.programmes if p.effective.holds(day.date)]
         rows = await store.keep(
-            connection, wanted, judged=judged, only=only, deciding=deciding, version=policy.version, as_of=day.date,
-            now=now,
+            connection, page.wanted, judged=list(traces), only=page.only, deciding=deciding, version=policy.version,
+            as_of=day.date, now=now,
         )  # fmt: skip
         if rows:
             await put(connection, [_message(row, traces.get(row["subject"]), policy.version, day, now) for row in rows])
             log.info(
-                "decisions announced", decisions=len(rows), subjects=len(judged),
+                "decisions announced", decisions=len(rows), subjects=len(traces),
                 ms=round((perf_counter() - started) * 1e3),
             )  # fmt: skip
+
+
+class _Page:
+    """Subjects looked at, and what is to stand of them: nothing, until it is read and judged.
+
+    Args:
+        traces: households, or subjects of whom nothing is to stand; each with the trace of what it was marked for.
+        only: the programmes looked at, where not all are.
+    """
+
+    def __init__(
+        self, traces: Mapping[str, str | None], policy: InForce[Policed], day: Day, only: Sequence[str] | None = None
+    ) -> None:
+        self.traces = dict(traces)
+        self.wanted = Wanted()
+        self.policy, self.day, self.only = policy, day, only
+        self._programmes = [
+            programme
+            for programme in policy.document.programmes
+            if programme.effective.holds(day.date) and (only is None or programme.code in only)
+        ]
+        self._living: dict[str, list[Told]] = {}
+        self._visits: Mapping[str, list[Visit]] | None = None
+
+    async def read(self, connection: Connection) -> None:
+        """Read who lives in the households, and all else that is decided by."""
+        self._living = {household: [] for household in self.traces}
+        for row in await every(queries.members(connection, households=",".join(self._living))):
+            self._living[row["household"]].append(orjson.loads(row["told"]))
+        if any(programme.needs_verification for programme in self._programmes):
+            niks = [nik for members in self._living.values() for told in members for nik in niks_of(told)]
+            self._visits = await visits_of(connection, niks)
+
+    def judge(self) -> None:
+        """Find out what is to stand of the households and of those who live in them."""
+        for household, members in self._living.items():
+            seen = Household(household, members, self.day, self._visits)
+            for told in members:
+                self.traces[told["person"]] = self.traces[household]
+            for programme in self._programmes:
+                for subject, decision, region in seen.decided(programme):
+                    self.wanted.add(subject, decision, region)
 
 
 def _message(row: Any, trace: str | None, version: str, day: Day, now: datetime) -> Message:
