@@ -9,7 +9,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from importlib.resources import files
 from itertools import count
@@ -31,6 +31,7 @@ from tepat_contracts.policy import from_document
 from tepat_contracts.topics import Kind, inbound_name
 from tepat_demo import oracle
 from tepat_distribution import policed
+from tepat_distribution.aid import AID, APART, Teller
 from tepat_distribution.app import follow
 from tepat_distribution.detect import FINDINGS, OVERLAPS, Detector
 from tepat_distribution.handlers import Payouts, Persons, data_of
@@ -45,7 +46,7 @@ SQL = files("tepat_distribution") / "sql"
 MIGRATIONS = (files("tepat_chassis") / "sql" / "migrations", SQL / "migrations")
 TABLES = (
     "payout", "person", "membership", "renewal", "mark", "rejudging", "too_large", "overlap", "rule", "agency",
-    "programme", "standing", "outbox", "quarantine", "recalled", "rebuilding",
+    "programme", "standing", "outbox", "quarantine", "recalled", "rebuilding", "aid", "aid_due", "aid_touch",
 )  # fmt: skip
 
 ANI, BUDI, CITRA, DEWI = "3374014101900001", "3374010201900001", "3374014303900001", "3374014404900001"
@@ -271,6 +272,44 @@ def oracle_record(record: Record) -> oracle.Record:
     return oracle.Record(record.topic, record.partition, record.offset, record.headers, record.value)
 
 
+KEYS = {OVERLAPS: "overlap_id", FINDINGS: "finding_id", AID: "household"}
+"""What a topic's records are known by."""
+
+
+def received(accepted: Iterable[oracle.Record], document: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """What each household receives and did, worked out plainly; without amounts where an id was misused before an end,
+    since either of the two may be told.
+    """
+    events = [oracle.read_event(record) for record in accepted]
+    people = oracle.People(events, document)
+    holding = {(e.agency, e.data["payout_id"]): e for e in oracle.holding_payouts(events)}
+    lived = [e for e in events if oracle.STATE.get(e.type) in oracle.LIVE]
+    told: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for of in oracle.live_payouts(lived):
+        state = oracle.STATE[holding[of.key].type]
+        last = [e for e in lived if (e.agency, e.data["payout_id"], e.data["revision"]) == (*of.key, of.revision)]
+        last = [e for e in last if oracle.STATE[e.type] == of.state]
+        moment = max((e.time, e.id) for e in last)
+        misused = len({oracle.canonical(e.data) for e in last if (e.time, e.id) == moment}) > 1
+        told[oracle.pseudonym(SECRET, people.household(of))].append({
+            "agency": of.agency, "payout_id": of.payout_id, "state": state, "programme": of.programme,
+            "person": oracle.pseudonym(SECRET, f"nik:{people.person(of.nik)}"), "region": of.region, "kind": "cash",
+            "covers": {"from": of.first, "to": of.last},
+            "amount": None if misused and state not in oracle.LIVE else of.amount,
+        })  # fmt: skip
+    return told
+
+
+def alike(told: list[dict[str, Any]], should: list[dict[str, Any]]) -> bool:
+    """Whether payouts told are those that should be, whose order is that of their periods."""
+    told = [dict(each) for each in told]
+    should = sorted(should, key=lambda p: (p["covers"]["from"], p["covers"]["to"], p["agency"], p["payout_id"]))
+    for one, other in zip(told, should, strict=False):
+        if other["amount"] is None:
+            one["amount"] = None
+    return told == should
+
+
 class Ledger:
     """Distribution's intakes and its detector on a database, topics in memory.
 
@@ -288,9 +327,11 @@ class Ledger:
         self._persons = Persons(self.store)
         self._policies = StandingIntake(from_document, partial(follow, self.store))
         self._detector = Detector(self.store, lambda: NOW)
+        self._teller = Teller(self.store, lambda: self.now)
         self._forget()
 
     def _forget(self) -> None:
+        self.now = NOW + APART
         self.document: dict[str, Any] = {}
         self.accepted: list[Record] = []
         self.refused: list[str] = []
@@ -373,9 +414,33 @@ class Ledger:
             announced = orjson.loads(row["value"])
             contract(announced["type"]).validate_python(announced["data"])
             assert topic in OUTBOUND[announced["type"]].topics
-            assert row["key"] == announced["data"]["overlap_id" if topic == OVERLAPS else "finding_id"]
+            assert row["key"] == announced["data"][KEYS[topic]]
         self._looked_at[topic] = len(rows)
         return [oracle.Record(topic, 0, offset, [], row["value"]) for offset, row in enumerate(rows)]
+
+    async def tell(self) -> int:
+        """Tell of the households that are due; in how many steps."""
+        done = 0
+        while True:
+            async with self.database.pool.acquire() as connection:
+                await connection.execute(BY_KEY)
+                if not await self._teller.step(connection):
+                    return done
+            done += 1
+
+    async def aid(self) -> dict[str, list[dict[str, Any]]]:
+        """What each household is told to receive; of one told anew it is something else, and a minute later."""
+        last: dict[str, Event] = {}
+        for record in await self.sent(AID):
+            assert record.value is not None
+            told = orjson.loads(record.value)
+            revision = told["data"].pop("revision")
+            before = last.get(told["data"]["household"], {"revision": 0, "data": {}, "time": "2000-01-01T00:00:00Z"})
+            assert revision == before["revision"] + 1
+            assert told["data"] != before["data"]
+            assert datetime.fromisoformat(told["time"]) - datetime.fromisoformat(before["time"]) >= APART
+            last[told["data"]["household"]] = told | {"revision": revision}
+        return {household: told["data"]["payouts"] for household, told in last.items()}
 
     async def too_large(self) -> set[tuple[str, str]]:
         """(scope, pseudonym) of the groups whose finding stands; revisions grow by one and states take turns."""
@@ -405,6 +470,12 @@ class Ledger:
         assert oracle.differences(oracle.fold(announced), outcome.overlaps) == []
         assert oracle.irregularities(announced) == []
         assert await self.too_large() == outcome.too_large
+        self.now += APART + timedelta(seconds=1)
+        await self.tell()
+        aid = await self.aid()
+        should = received([*map(oracle_record, self.accepted), *told], self.document)
+        assert should.keys() <= aid.keys()
+        assert [h for h, payouts in aid.items() if not alike(payouts, should.get(h, []))] == []
         return outcome
 
     async def empty(self) -> None:
