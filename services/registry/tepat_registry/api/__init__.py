@@ -13,7 +13,7 @@ from datetime import datetime
 from fastapi import APIRouter
 from tepat_chassis.service import Service
 
-from tepat_registry.api import households, institutions, persons, suspects, trace
+from tepat_registry.api import households, institutions, persons, suspects, trace, unserved
 from tepat_registry.handlers import InUse
 
 
@@ -25,4 +25,5 @@ def routers(service: Service[InUse], clock: Callable[[], datetime]) -> list[APIR
         suspects.router(service, clock),
         institutions.router(service, clock),
         trace.router(service),
+        unserved.router(service, clock),
     ]
