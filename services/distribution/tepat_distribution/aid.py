@@ -5,7 +5,7 @@ Invariants
   that, so in the end every household is told of as the ledger has it.
 - A household is told of at most once in ``APART``, and only where what is told differs from the last time. What is
   noted, told and kept goes in one transaction with the outbox.
-- Judging comes first: while many households are touched, telling waits, but no longer than ``APART``.
+- Judging comes first: while there is anything to judge, or much was, telling waits, but no longer than ``APART``.
 - One instance tells at a time, in the session that holds the duty.
 """
 
@@ -30,7 +30,8 @@ log = structlog.get_logger()
 AID: Final = "distribution.aid.v1"
 AID_TOLD: Final = "tepat.aid.told.v1"
 APART: Final = timedelta(minutes=1)
-CALM: Final = timedelta(seconds=1)
+CALM: Final = timedelta(seconds=3)
+"""Longer than taking a batch and judging it."""
 MUCH: Final = 500
 """Households touched within ``CALM``: with more, what two cores can do goes into judging."""
 TOUCHES_AT_ONCE: Final = 4
@@ -55,7 +56,7 @@ class Teller:
         """Tell of the households due the longest, in a transaction of its own; whether anything was to be done."""
         now = self._clock()
         async with connection.transaction():
-            busy = await queries.much_touched(connection, since=now - CALM, households=MUCH)
+            busy = await queries.busy_judging(connection, since=now - CALM, households=MUCH)
             until = now - APART if busy else now
             touches = await queries.fold_touched(connection, until=until, touches=TOUCHES_AT_ONCE, apart=APART)
             due = await every(queries.take_due(connection, until=until, households=HOUSEHOLDS_AT_ONCE))

@@ -5,9 +5,10 @@
 insert into aid_touch (at, households)
 select :now::timestamptz, array_agg(household) from subject where household is not null having count(*) > 0;
 
--- name: much_touched$
--- Whether more households than these were touched since a moment.
-select coalesce(sum(cardinality(households)), 0) > :households from aid_touch where at > :since;
+-- name: busy_judging$
+-- Whether anything is being judged, or more households than these were touched since a moment.
+select exists (select from mark)
+    or (select coalesce(sum(cardinality(households)), 0) from aid_touch where at > :since) > :households;
 
 -- name: fold_touched$
 -- Of households touched by a moment note each once, due a minute after it was told of; the number of touches.
