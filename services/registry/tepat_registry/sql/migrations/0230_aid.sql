@@ -67,19 +67,18 @@ create function unserved(on_day date, to_decile int, first text, last text, zone
 returns table (household uuid, region text, decile smallint, persons uuid[], known_since date, served_until date)
 language sql stable parallel safe
 begin atomic
-    select m.household, m.region, m.decile, m.persons, m.known_since,
-           (select max(upper(r.days * datemultirange(daterange(null, on_day))) - 1)
-            from received r
-            where (r.household = m.household or r.person = any(m.persons)) and r.programme <> all(apart))
-    from (
-        select n.household, min(n.region) as region, min(n.decile) as decile, array_agg(n.person order by n.person) as persons,
-               min(n.known_since) as known_since
-        from needing(on_day, to_decile, first, last, zone) n
-        where not exists (select from received r
-                          where r.household = n.household and r.days @> on_day and r.programme <> all(apart))
-          and not exists (select from received r
-                          where r.person = n.person and r.days @> on_day and r.programme <> all(apart))
-        group by n.household) m;
+    select n.household, min(n.region), min(n.decile), array_agg(distinct n.person), min(n.known_since),
+           greatest(max(upper(together.days * datemultirange(daterange(null, on_day)))),
+                    max(upper(alone.days * datemultirange(daterange(null, on_day))))) - 1
+    from needing(on_day, to_decile, first, last, zone) n
+    left join received together on together.household = n.household and together.programme <> all(apart)
+    left join received alone on alone.person = n.person and alone.programme <> all(apart)
+                            and alone.household <> n.household
+    where not exists (select from received r
+                      where r.household = n.household and r.days @> on_day and r.programme <> all(apart))
+      and not exists (select from received r
+                      where r.person = n.person and r.days @> on_day and r.programme <> all(apart))
+    group by n.household;
 end;
 
 -- Everyone and every report is looked at once, who is needy among them.
