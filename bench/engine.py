@@ -25,7 +25,7 @@ PARTITIONS = 6
 DONE = """
 select (select coalesce(sum(next_offset), 0) >= $2 from position where topic = $1)
    and not exists (select from mark) and not exists (select from rejudging) and not exists (select from rebuilding)
-   and not exists (select from outbox) and exists (select from recalled)"""
+   and not exists (select from outbox where topic <> 'distribution.aid.v1') and exists (select from recalled)"""
 
 FOUND = """
 select (select count(*) from overlap where live) as overlaps, (select count(*) from payout) as ledger,

@@ -29,10 +29,15 @@ class _Stopped(Exception):
 
 
 class Duty:
-    """A named piece of work, done by the instance that holds its lock, woken by NOTIFY on its channel."""
+    """A named piece of work, done by the instance that holds its lock, woken by NOTIFY on its channel.
 
-    def __init__(self, database: Database, name: str) -> None:
+    Args:
+        drained: at a stop it goes on until nothing is left to do; otherwise it ends after the step in hand.
+    """
+
+    def __init__(self, database: Database, name: str, *, drained: bool = True) -> None:
         self.name = name
+        self._drained = drained
         self._database = database
         self._wake = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -55,7 +60,8 @@ class Duty:
                     try:
                         async for more in steps:
                             failures = 0
-                            if not more and await self._rest():
+                            done = not more or (self._stopping.is_set() and not self._drained)
+                            if done and await self._rest():
                                 break
                     finally:
                         await steps.aclose()  # type: ignore[attr-defined]
@@ -79,7 +85,7 @@ class Duty:
         self._wake.set()
 
     async def stop(self) -> None:
-        """Let the duty end at its next rest, once nothing is left to do."""
+        """Let the duty end at its next rest: once nothing is left to do, unless it need not be drained."""
         self._stopping.set()
         self._wake.set()
 

@@ -153,9 +153,9 @@ class Service(Generic[P]):
         inbox.inbound = agency
         self._inboxes.append(inbox)
 
-    def duty(self, name: str, work: Callable[[Any], AsyncIterator[bool]]) -> Duty:
-        """Work that one instance does at a time, woken by NOTIFY on the channel ``name``."""
-        duty = Duty(self.database, name)
+    def duty(self, name: str, work: Callable[[Any], AsyncIterator[bool]], *, drained: bool = True) -> Duty:
+        """Work that one instance does at a time, woken by NOTIFY on channel ``name``; ``drained`` as in ``Duty``."""
+        duty = Duty(self.database, name, drained=drained)
         self._duties.append((duty, work))
         return duty
 

@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "overlaps": "overlaps:overlaps",
     "person": "person:commands",
     "household": "household:commands",
+    "unserved": "unserved:commands",
     "suspects": "suspects:commands",
     "institutions": "institutions:commands",
     "verification": "verification:commands",

@@ -256,6 +256,24 @@ OUTBOUND_DATA: Final[Mapping[str, dict[str, Any]]] = {
         "as_of": "2026-01-05",
         "policy_version": "2026-01",
     },
+    "tepat.aid.told.v1": {
+        "household": _HOUSEHOLD,
+        "revision": 1,
+        "payouts": [
+            {
+                "agency": AGENCY,
+                "payout_id": "PKH-2026-T1-000123",
+                "person": _PERSON,
+                "programme": "PKH",
+                "covers": {"from": "2026-01-01", "to": "2026-03-31"},
+                "kind": "cash",
+                "amount": 750000,
+                "state": "disbursed",
+                "region": REGION,
+                "tranche": "T1",
+            }
+        ],
+    },
     "tepat.finding.raised.v1": {
         "finding_id": _FINDING,
         "revision": 1,

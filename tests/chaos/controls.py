@@ -44,8 +44,8 @@ def marks_apart() -> None:
     touch = Store.touch
     tables = ("touched", "left_group", "subject")
 
-    async def touch_apart(self: Any, connection: Any) -> bool:
-        if not await touch(self, connection):
+    async def touch_apart(self: Any, connection: Any, now: Any) -> bool:
+        if not await touch(self, connection, now):
             return False
         for table in tables:
             await connection.execute(f"create temp table kept_{table} as table {table}")

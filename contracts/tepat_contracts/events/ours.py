@@ -15,7 +15,22 @@ from typing_extensions import TypedDict
 
 from tepat_contracts import receipts
 
-from .fields import MAX_INTEGER, Count, Covers, Date, Free, Number, PayoutId, Region, Revision, Rupiah, Text, Time, Uuid
+from .fields import (
+    MAX_INTEGER,
+    Count,
+    Covers,
+    Date,
+    Free,
+    Number,
+    PayoutId,
+    Quantity,
+    Region,
+    Revision,
+    Rupiah,
+    Text,
+    Time,
+    Uuid,
+)
 
 OVERLAP_DETECTED = "tepat.overlap.detected.v1"
 OVERLAP_CLEARED = "tepat.overlap.cleared.v1"
@@ -27,6 +42,7 @@ SUSPECT_RAISED = "tepat.suspect.raised.v1"
 SUSPECT_CLEARED = "tepat.suspect.cleared.v1"
 SUSPECT_DISMISSED = "tepat.suspect.dismissed.v1"
 DECISION_MADE = "tepat.decision.made.v1"
+AID_TOLD = "tepat.aid.told.v1"
 FINDING_RAISED = "tepat.finding.raised.v1"
 FINDING_CLEARED = "tepat.finding.cleared.v1"
 DELIVERY_RECORDED = "tepat.delivery.recorded.v1"
@@ -279,6 +295,42 @@ class DecisionMade(TypedDict):
     as_of: Date
 
 
+class Aid(TypedDict):
+    """One payout of a household, as the ledger has it; of one that has ended, what was last told of it before.
+
+    `person` is whom the payout's NIK stands for; of `unit`, `tranche`, `component` and `channel` at most 60 characters.
+    """
+
+    agency: Text
+    payout_id: PayoutId
+    person: Uuid
+    programme: Text
+    covers: Covers
+    kind: NotRequired[Literal["cash", "food", "goods", "service", "capital"]]
+    amount: Rupiah
+    quantity: NotRequired[Quantity]
+    unit: NotRequired[Text]
+    state: Literal["planned", "disbursed", "cancelled", "returned"]
+    region: Region
+    tranche: NotRequired[Text]
+    component: NotRequired[Text]
+    channel: NotRequired[Text]
+
+
+class AidTold(TypedDict):
+    """All that a household receives and did, under every programme; said anew at most once a minute.
+
+    The household is the one in which the registry knows each payout's person on its first day. `payouts` are in the
+    order of their periods, none where all of them are another household's now. Of more than 1,000 the last by period
+    are told, and `more` says how many others there are.
+    """
+
+    household: Uuid
+    revision: Announced
+    payouts: Annotated[list[Aid], Field(max_length=1000)]
+    more: NotRequired[Count]
+
+
 class FindingRaised(TypedDict):
     """Something in the data that a person must look at: group_too_large, paid_to_deceased, merge_circle…"""
 
@@ -346,6 +398,7 @@ OUTBOUND: Final[Mapping[str, Outbound]] = {
     SUSPECT_RAISED: Outbound(SuspectRaised, ("registry.suspects.v1",)),
     SUSPECT_CLEARED: Outbound(SuspectCleared, ("registry.suspects.v1",)),
     SUSPECT_DISMISSED: Outbound(SuspectDismissed, ("registry.suspects.v1",)),
+    AID_TOLD: Outbound(AidTold, ("distribution.aid.v1",)),
     FINDING_RAISED: Outbound(FindingRaised, ("distribution.findings.v1", "registry.suspects.v1")),
     FINDING_CLEARED: Outbound(FindingCleared, ("distribution.findings.v1", "registry.suspects.v1")),
     DELIVERY_RECORDED: Outbound(DeliveryRecorded, ("notifications.deliveries.v1",)),

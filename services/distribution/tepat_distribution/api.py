@@ -53,13 +53,18 @@ def router(database: Database) -> APIRouter:
         agency: str | None = None,
         region: str | None = None,
         overlap_id: UUID | None = None,
+        household: Annotated[UUID | None, Query(description="those of this household's payouts")] = None,
     ) -> dict[str, Any]:
         """Overlaps as last announced, in the person's regions."""
+        ids = None if overlap_id is None else [overlap_id]
+        if household is not None:
+            of = await every(queries.overlaps_in(database.pool, household=household))
+            ids = [row["overlap_id"] for row in of if overlap_id in (None, row["overlap_id"])]
         rows = await every(queries.overlaps(
             database.pool,
             after=page.after[0] if page.after else None, live=None if both else live,
             strength=VERDICTS.index(verdict) if verdict else None, programme=programme, agency=agency, region=region,
-            regions=list(person.regions), overlap_id=overlap_id, at_most=page.limit + 1,
+            regions=list(person.regions), ids=ids, at_most=page.limit + 1,
         ))  # fmt: skip
         return page.of([_overlap(row) for row in rows], lambda item: (item["overlap_id"],))
 

@@ -1,5 +1,6 @@
 """The distribution service, put together: every subscription, duty and answer of it stands here."""
 
+from datetime import UTC, datetime
 from functools import cache, partial
 from importlib.resources import files
 from typing import Any
@@ -17,6 +18,7 @@ from tepat_contracts.policy import Policy, from_document
 from tepat_contracts.topics import Kind
 
 from tepat_distribution import api, policed
+from tepat_distribution.aid import Teller
 from tepat_distribution.detect import JUDGED, SERVICE, Detector
 from tepat_distribution.handlers import Payouts, Persons, data_of
 from tepat_distribution.rebuild import recall
@@ -42,8 +44,14 @@ def build(settings: DistributionSettings) -> FastAPI:
         gate=Gate(service.database, queries.marks_waiting, at_most=MARKS_WAITING, channel=JUDGED),
     )
     service.duty("mark", Detector(store).work)
-    service.pending = queries.left_to_judge
+    service.duty("aid", Teller(store).work, drained=False)
+    service.pending = left_to_do
     return service.api(api.router(service.database), subjects.router(service.name, service.database, api.held))
+
+
+async def left_to_do(connection: Connection) -> int:
+    """What is left to judge, and whom to tell of now."""
+    return int(await queries.left_to_judge(connection, now=datetime.now(UTC)))
 
 
 async def follow(store: Store, connection: Connection, policy: Policy, document: dict[str, object]) -> dict[str, Any]:  # noqa: ARG001

@@ -50,9 +50,9 @@ class Detector:
         """Judge the oldest marks, in a transaction of its own; whether there were any."""
         started = perf_counter()
         async with connection.transaction(isolation="repeatable_read"):
-            if not await self._store.touch(connection):
-                return False
             now = self._clock()
+            if not await self._store.touch(connection, now):
+                return False
             version = await connection.fetchval(VERSION) or ""
             left = await self._store.gather(connection)
             resized = await self._store.resized(connection)
@@ -77,7 +77,7 @@ class Detector:
             announcements = list(domain.announcements(differences, agencies, programmes, version, now))
             await self._store.announce(connection, announcements, now)
             await put(connection, [
-                _message(OVERLAPS, str(a.overlap_id), a.type, a.revision, now, a.data, a.trace)
+                message(OVERLAPS, str(a.overlap_id), a.type, a.revision, now, a.data, a.trace)
                 for a in announcements
             ])  # fmt: skip
             pairs += len(announcements)
@@ -87,12 +87,13 @@ class Detector:
 def _finding(row: Any, now: datetime, version: str) -> Message:
     revision = row["revision"] + 1
     kind, data = domain.group_finding(row["g"], row["person"], row["large"], revision, version)
-    return _message(FINDINGS, data["finding_id"], kind, revision, now, data, None)
+    return message(FINDINGS, data["finding_id"], kind, revision, now, data)
 
 
-def _message(
-    topic: str, key: str, kind: str, revision: int, now: datetime, data: dict[str, Any], trace: str | None
+def message(
+    topic: str, key: str, kind: str, revision: int, now: datetime, data: dict[str, Any], trace: str | None = None
 ) -> Message:
+    """An event of ours on its way, known by its key and revision."""
     event = envelope.event(
         service=SERVICE, type=kind, id=f"{key}-{revision}", time=now, subject=key, data=data, traceparent=trace
     )

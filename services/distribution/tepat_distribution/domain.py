@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 from uuid import UUID, uuid5
 from zlib import crc32
 
+import orjson
+from tepat_contracts.express import Payout
 from tepat_contracts.policy import BUILT_IN_RULE, Policy
 
 OVERLAP_NAMESPACE = UUID("6f0a1f0e-6a4b-5b0e-9d59-2f6f6c1f7a10")
@@ -20,8 +22,16 @@ STATES = ("planned", "disbursed", "cancelled", "returned")
 """By rank: of two events of one revision the later in this list holds."""
 VERDICTS = ("exclusive", "review", "complementary")
 """By strength, the strongest first."""
+KINDS = ("cash", "food", "goods", "service", "capital")
+"""Of benefits, by the number the ledger keeps."""
 GROUP_LIMIT = 1_000
 """Live payouts a person or household may have; more is an error of data, not a family."""
+MOST_PAYOUTS = 1_000
+"""Told of one household: its record must fit the topic."""
+LONGEST = 60
+"""Characters told of what an agency may write at any length."""
+TEXTS = ("unit", "tranche", "component", "channel")
+NO_TEXTS = (None,) * len(TEXTS)
 
 
 class Rule(NamedTuple):
@@ -218,3 +228,42 @@ def group_finding(
         data["evidence"] = {"live_payouts_over": GROUP_LIMIT}
         return "tepat.finding.raised.v1", data
     return "tepat.finding.cleared.v1", data
+
+
+def more(payout: Payout) -> str | None:
+    """What a payout tells beyond what anything is judged by, as JSON; none where that is nothing."""
+    benefit = payout.benefit
+    texts = (benefit.unit, payout.tranche, payout.component, payout.channel)
+    if texts == NO_TEXTS and benefit.quantity is None:  # most payouts
+        return None
+    told: dict[str, Any] = {} if benefit.quantity is None else {"quantity": benefit.quantity}
+    told |= {name: text[:LONGEST] for name, text in zip(TEXTS, texts, strict=True) if text is not None}
+    return orjson.dumps(told).decode()
+
+
+def aid(
+    household: UUID,
+    payouts: Iterable[Mapping[str, Any]],
+    agencies: Mapping[int, str],
+    programmes: Mapping[int, str],
+) -> dict[str, Any]:
+    """What a household receives and did, as it is told: its payouts in the order of their periods.
+
+    Args:
+        payouts: rows of ``payouts_of`` in ``sql/aid.sql``, each with the number of all there are.
+        agencies, programmes: codes by their numbers in the ledger.
+    """
+    told, there = [], 0
+    for row in payouts:
+        there = row["payouts"]
+        told.append({
+            "agency": agencies[row["agency"]], "payout_id": row["payout_id"], "person": str(row["person"]),
+            "programme": programmes[row["programme"]],
+            "covers": {"from": row["starts"].isoformat(), "to": row["ends"].isoformat()},
+            **({"kind": KINDS[row["kind"]]} if row["kind"] is not None else {}),
+            "amount": row["amount"], "state": STATES[row["rank"]], "region": row["region"],
+            **(orjson.loads(row["more"]) if row["more"] is not None else {}),
+        })  # fmt: skip
+    told.sort(key=lambda each: (each["covers"]["from"], each["covers"]["to"], each["agency"], each["payout_id"]))
+    left_out = there - len(told)
+    return {"household": str(household), "payouts": told, **({"more": left_out} if left_out else {})}

@@ -22,7 +22,7 @@ from tepat_contracts.events.ours import HOUSEHOLD_RESOLVED, PERSON_RESOLVED
 from tepat_contracts.express import Payout, PayoutDoor
 
 from tepat_distribution import rows
-from tepat_distribution.domain import digest
+from tepat_distribution.domain import KINDS, digest, more
 from tepat_distribution.policed import Policed
 from tepat_distribution.rows import ABSENT, ENDED, LIVE, day, text
 from tepat_distribution.store import Staged, Store
@@ -31,6 +31,7 @@ log = structlog.get_logger()
 
 PERSONS: Final = "registry.persons.v1"
 ERASED: Final = "erased"
+NUMBER: Final = {kind: number for number, kind in enumerate(KINDS)}
 
 
 class Payouts:
@@ -60,30 +61,44 @@ class Payouts:
                 1, recipient.kk is not None, 2, policy.programmes[data.programme],
                 4, day(data.covers.start), 4, day(data.covers.end), 8, data.benefit.amount,
                 4, record.partition, 8, record.offset, 8, digest(value), 16, person, 16, told,
+                2, NUMBER[data.benefit.kind],
             )  # fmt: skip
-            region, layout = text(data.region), rows.OF_LIVE
+            region, beside, layout = text(data.region), more(data), rows.OF_LIVE
         else:
             fixed = ENDED(
                 len(rows.COLUMNS), 2, number, 8, data.revision, 2, rank, 8, time, -1, -1, 1, False,
-                -1, -1, -1, -1, 4, record.partition, 8, record.offset, 8, digest(value), -1, -1,
+                -1, -1, -1, -1, 4, record.partition, 8, record.offset, 8, digest(value), -1, -1, -1,
             )  # fmt: skip
-            region, layout = ABSENT, rows.OF_ENDED
+            region, beside, layout = ABSENT, None, rows.OF_ENDED
         packed_id = text(data.payout_id)
-        packed = b"".join((fixed, packed_id, text(event.id), region, text(trace) if trace else ABSENT))
+        packed = b"".join((
+            fixed, packed_id, text(event.id), region, text(trace) if trace else ABSENT,
+            text(beside) if beside else ABSENT,
+        ))  # fmt: skip
         order = (data.revision, rank, time, event.id)
         return Staged((number, data.payout_id), order, packed, packed_id, layout, record, agency)
 
     async def write(self, connection: Connection, taken: list[Staged | None]) -> None:
-        """Stage and take the payouts that hold."""
+        """Stage and take the payouts that hold; of those that have ended also what was last told of them before."""
         holding: dict[tuple[int, str], Staged] = {}
         for row in taken:
             if row is None:
                 continue
-            other = holding.get(row.payout)
-            if other is None or row.order > other.order or (row.order == other.order and _greater(row, other)):
-                holding[row.payout] = row
+            _hold(holding, row)
+        ended = {row.payout for row in holding.values() if row.layout is rows.OF_ENDED}
+        before: dict[tuple[int, str], Staged] = {}
+        for row in taken if ended else ():
+            if row is not None and row.layout is rows.OF_LIVE and row.payout in ended:
+                _hold(before, row)
         if holding:
-            await self._store.take_payouts(connection, list(holding.values()))
+            await self._store.take_payouts(connection, list(holding.values()), list(before.values()))
+
+
+def _hold(holding: dict[tuple[int, str], Staged], row: Staged) -> None:
+    """Of two events about one payout the one that holds."""
+    other = holding.get(row.payout)
+    if other is None or row.order > other.order or (row.order == other.order and _greater(row, other)):
+        holding[row.payout] = row
 
 
 def _greater(row: Staged, other: Staged) -> bool:

@@ -4,7 +4,8 @@ Invariants
 - Nothing is judged before this is done and the inbound records that stood then are taken again: judged by half a
   history, overlaps that stand would be cleared and announced anew.
 - What is read is kept with the greatest revision of each key, however often it is read and by however many instances.
-- In the end both sides of each overlap announced are judged: what the ledger no longer explains is cleared.
+- In the end both sides of each overlap announced are judged: what the ledger no longer explains is cleared; and each
+  household told of is looked at again.
 """
 
 import re
@@ -21,6 +22,7 @@ from tepat_chassis.database import Connection, Database, Lock
 from tepat_chassis.kafka import filled, read_to_end
 from tepat_contracts.topics import Kind, inbound_pattern
 
+from tepat_distribution.aid import AID, AID_TOLD, digest
 from tepat_distribution.detect import FINDINGS, OVERLAPS
 from tepat_distribution.domain import STATES, VERDICTS
 from tepat_distribution.store import Store, queries
@@ -45,13 +47,13 @@ async def recall(kafka: str, database: Database, store: Store) -> None:
     if await queries.recalled(database.pool):
         return
     ends = await filled(kafka, _is_history)
-    records = await read_to_end(kafka, [OVERLAPS, FINDINGS], partial(_keep, database, store))
+    records = await read_to_end(kafka, [OVERLAPS, FINDINGS, AID], partial(_keep, database, store))
     await queries.set_recalled(
         database.pool,
         topics=[partition.topic for partition in ends], partitions=[partition.partition for partition in ends],
         until=list(ends.values()),
     )  # fmt: skip
-    log.info("own topics read", topics=[OVERLAPS, FINDINGS], records=records)
+    log.info("own topics read", topics=[OVERLAPS, FINDINGS, AID], records=records)
 
 
 async def _keep(database: Database, store: Store, batch: Sequence[ConsumerRecord]) -> None:
@@ -61,11 +63,12 @@ async def _keep(database: Database, store: Store, batch: Sequence[ConsumerRecord
         if record.value is not None:
             event = orjson.loads(record.value)
             data = event["data"]
-            key = data.get("overlap_id") or data["finding_id"]
+            key = data.get("overlap_id") or data.get("finding_id") or data["household"]
             if key not in latest or data["revision"] > latest[key]["data"]["revision"]:
                 latest[key] = event
     overlaps = [event for event in latest.values() if "overlap_id" in event["data"]]
     findings = [event for event in latest.values() if event["data"].get("rule") == "group_too_large"]
+    aid = [event for event in latest.values() if event["type"] == AID_TOLD]
     if overlaps:
         async with database.transaction(Lock.EXCLUSIVE) as connection:
             await _keep_overlaps(connection, store, overlaps)
@@ -78,6 +81,13 @@ async def _keep(database: Database, store: Store, batch: Sequence[ConsumerRecord
             revisions=[data["revision"] for data in groups],
             large=[event["type"] == "tepat.finding.raised.v1" for event in findings],
         )
+    if aid:
+        told = [event["data"] for event in aid]
+        await queries.recall_aid(
+            database.pool,
+            households=[data["household"] for data in told], revisions=[data.pop("revision") for data in told],
+            at=[datetime.fromisoformat(event["time"]) for event in aid], digests=[digest(data) for data in told],
+        )  # fmt: skip
 
 
 async def _keep_overlaps(connection: Connection, store: Store, events: Sequence[Any]) -> None:

@@ -85,13 +85,22 @@ class Store:
 
     # -- facts -------------------------------------------------------------------------------------
 
-    async def take_payouts(self, connection: Connection, staged: Sequence[Staged]) -> None:
+    async def take_payouts(
+        self, connection: Connection, staged: Sequence[Staged], before_end: Sequence[Staged] = ()
+    ) -> None:
         """Take payouts by the order in which their events hold, and mark what they touch.
 
         By key, so that instances with the same payouts lock them in one order.
+
+        Args:
+            before_end: of those that have ended the last event told before, where it came with the end.
         """
         taken = sorted(staged, key=attrgetter("payout"))
-        fresh, held = await self._known(connection, taken)
+        every_one = [*taken, *sorted(before_end, key=attrgetter("payout"))]
+        known = await self._known(connection, every_one)
+        taken, before = every_one[: len(taken)], every_one[len(taken) :]
+        fresh = [row for at, row in enumerate(taken) if at not in known]
+        held = [row for at, row in enumerate(taken) if at in known]
         try:
             async with connection.transaction():
                 await self._take_fresh(connection, fresh)
@@ -100,11 +109,16 @@ class Store:
         if held:
             await copy_binary(connection, "stage", rows.COLUMNS, [row.packed for row in held])
             if unmoved := await every(queries.take_staged(connection)):
+                await queries.tell_ended(connection)
                 await self._settle_misused(connection, held, unmoved)
+        if before:
+            await queries.forget_staged(connection)
+            await copy_binary(connection, "stage", rows.COLUMNS, [row.packed for row in before])
+            await queries.tell_ended(connection)
         await connection.execute("notify mark")
 
-    async def _known(self, connection: Connection, taken: list[Staged]) -> tuple[list[Staged], list[Staged]]:
-        """Payouts new to the ledger and those that it holds; those that the registry knows otherwise are changed so."""
+    async def _known(self, connection: Connection, taken: list[Staged]) -> set[int]:
+        """Which of these the ledger holds, by number; those that the registry knows otherwise are changed so."""
         await copy_binary(connection, "arriving", ARRIVING, [rows.row((
             rows.array("smallint", [row.packed[row.layout.agency] for row in taken]),
             rows.array("text", [row.packed_id for row in taken]),
@@ -121,7 +135,7 @@ class Store:
             else:
                 packed = rows.moved(taken[at].packed, known["person"], known["household"])
                 taken[at] = taken[at]._replace(packed=packed)
-        return [row for at, row in enumerate(taken) if at not in held], [taken[at] for at in sorted(held)]
+        return held
 
     async def _take_fresh(self, connection: Connection, fresh: Sequence[Staged]) -> None:
         """Take payouts that the ledger has not, and leave a mark that tells all that judging needs of them."""
@@ -257,39 +271,43 @@ class Store:
 
     # -- judging -----------------------------------------------------------------------------------
 
-    async def touch(self, connection: Connection) -> bool:
+    async def touch(self, connection: Connection, now: datetime) -> bool:
         """Take the oldest marks, the oldest page of a crowd or the next step of a rejudging, in turns, so that none
         waits for the end of another; whether there was anything to judge.
         """
         if not self._rebuilt:
             if await queries.rebuilding(connection):
                 return False
-            self._rebuilt = not await queries.judge_recalled(connection, payouts=RECALLED_AT_ONCE)
+            self._rebuilt = not await queries.judge_recalled(connection, payouts=RECALLED_AT_ONCE, now=now)
         for _ in range(len(self._sources)):
             source = self._sources[0]
             self._sources.rotate(-1)
-            if await source(connection):
+            if await source(connection, now):
                 return True
         return False
 
-    async def _take_marks(self, connection: Connection) -> int:
-        return int(await queries.take_marks(connection, page=False, marks=MARKS_AT_ONCE))
+    async def _take_marks(self, connection: Connection, now: datetime) -> int:
+        """Also note the households: a page's were when it was left, and no policy changes what they receive."""
+        if taken := int(await queries.take_marks(connection, page=False, marks=MARKS_AT_ONCE, now=now)):
+            await queries.take_subjects(connection)
+            await queries.touch_households(connection, now=now)
+        return taken
 
-    async def _take_page(self, connection: Connection) -> int:
-        return int(await queries.take_marks(connection, page=True, marks=1))
+    async def _take_page(self, connection: Connection, now: datetime) -> int:
+        if taken := int(await queries.take_marks(connection, page=True, marks=1, now=now)):
+            await queries.take_subjects(connection)
+        return taken
 
-    async def _take_rejudged(self, connection: Connection) -> int:
-        return int(await queries.rejudge_step(connection, payouts=REJUDGED_AT_ONCE))
+    async def _take_rejudged(self, connection: Connection, now: datetime) -> int:  # noqa: ARG002 – as the others
+        if taken := int(await queries.rejudge_step(connection, payouts=REJUDGED_AT_ONCE)):
+            await queries.take_subjects(connection)
+        return taken
 
     async def gather(self, connection: Connection) -> int:
-        """Gather the subjects, whom they share a household or person with, and what was announced of them.
+        """Gather whom the subjects share a household or person with, and what was announced of them.
 
         A crowd is left for later steps, marked anew: how many payouts these are.
         """
-        await queries.take_subjects(connection)
-        return await self._share_bounded(connection)
-
-    async def _share_bounded(self, connection: Connection) -> int:
         await self._share(connection, PAIRS_AT_ONCE + 1)
         if not await queries.crowded(connection, pairs=PAIRS_AT_ONCE):
             return 0
@@ -319,7 +337,7 @@ class Store:
             )
             await queries.mark_groups(connection, groups=groups)
             await queries.forget_gathered(connection)
-            await self._share_bounded(connection)
+            await self.gather(connection)
         return resized
 
     async def differences(self, connection: Connection) -> AsyncIterator[list[Any]]:

@@ -9,7 +9,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from importlib.resources import files
 from itertools import count
@@ -32,6 +32,7 @@ from tepat_contracts.policy import from_document
 from tepat_contracts.topics import Kind, inbound_name
 from tepat_demo import oracle
 from tepat_distribution import policed
+from tepat_distribution.aid import AID, APART, Teller
 from tepat_distribution.app import follow
 from tepat_distribution.detect import FINDINGS, OVERLAPS, Detector
 from tepat_distribution.handlers import Payouts, Persons, data_of
@@ -46,7 +47,7 @@ SQL = files("tepat_distribution") / "sql"
 MIGRATIONS = (files("tepat_chassis") / "sql" / "migrations", SQL / "migrations")
 TABLES = (
     "payout", "person", "membership", "renewal", "mark", "rejudging", "too_large", "overlap", "rule", "agency",
-    "programme", "standing", "outbox", "quarantine", "recalled", "rebuilding",
+    "programme", "standing", "outbox", "quarantine", "recalled", "rebuilding", "aid", "aid_due", "aid_touch",
 )  # fmt: skip
 
 ANI, BUDI, CITRA, DEWI = "3374014101900001", "3374010201900001", "3374014303900001", "3374014404900001"
@@ -272,6 +273,41 @@ def oracle_record(record: Record) -> oracle.Record:
     return oracle.Record(record.topic, record.partition, record.offset, record.headers, record.value)
 
 
+KEYS = {OVERLAPS: "overlap_id", FINDINGS: "finding_id", AID: "household"}
+"""What a topic's records are known by."""
+
+
+Received = dict[str, list[dict[str, Any]]]
+
+
+def received(accepted: Iterable[oracle.Record], document: Mapping[str, Any]) -> tuple[Received, set[tuple[str, str]]]:
+    """What each household receives and did, worked out plainly; and the payouts left out of it, whose last event before
+    their end shares its id with another, so that either of the two may be told.
+    """
+    events = [oracle.read_event(record) for record in accepted]
+    people = oracle.People(events, document)
+    holding = {(e.agency, e.data["payout_id"]): e for e in oracle.holding_payouts(events)}
+    lived = [e for e in events if oracle.STATE.get(e.type) in oracle.LIVE]
+    told: Received = defaultdict(list)
+    doubtful = set()
+    for of in oracle.live_payouts(lived):
+        state = oracle.STATE[holding[of.key].type]
+        last = [e for e in lived if (e.agency, e.data["payout_id"], e.data["revision"]) == (*of.key, of.revision)]
+        last = [e for e in last if oracle.STATE[e.type] == of.state]
+        moment = max((e.time, e.id) for e in last)
+        if len({oracle.canonical(e.data) for e in last if (e.time, e.id) == moment}) > 1 and state not in oracle.LIVE:
+            doubtful.add(of.key)
+            continue
+        told[oracle.pseudonym(SECRET, people.household(of))].append({
+            "agency": of.agency, "payout_id": of.payout_id, "state": state, "programme": of.programme,
+            "person": oracle.pseudonym(SECRET, f"nik:{people.person(of.nik)}"), "region": of.region, "kind": "cash",
+            "covers": {"from": of.first, "to": of.last}, "amount": of.amount,
+        })  # fmt: skip
+    for payouts in told.values():
+        payouts.sort(key=lambda p: (p["covers"]["from"], p["covers"]["to"], p["agency"], p["payout_id"]))
+    return told, doubtful
+
+
 class Ledger:
     """Distribution's intakes and its detector on a database, topics in memory.
 
@@ -289,9 +325,11 @@ class Ledger:
         self._persons = Persons(self.store)
         self._policies = StandingIntake(from_document, partial(follow, self.store))
         self._detector = Detector(self.store, lambda: NOW)
+        self._teller = Teller(self.store, lambda: self.now)
         self._forget()
 
     def _forget(self) -> None:
+        self.now = NOW + APART
         self.document: dict[str, Any] = {}
         self.accepted: list[Record] = []
         self.refused: list[str] = []
@@ -382,9 +420,33 @@ class Ledger:
             announced = orjson.loads(row["value"])
             contract(announced["type"]).validate_python(announced["data"])
             assert topic in OUTBOUND[announced["type"]].topics
-            assert row["key"] == announced["data"]["overlap_id" if topic == OVERLAPS else "finding_id"]
+            assert row["key"] == announced["data"][KEYS[topic]]
         self._looked_at[topic] = len(rows)
         return [oracle.Record(topic, 0, offset, [], row["value"]) for offset, row in enumerate(rows)]
+
+    async def tell(self) -> int:
+        """Tell of the households that are due; in how many steps."""
+        done = 0
+        while True:
+            async with self.database.pool.acquire() as connection:
+                await connection.execute(BY_KEY)
+                if not await self._teller.step(connection):
+                    return done
+            done += 1
+
+    async def aid(self) -> dict[str, list[dict[str, Any]]]:
+        """What each household is told to receive; of one told anew it is something else, and a minute later."""
+        last: dict[str, Event] = {}
+        for record in await self.sent(AID):
+            assert record.value is not None
+            told = orjson.loads(record.value)
+            revision = told["data"].pop("revision")
+            before = last.get(told["data"]["household"], {"revision": 0, "data": {}, "time": "2000-01-01T00:00:00Z"})
+            assert revision == before["revision"] + 1
+            assert told["data"] != before["data"]
+            assert datetime.fromisoformat(told["time"]) - datetime.fromisoformat(before["time"]) >= APART
+            last[told["data"]["household"]] = told | {"revision": revision}
+        return {household: told["data"]["payouts"] for household, told in last.items()}
 
     async def too_large(self) -> set[tuple[str, str]]:
         """(scope, pseudonym) of the groups whose finding stands; revisions grow by one and states take turns."""
@@ -414,6 +476,15 @@ class Ledger:
         assert oracle.differences(oracle.fold(announced), outcome.overlaps) == []
         assert oracle.irregularities(announced) == []
         assert await self.too_large() == outcome.too_large
+        self.now += APART + timedelta(seconds=1)
+        await self.tell()
+        should, doubtful = received([*map(oracle_record, self.accepted), *told], self.document)
+        aid = {
+            household: sure
+            for household, payouts in (await self.aid()).items()
+            if (sure := [each for each in payouts if (each["agency"], each["payout_id"]) not in doubtful])
+        }
+        assert aid == should
         return outcome
 
     async def empty(self) -> None:

@@ -813,7 +813,7 @@ class Taken:
 
     rows: Sequence[Staged] = ()
 
-    async def take_payouts(self, _: object, staged: Sequence[Staged]) -> None:
+    async def take_payouts(self, _: object, staged: Sequence[Staged], before_end: Sequence[Staged]) -> None:
         self.rows = staged
 
 

@@ -35,6 +35,7 @@ from tepat_contracts.topics import POLICY, Kind, inbound_name, receipts_name
 from tepat_demo import oracle, stream
 from tepat_demo.oracle import Record
 from tepat_distribution import domain
+from tepat_distribution.aid import AID
 from tepat_distribution.app import build
 from tepat_distribution.detect import FINDINGS, OVERLAPS
 from tepat_distribution.settings import DistributionSettings
@@ -65,6 +66,8 @@ PATIENCE = 60.0
 LEFT = """
 select (select count(*) from mark) + (select count(*) from rejudging) + (select count(*) from rebuilding)
      + (select count(*) from outbox)"""
+
+TO_TELL = "select (select count(*) from aid_touch) + (select count(*) from aid_due) + (select count(*) from outbox)"
 
 Sent = tuple[str, int, Event | bytes | None]
 """Topic, partition, value."""
@@ -591,6 +594,9 @@ async def test_a_new_database_goes_on_from_what_was_announced(
     async with province.running():
         assert len(await province.check()) == 60
         before = await province.overlaps()
+        await province.until(lambda left: left == 0, TO_TELL)
+        aid_before = await stream.read(province.kafka, [AID], committed=True)
+        assert len({orjson.loads(record.value or b"")["data"]["household"] for record in aid_before}) == 61
     ends = [(a, n % PARTITIONS, ended(f"PKH{n}", by=province.dinsos)) for n in range(7)]
     await province.send([*ends, (a, 0, ended("m0", by=province.dinsos))])
     connection = await asyncpg.connect(province.database)
@@ -613,3 +619,9 @@ async def test_a_new_database_goes_on_from_what_was_announced(
         assert [(each["type"], each["data"]["revision"]) for each in ours] == [
             ("tepat.finding.raised.v1", 1), ("tepat.finding.cleared.v1", 2),
         ]  # fmt: skip
+        await province.until(lambda left: left == 0, TO_TELL)
+        aid = await stream.read(province.kafka, [AID], committed=True)
+        told_anew = [orjson.loads(record.value or b"")["data"] for record in aid if record not in aid_before]
+        assert len({data["household"] for data in told_anew}) == len(told_anew) == 8
+        assert min(data["revision"] for data in told_anew) > 1
+        assert sum(each["state"] == "cancelled" for data in told_anew for each in data["payouts"]) == 8

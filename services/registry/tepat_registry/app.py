@@ -15,6 +15,7 @@ from tepat_contracts.policy import from_document
 from tepat_contracts.topics import Kind
 
 from tepat_registry import api
+from tepat_registry.aid import AID, Aid
 from tepat_registry.handlers import RECHECK, Intake, InUse, Policies, Recheck
 from tepat_registry.recall import recall
 from tepat_registry.settings import RegistrySettings
@@ -35,6 +36,7 @@ def build(settings: RegistrySettings) -> FastAPI:
             AgencyIntake(SERVICE, intake.admit, intake.write, sealer=service.sealer, metrics=service.metrics),
             lock=Lock.EXCLUSIVE,
         )
+    service.topic(AID, Aid(queries), lock=Lock.SHARED)
     service.duty(RECHECK, Recheck(service.standing, clock).work)
     service.duty(LOOK, Suspects(service.standing, clock).work)
     service.prepare = partial(recall, settings.kafka, service.database)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import date, datetime, timedelta
 from enum import IntEnum
+from heapq import heappop, heappush
 from typing import Any, Final, NamedTuple, TypeVar, get_args
 from uuid import UUID
 
@@ -24,6 +25,9 @@ Number = int
 #: The most facts and aliases announced of one NIK: more is an error of data, and no record may outgrow its topic.
 MOST_MEMBERSHIPS: Final = 4_000
 MOST_ALIASES: Final = 16_000
+#: The last decile of those whom programmes are for.
+NEEDY: Final = 4
+LAST_DAY: Final = date.max.isoformat()
 
 _ATTRIBUTES: Final = tuple(Attributes.__annotations__)
 _OF_PERSON: Final = ("sex", "birth_date", "region", "deceased_on")
@@ -236,6 +240,46 @@ def household_on(facts: Sequence[Held], day: str) -> Held | None:
         facts: those that hold: the most trusted first, of one agency's the latest.
     """
     return next((f for f in facts if f.data["since"] <= day <= (f.data.get("until") or day)), None)
+
+
+class Stay(NamedTuple):
+    """Days, both inclusive, on which a person is of a household."""
+
+    since: date
+    until: date
+    household: str
+
+
+def stays(facts: Sequence[Held]) -> list[Stay]:
+    """In whose household a person was when, as ``household_on`` has it for each day; in order, days of none left out.
+
+    A fact beyond the first 4,000 is an error of data, and passed over.
+    """
+    spans = [
+        (date.fromisoformat(fact.data["since"]), date.fromisoformat(fact.data.get("until") or LAST_DAY), fact.household)
+        for fact in facts[:MOST_MEMBERSHIPS]
+    ]
+    if len(spans) < 2:
+        return [Stay(*span) for span in spans]
+    starts: dict[date, list[int]] = {}
+    for place, (since, _, _) in enumerate(spans):
+        starts.setdefault(since, []).append(place)
+    days = sorted({*starts, *(until + timedelta(days=1) for _, until, _ in spans if until < date.max)})
+    found: list[Stay] = []
+    open_: list[int] = []
+    for day, following in zip(days, [*days[1:], None], strict=True):
+        for place in starts.get(day, ()):
+            heappush(open_, place)
+        while open_ and spans[open_[0]][1] < day:
+            heappop(open_)
+        if open_:
+            end = following - timedelta(days=1) if following is not None else date.max
+            household = spans[open_[0]][2]
+            if found and found[-1].household == household and found[-1].until + timedelta(days=1) == day:
+                found[-1] = found[-1]._replace(until=end)
+            else:
+                found.append(Stay(day, end, household))
+    return found
 
 
 def person(who: Who, facts: Sequence[Held], recent: AbstractSet[str] = frozenset()) -> dict[str, Any]:

@@ -188,6 +188,8 @@ class Recheck:
                 async with connection.transaction():
                     await connection.execute(f"select {Lock.EXCLUSIVE.value}({lock_key('facts')})")
                     store = store_of(connection, in_force.document, self._clock())
+                    if not after:
+                        await store.look_at_reports()
                     await store.announce_persons(dict.fromkeys(niks))
                     await store.look(niks, ())
                     if niks:

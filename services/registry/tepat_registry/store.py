@@ -30,7 +30,7 @@ from tepat_contracts.events import ours
 from tepat_contracts.events.beneficiaries import INSTITUTION_RECORDED
 from tepat_contracts.events.reports import REPORT_ANSWERED, REPORT_FILED
 
-from tepat_registry import domain
+from tepat_registry import aid, domain
 from tepat_registry.domain import Erasure, Fact, Held, Kind, Link, Number, Statement, Who
 
 queries: Any = aiosql.from_path(str(files("tepat_registry") / "sql" / "queries"), "asyncpg", mandatory_parameters=False)
@@ -274,6 +274,8 @@ class Store:
             await queries.take_institutions(self._connection, **{name: told[name] for name in kept})
         statements = domain.greatest(statements, domain.key_of_statement, domain.order_of_statement)
         taken = [row async for row in queries.take_statements(self._connection, **_columns(Statement, statements))]
+        held = {(row["agency"], row["about"]) for row in taken if row["type"] == REPORT_FILED}
+        await self._take_named([s for s in statements if s.type == REPORT_FILED and (s.agency, s.about) in held])
         traces = {
             (row["agency"], row["about"]): row["trace"]
             for row in taken
@@ -296,6 +298,40 @@ class Store:
                 for row in rows
             ])  # fmt: skip
 
+    async def look_at_reports(self) -> None:
+        """Take again whom every report names, while everyone is to be looked at."""
+        rows = queries.reports_to_look_at(self._connection, filed=REPORT_FILED)
+        await self._take_named([Statement(*(row[name] for name in Statement._fields)) async for row in rows])
+
+    async def _take_named(self, reports: Sequence[Statement]) -> None:
+        """Take whom these reports name by NIK, who may be missed whatever their decile."""
+        if not reports:
+            return
+        told = {(report.agency, report.about): report for report in reports}
+        agencies, about = map(list, zip(*told, strict=True))
+        moved = {row["nik"] async for row in queries.forget_named(self._connection, agencies=agencies, reports=about)}
+        named = [
+            (report.agency, report.about, int(person["nik"]), data["region"], report.time)
+            for report in reports for data in [read(report.data)]
+            for person in data["people"] if person.get("nik") is not None
+        ]  # fmt: skip
+        niks = [nik for _, _, nik, _, _ in named]
+        await queries.take_named(
+            self._connection, agencies=[agency for agency, *_ in named], reports=[each for _, each, *_ in named],
+            niks=niks, persons=[self.nik(nik) for nik in niks],
+            alone=[str(FastUUID(self._pseudonyms.alone(str(nik)))) for nik in niks],
+            regions=[region for *_, region, _ in named], at=[time for *_, time in named],
+        )  # fmt: skip
+        moved |= {*niks}
+        ends = {
+            row["number"]: row["stands_for"]
+            async for row in queries.who(self._connection, kind=Kind.NIK, numbers=list(moved))
+        }
+        known = {*ends.values()}
+        facts = await self.facts(known)
+        await aid.keep_needy(self._connection, queries, await self.persons(known, facts), facts)
+        await aid.keep_named(self._connection, queries, {nik: self.nik(nik) for nik in moved - ends.keys()})
+
     async def look(self, niks: Sequence[Number], households: Sequence[UUID]) -> None:
         """Have it looked at what may be suspected of these now."""
         if niks or households:
@@ -317,7 +353,9 @@ class Store:
     async def announce_persons(self, touched: Touched) -> None:
         """Announce what is known of these NIKs, where it is new."""
         if touched:
-            persons = await self.persons(touched)
+            facts = await self.facts(touched)
+            persons = await self.persons(touched, facts)
+            await aid.keep_needy(self._connection, queries, persons, facts)
             await self.announce(
                 [
                     News(PERSONS, ours.PERSON_RESOLVED, data["person"], data, touched[nik])
@@ -332,10 +370,12 @@ class Store:
             facts.setdefault(nik, []).append(Held(agency, time, str(household), read(data), trace))
         return facts
 
-    async def persons(self, niks: Iterable[Number]) -> dict[Number, dict[str, Any]]:
-        """What is known of these NIKs, as it is announced."""
+    async def persons(
+        self, niks: Iterable[Number], facts: Mapping[Number, Sequence[Held]] | None = None
+    ) -> dict[Number, dict[str, Any]]:
+        """What is known of these NIKs, as it is announced; ``facts`` about them where they are at hand."""
         niks = list(niks)
-        facts = await self.facts(niks)
+        facts = await self.facts(niks) if facts is None else facts
         aliases = {nik: others async for nik, others in queries.aliases(self._connection, niks=niks)}
         known: dict[Number, dict[str, Any]] = {}
         async for nik, pseudonym, stands_for in queries.who(self._connection, kind=Kind.NIK, numbers=niks):

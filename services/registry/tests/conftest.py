@@ -19,7 +19,9 @@ from tepat_chassis.standing import Standing, StandingIntake
 from tepat_contracts.envelope import agency_source
 from tepat_contracts.policy import from_document
 from tepat_contracts.topics import Kind, inbound_name
+from tepat_registry.aid import AID, Aid
 from tepat_registry.handlers import Intake, InUse, Policies, Recheck
+from tepat_registry.store import queries
 from tepat_registry.suspects import Suspects
 
 NOW = datetime(2026, 3, 1, 9, tzinfo=UTC)
@@ -183,6 +185,13 @@ class Registry:
         async with self.database.transaction(Lock.EXCLUSIVE) as connection:
             await intake.write(connection, work)
 
+    async def hear(self, *told: dict[str, Any]) -> None:
+        """Take one batch of what distribution tells."""
+        records: list[Any] = [Record(AID, 0, n, 0, orjson.dumps({"data": data}), []) for n, data in enumerate(told)]
+        intake = Aid(queries)
+        async with self.database.transaction(Lock.SHARED) as connection:
+            await intake.write(connection, intake.decode([Span(AID, 0, 0, len(records), records)], None))
+
     async def look(self) -> None:
         """Look at everything that is to be looked at."""
         async with self.database.pool.acquire() as connection:
@@ -226,7 +235,7 @@ class Registry:
     async def empty(self) -> None:
         """Forget everything."""
         tables = "fact", "link", "number", "circle", "statement", "announced", "trust", "recheck", "standing", "outbox"
-        tables += "look", "suspect", "institution", "erased"
+        tables += "look", "suspect", "institution", "erased", "aid", "received", "named", "needy"
         await self.database.pool.execute("; ".join(f"delete from {table}" for table in tables))
         self.standing.in_force = None
 

@@ -589,6 +589,88 @@ async def test_how_much_of_a_town_is_covered_through_the_months(province: Provin
     assert (await province.get("coverage", region="99.99")).status_code == 422
 
 
+async def test_a_household_with_all_it_receives_and_those_who_receive_nothing(province: Province) -> None:
+    paid = {
+        "agency": "dinsos", "payout_id": "P-1", "person": province.nik(ANI), "programme": "PKH",
+        "covers": {"from": "2026-01-01", "to": "2026-03-31"}, "kind": "cash", "amount": 750_000, "state": "disbursed",
+        "region": "33.74.01.1001",
+    }  # fmt: skip
+    ended = {**paid, "payout_id": "P-0", "state": "returned", "covers": {"from": "2025-10-01", "to": "2025-12-31"}}
+    province.start()
+    await province.ready(policy())
+    await province.declare("dinsos")
+    for revision, payouts in ((2, [ended, paid]), (1, [paid])):  # before anybody is known; the older one comes late
+        data = {"household": province.kk(MAWAR), "revision": revision, "payouts": payouts}
+        TypeAdapter(OUTBOUND["tepat.aid.told.v1"].data).validate_python(data)
+        told = envelope.event(
+            service="distribution", type="tepat.aid.told.v1", id=f"a-{revision}", time=datetime.now(UTC), data=data
+        )
+        await province.producer.send_and_wait(
+            "distribution.aid.v1", envelope.write(told), key=province.kk(MAWAR).encode(), partition=0
+        )
+    await province.idle()
+    alone = (await province.get(f"households/{province.kk(MAWAR)}")).json()
+    assert (alone["members"], alone["payouts"]) == ([], [ended, paid])
+
+    await province.send([
+        recorded(ANI, MAWAR, attributes={"decile": 2, "ppks": ["korban_bencana_alam"]}, name="Ani Rahayu"),
+        recorded(BUDI, MELATI, attributes={"decile": 1}), institution("I-1"),
+        institution("I-2", regions=["33.75"]), institution("I-3", active=False),
+    ])  # fmt: skip
+    await province.send(
+        [filed("R-" + province.name, kind="unserved_poor", people=[{"name": "Ani", "nik": ANI}], text="rahasia")],
+        Kind.REPORTS,
+    )
+    await province.idle()
+    path = f"households/{province.kk(MAWAR)}"
+    seen = await province.get(path)
+    told = seen.json()
+    assert (told["payouts"], told["ppks"]) == ([ended, paid], ["korban_bencana_alam"])
+    assert [member["person"] for member in told["members"]] == [province.nik(ANI)]
+    assert [each["institution_id"] for each in told["institutions"]] == ["I-1"]
+    assert [(each["report_id"], each["kind"]) for each in told["reports"]] == [("R-" + province.name, "unserved_poor")]
+    assert not any(secret in seen.text for secret in (ANI, MAWAR, "Ani Rahayu", "rahasia", "birth_date"))
+
+    assert (await province.get(path, purpose="a visit")).status_code == 403
+    connection = await asyncpg.connect(province.database)
+    assert await connection.fetchval("select count(*) from act where act = 'disclose'") == 0
+    shown = (await province.get(path, "officer", purpose="a visit to 3374010102900001")).json()
+    (member,) = shown["members"]
+    assert (member["nik"], member["names"], member["memberships"][0]["kk"]) == (ANI, ["Ani Rahayu"], MAWAR)
+    row = await connection.fetchrow("select * from act where act = 'disclose'")
+    await connection.close()
+    assert (row["target"], row["who"] != "") == (province.kk(MAWAR), True)
+    assert orjson.loads(row["detail"])["persons"] == [province.nik(ANI)]
+    assert ANI not in row["detail"]
+
+    asked = {"region": "33.74", "on": "2026-03-31"}
+    items = (await province.get("unserved", **asked)).json()["items"]
+    assert [(each["household"], each["never"]) for each in items] == [(province.kk(MELATI), True)]
+    later = asked | {"on": "2026-04-10"}
+    first = (await province.get("unserved", **later, limit=1)).json()
+    second = (await province.get("unserved", **later, limit=1, cursor=first["next"])).json()
+    assert [each["household"] for each in first["items"] + second["items"]] == [
+        province.kk(MELATI), province.kk(MAWAR),
+    ]  # fmt: skip
+    assert (second["items"][0]["days"], second["items"][0]["since"], second["next"]) == (10, "2026-03-31", None)
+    told = (await province.get("unserved/count", **later, by="kecamatan")).json()
+    assert [(each["region"], each["needy"], each["households"], each["never"]) for each in told["items"]] == [
+        ("33.74.01", 2, 2, 1)
+    ]
+    assert (await province.get("unserved", **{**later, "except": "PKH", "days": 11})).json()["items"][0]["never"]
+    assert (await province.get("unserved", region="33.74.99.9999")).status_code == 422
+
+    before = (await province.get(path)).json()
+    province.stop()
+    connection = await asyncpg.connect(province.database)
+    await connection.execute("drop schema public cascade; create schema public")
+    await connection.close()
+    province.start()
+    await province.idle()
+    assert (await province.get(path)).json() == before
+    assert (await province.get("unserved", **asked)).json()["items"] == items
+
+
 async def test_a_stop_is_clean_and_quick(province: Province) -> None:
     province.start()
     await province.ready(policy())

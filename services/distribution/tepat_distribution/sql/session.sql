@@ -9,8 +9,8 @@ alter table arriving
 create temp table if not exists stage (
     agency smallint, revision bigint, rank smallint, event_time timestamptz, nik uuid, told uuid, told_kk boolean,
     programme smallint, starts date, ends date, amount bigint, partition int, "offset" bigint, digest bigint,
-    person uuid, household uuid, payout_id text collate "C", event_id text collate "C", region text collate "C",
-    trace text
+    person uuid, household uuid, kind smallint, payout_id text collate "C", event_id text collate "C",
+    region text collate "C", trace text, more text
 ) on commit delete rows;
 
 create temp table if not exists touched (agency smallint, payout_id text collate "C") on commit delete rows;

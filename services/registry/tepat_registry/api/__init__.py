@@ -13,7 +13,7 @@ from datetime import datetime
 from fastapi import APIRouter
 from tepat_chassis.service import Service
 
-from tepat_registry.api import households, institutions, persons, subjects, suspects, trace
+from tepat_registry.api import households, institutions, persons, subjects, suspects, trace, unserved
 from tepat_registry.handlers import InUse
 
 
@@ -26,4 +26,5 @@ def routers(service: Service[InUse], clock: Callable[[], datetime]) -> list[APIR
         institutions.router(service, clock),
         *subjects.routers(service, clock),
         trace.router(service),
+        unserved.router(service, clock),
     ]

@@ -46,7 +46,7 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
             ]
             found += (
                 told
-                for told in ({"agency": row["agency"], **_institution(read(row["data"]))} for row in rows)
+                for told in ({"agency": row["agency"], **shown(read(row["data"]))} for row in rows)
                 if told["active"] is active
                 and any(reader.covers(code) for code in told["regions"])
                 and (region is None or any(f"{region}.".startswith(f"{code}.") for code in told["regions"]))
@@ -125,6 +125,7 @@ def _months(start: date, end: date) -> Iterator[date]:
         yield min(date(year, month, 1) - timedelta(days=1), end)
 
 
-def _institution(data: Mapping[str, Any]) -> dict[str, Any]:
+def shown(data: Mapping[str, Any]) -> dict[str, Any]:
+    """An institution as agencies recorded it."""
     names = ("institution_id", "kind", "name", "regions", "contact", "active", "revision")
     return {name: data[name] for name in names if data.get(name) is not None}

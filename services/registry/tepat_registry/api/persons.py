@@ -86,7 +86,10 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
                 known = await queries.nik_of(connection, pseudonym=pseudonym) is not None
             else:
                 pseudonym = as_uuid(pseudonyms.kk(wanted.kk or ""))
-                known = bool([row async for row in queries.members_of(connection, cards=[pseudonym])])
+                known = bool(
+                    [row async for row in queries.members_of(connection, cards=[pseudonym])]
+                    or [row async for row in queries.aid_of(connection, households=[pseudonym])]
+                )
         if not known:
             raise HTTPException(404, "the registry knows of none")
         return {"kind": "person" if wanted.nik is not None else "household", "pseudonym": str(pseudonym)}

@@ -19,8 +19,19 @@ where (:after::uuid is null or o.overlap_id > :after)
   and (:region::text is null or o.region = :region or starts_with(o.region, :region || '.'))
   and (cardinality(:regions::text[]) = 0
        or exists (select from unnest(:regions::text[]) r where o.region = r or starts_with(o.region, r || '.')))
-  and (:overlap_id::uuid is null or o.overlap_id = :overlap_id)
+  and (:ids::uuid[] is null or o.overlap_id = any(:ids))
 order by o.overlap_id limit :at_most;
+
+-- name: overlaps_in
+-- Those in which a payout of a household is one side.
+select o.overlap_id
+from (select agency, payout_id from payout where live and household = :household
+      union all
+      select agency, payout_id from payout where not live and household = :household) p
+cross join lateral (
+    select overlap_id from overlap where agency_a = p.agency and payout_a = p.payout_id and rule is not null
+    union
+    select overlap_id from overlap where live and agency_b = p.agency and payout_b = p.payout_id) o;
 
 -- name: payouts_named
 -- The payouts an id may mean: a payout id (of one agency or any), an event id, an overlap id, a household or person.
@@ -64,4 +75,7 @@ where o.rule is not null;
 select count(*) from (select from mark where not exists (select from rebuilding) limit 100) m;
 
 -- name: left_to_judge$
-select (select count(*) from mark) + (select count(*) from rejudging) + (select count(*) from rebuilding);
+-- What is left to judge, and the households that could be told of now: not those that have yet to wait for their
+-- minute, or nothing would be at rest for a minute after anything.
+select (select count(*) from mark) + (select count(*) from rejudging) + (select count(*) from rebuilding)
+     + (select count(*) from aid_touch) + (select count(*) from aid_due where due <= :now);

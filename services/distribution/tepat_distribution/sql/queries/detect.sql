@@ -4,8 +4,8 @@
 
 -- name: take_marks$
 -- Take the oldest marks, or the oldest page of a crowd: what is new in the ledger as it came, into `subject`, what changed there into `touched`; the
--- number of marks taken. Of the groups left only those matter that were too large: a payout's own overlaps are found
--- by the payout.
+-- number of marks taken. Of the groups left only those matter to overlaps that were too large: a payout's own are found
+-- by the payout. Households left are to be told of.
 with taken as (
     delete from mark where id in (select id from mark where page = :page order by id limit :marks)
     returning *
@@ -20,7 +20,10 @@ with taken as (
 ), leaving as (
     insert into left_group (g, person)
     select l.g, l.person from too_large l
-    where l.live and l.g in (select g from taken, unnest(left_groups) g))
+    where l.live and l.g in (select g from taken, unnest(left_groups) g)
+), poorer as (
+    insert into aid_touch (at, households)
+    select :now::timestamptz, array_agg(g) from taken, unnest(left_groups) g having count(*) > 0)
 select count(*) from taken;
 
 -- name: rejudge_step$

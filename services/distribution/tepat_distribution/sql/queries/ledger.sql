@@ -26,7 +26,7 @@ where r.person <> w.nik or r.household <> w.told;
 with changed as (
     insert into payout as p (
         agency, revision, rank, event_time, nik, told, told_kk, programme, starts, ends, amount, partition, "offset",
-        digest, person, household, payout_id, event_id, region, trace)
+        digest, person, household, kind, payout_id, event_id, region, trace, more)
     select * from stage s
     order by s.agency, s.payout_id
     on conflict (agency, payout_id) do update set
@@ -38,7 +38,11 @@ with changed as (
         programme = coalesce(excluded.programme, p.programme), starts = coalesce(excluded.starts, p.starts),
         ends = coalesce(excluded.ends, p.ends), amount = coalesce(excluded.amount, p.amount),
         region = coalesce(excluded.region, p.region), person = coalesce(excluded.person, p.person),
-        household = coalesce(excluded.household, p.household)
+        household = coalesce(excluded.household, p.household), kind = coalesce(excluded.kind, p.kind),
+        more = case when excluded.nik is null then p.more else excluded.more end,
+        last_told = case when excluded.nik is not null or p.nik is null then null
+                         when p.live then row(p.revision, p.rank, p.event_time, p.event_id)::told_order
+                         else p.last_told end
     where (excluded.revision, excluded.rank, excluded.event_time, excluded.event_id)
         > (p.revision, p.rank, p.event_time, p.event_id)
     returning old.live as was_live, old.person as left_person, old.household as left_household,
@@ -48,11 +52,27 @@ with changed as (
     select false, array_agg(agency), array_agg(payout_id),
            coalesce(array_agg(left_person) filter (where was_live and (not live or left_person <> person)), '{}')
            || coalesce(array_agg(left_household)
-                       filter (where was_live and (not live or left_household <> household)), '{}')
+                       filter (where left_household <> household or (was_live and not live)), '{}')
     from changed where person is not null
     having count(*) > 0)
 select s.agency, s.payout_id from stage s
 where not exists (select from changed c where (c.agency, c.payout_id) = (s.agency, s.payout_id));
+
+-- name: tell_ended!
+-- Of payouts that have ended the last event before their end says whom and what they were for, whenever it comes.
+with changed as (
+    update payout p set
+        nik = s.nik, told = s.told, told_kk = s.told_kk, programme = s.programme, starts = s.starts, ends = s.ends,
+        amount = s.amount, region = s.region, person = s.person, household = s.household, kind = s.kind, more = s.more,
+        last_told = row(s.revision, s.rank, s.event_time, s.event_id)::told_order
+    from stage s
+    where (p.agency, p.payout_id) = (s.agency, s.payout_id) and not p.live and s.nik is not null
+      and (p.nik is null or row(s.revision, s.rank, s.event_time, s.event_id)::told_order > p.last_told)
+    returning p.agency, p.payout_id, old.household as left_household, new.household)
+insert into mark (fresh, agencies, payout_ids, left_groups)
+select false, array_agg(agency), array_agg(payout_id),
+       coalesce(array_agg(left_household) filter (where left_household <> household), '{}')
+from changed having count(*) > 0;
 
 -- name: misused
 -- Staged events that tie with the one that holds but differ from it: an agency used one event id twice.
@@ -70,6 +90,9 @@ where (s.revision, s.rank, s.event_time, s.event_id) = (p.revision, p.rank, p.ev
 update payout p set event_id = ''
 from unnest(:agencies::smallint[], :payout_ids::text[]) y (agency, payout_id)
 where (p.agency, p.payout_id) = (y.agency, y.payout_id);
+
+-- name: forget_staged!
+delete from stage;
 
 -- name: keep_staged!
 -- Leave only these payouts staged.

@@ -9,6 +9,13 @@ select * from unnest(:groups::uuid[], :persons::boolean[], :revisions::bigint[],
 on conflict (g) do update set revision = excluded.revision, live = excluded.live
 where excluded.revision > too_large.revision;
 
+-- name: recall_aid!
+insert into aid (household, revision, told_at, digest)
+select * from unnest(:households::uuid[], :revisions::bigint[], :at::timestamptz[], :digests::bytea[])
+on conflict (household) do update set
+    revision = excluded.revision, told_at = excluded.told_at, digest = excluded.digest
+where excluded.revision > aid.revision;
+
 -- name: set_recalled!
 -- All is read back. Where anything is announced, judging waits for the inbound records that stand now.
 with first as (
@@ -17,7 +24,8 @@ with first as (
 insert into rebuilding (topic, partition, until)
 select * from unnest(:topics::text[], :partitions::int[], :until::bigint[])
 where exists (select from first)
-  and (exists (select from overlap where live) or exists (select from too_large where live));
+  and (exists (select from overlap where live) or exists (select from too_large where live)
+       or exists (select from aid));
 
 -- name: rebuilding$
 -- How many partitions are yet to be taken again; those that are taken are struck off.
@@ -28,8 +36,8 @@ with taken as (
 select (select count(*) from rebuilding) - (select count(*) from taken);
 
 -- name: judge_recalled$
--- All is taken again: once, judge what was announced by both sides, so that what no longer holds is cleared. Whether
--- that was now.
+-- All is taken again: once, judge what was announced by both sides, so that what no longer holds is cleared, and look
+-- at every household told of. Whether that was now.
 with now as (
     update recalled set judged = true where not judged returning true
 ), marked as (
@@ -43,5 +51,10 @@ with now as (
     group by page
     union all
     select false, '{}', '{}', array_agg(g) from too_large
-    where live and exists (select from now) having count(*) > 0)
+    where live and exists (select from now) having count(*) > 0
+), told as (
+    insert into aid_touch (at, households)
+    select :now::timestamptz, array_agg(household)
+    from (select household, row_number() over () / :payouts as page from aid where exists (select from now)) paged
+    group by page)
 select exists (select from now);

@@ -38,16 +38,22 @@ where excluded.revision > r.revision
 returning new.household, coalesce(old.stands_for, new.household) as stood_for;
 
 -- name: resolve_again!
--- Resolve the live payouts of these persons and households anew; mark those that moved.
+-- Resolve the payouts of these persons and households anew, the ended ones too; mark those that moved.
 with again as materialized (
     select p.agency, p.payout_id, r.person, r.household
     from unnest(:persons::uuid[]) w (g)
-    cross join lateral (select * from payout where live and person = w.g offset 0) p
+    cross join lateral (
+        select * from payout where live and person = w.g
+        union all
+        select * from payout where not live and person = w.g) p
     cross join lateral resolved(p.nik, p.told, p.told_kk, p.starts) r
     union
     select p.agency, p.payout_id, r.person, r.household
     from unnest(:households::uuid[]) w (g)
-    cross join lateral (select * from payout where live and household = w.g offset 0) p
+    cross join lateral (
+        select * from payout where live and household = w.g
+        union all
+        select * from payout where not live and household = w.g) p
     cross join lateral resolved(p.nik, p.told, p.told_kk, p.starts) r
 ), moved as (
     update payout p set person = again.person, household = again.household

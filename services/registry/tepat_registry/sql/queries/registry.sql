@@ -154,7 +154,8 @@ insert into trust (agency, rank) select * from unnest(:agencies::text[], :ranks:
 
 -- name: recheck_all!
 -- Begin to look at every disputed person again.
-with begun as (delete from recheck) insert into recheck (after) values (0);
+with begun as (delete from recheck returning everyone)
+insert into recheck (after, everyone) select 0, coalesce(bool_or(everyone), false) from begun;
 
 -- name: recheck_after$
 select after from recheck;
@@ -172,8 +173,10 @@ delete from recheck where after = :after;
 select (select count(*) from recheck) + (select count(*) from look);
 
 -- name: disputed
--- The next NIKs of whom more than one agency tells: only what is announced of them depends on ranks of trust.
-select nik from fact where nik > :after group by nik having min(agency) <> max(agency) order by nik limit :most;
+-- The next NIKs of whom more than one agency tells: only what is announced of them depends on ranks of trust. Where
+-- everyone is to be looked at: the next of all.
+select nik from fact where nik > :after group by nik
+having min(agency) <> max(agency) or exists (select from recheck where everyone) order by nik limit :most;
 
 -- What people ask for.
 

@@ -1,0 +1,105 @@
+-- What households receive, and those who receive nothing.
+
+-- name: take_aid
+-- Take what is newer; the households taken.
+insert into aid as a (household, revision, others, payouts)
+select * from unnest(:households::uuid[], :revisions::bigint[], :others::bigint[], :payouts::text[])
+on conflict (household) do update set
+    revision = excluded.revision, others = excluded.others, payouts = excluded.payouts
+where excluded.revision > a.revision
+returning household;
+
+-- name: forget_received!
+delete from received where household = any(:households::uuid[]);
+
+-- name: take_received!
+insert into received (household, person, programme, days)
+select household, person, programme, range_agg(daterange(starts, ends, '[]'))
+from unnest(:households::uuid[], :persons::uuid[], :programmes::text[], :starts::date[], :ends::date[])
+     r (household, person, programme, starts, ends)
+group by household, person, programme;
+
+-- name: aid_of
+-- What is received under one of these cards.
+select * from aid where household = any(:households::uuid[]);
+
+-- name: forget_named
+-- Whom these reports named.
+delete from named where (agency, report) in (select * from unnest(:agencies::text[], :reports::text[]))
+returning nik;
+
+-- name: reports_to_look_at
+-- The reports filed, while everyone is to be looked at.
+select * from statement where type = :filed and exists (select from recheck where everyone);
+
+-- name: take_named!
+insert into named (agency, report, nik, person, alone, region, at)
+select * from unnest(:agencies::text[], :reports::text[], :niks::bigint[], :persons::uuid[], :alone::uuid[],
+                     :regions::text[], :at::timestamptz[])
+on conflict do nothing;
+
+-- name: named_of
+-- Of these persons those whom a report names, first when and where.
+select person, (array_agg(alone))[1] as alone, min(at) as at, (array_agg(region order by at, region))[1] as region
+from named where person = any(:persons::uuid[]) group by person;
+
+-- name: reports_naming
+-- The reports that name one of these persons.
+select distinct n.agency, n.report, n.at, n.region, s.data, a.data as answer
+from named n
+join statement s on (s.agency, s.type, s.about) = (n.agency, :filed, n.report)
+left join statement a on (a.agency, a.type, a.about) = (n.agency, :answered, n.report)
+where n.person = any(:persons::uuid[])
+order by n.at, n.agency, n.report;
+
+-- name: institutions_near
+-- Institutions that name one of these areas.
+select agency, about, data from statement
+where type = :type
+  and exists (select from jsonb_array_elements_text(data::jsonb -> 'regions') r where r = any(:areas::text[]))
+order by agency, about limit 1000;
+
+-- name: keep_needy!
+-- Of these persons only those are needy who are told here.
+with gone as (
+    delete from needy n
+    where person = any(:persons::uuid[])
+      and not exists (select from unnest(:needy::uuid[], :since::date[]) k (person, since)
+                      where (k.person, k.since) = (n.person, n.since)))
+insert into needy as n (person, since, until, card, region, decile, deceased_on, known_since, named_at)
+select * from unnest(:needy::uuid[], :since::date[], :until::date[], :cards::uuid[], :regions::text[],
+                     :deciles::smallint[], :deceased_on::date[], :known_since::date[], :named_at::timestamptz[])
+on conflict (person, since) do update set
+    until = excluded.until, card = excluded.card, region = excluded.region, decile = excluded.decile,
+    deceased_on = excluded.deceased_on, known_since = excluded.known_since, named_at = excluded.named_at
+where (n.until, n.card, n.region, n.decile, n.deceased_on, n.known_since, n.named_at)
+      is distinct from (excluded.until, excluded.card, excluded.region, excluded.decile, excluded.deceased_on,
+                        excluded.known_since, excluded.named_at);
+
+-- name: unserved
+-- Households of the needy who receive nothing, those the longest without first.
+select * from (
+    select u.household, u.region, u.decile, u.persons, u.served_until, coalesce(u.served_until, u.known_since) as since
+    from unserved(:on, :decile, :first, :last, :zone, :apart::text[]) u) m
+where m.since <= :until
+  and (:after_since::date is null or (m.since, m.household) > (:after_since, :after_household::uuid))
+  and (cardinality(:regions::text[]) = 0
+       or exists (select from unnest(:regions::text[]) r where m.region = r or starts_with(m.region, r || '.')))
+order by m.since, m.household limit :at_most;
+
+-- name: unserved_by
+-- By area how many households have needy persons, and of them those in which somebody receives nothing.
+with needy_of as materialized (
+    select household, min(region) as region, count(*) as persons
+    from needing(:on, :decile, :first, :last, :zone) group by household
+), missed as materialized (
+    select household, cardinality(persons) as persons, served_until, coalesce(served_until, known_since) as since
+    from unserved(:on, :decile, :first, :last, :zone, :apart::text[])
+)
+select array_to_string((string_to_array(n.region, '.'))[1 : :level], '.') as region,
+       count(*) as needy, count(m.household) as households, coalesce(sum(m.persons), 0)::bigint as persons,
+       count(m.household) filter (where m.served_until is null) as never
+from needy_of n left join missed m on m.household = n.household and m.since <= :until
+where cardinality(:regions::text[]) = 0
+   or exists (select from unnest(:regions::text[]) r where n.region = r or starts_with(n.region, r || '.'))
+group by 1 order by 1;
