@@ -9,6 +9,7 @@ Invariants:
 """
 
 import re
+from calendar import monthrange
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -350,15 +351,23 @@ class Retention(_Part):
 
 def kept_since(period: str, day: date) -> date:
     """The first day of which something is still kept on `day`, for a period of `Retention`."""
-    count, unit = int(period[1:-1]), period[-1]
+    return _later(day, period, -1)
+
+
+def kept_until(period: str, day: date) -> date:
+    """The last day on which what was on `day` is still kept, for a period of `Retention`."""
+    return _later(day, period, 1)
+
+
+def _later(day: date, period: str, times: Literal[-1, 1]) -> date:
+    """The day so many periods later, the last of its month where it has fewer days; at most the calendar's ends."""
+    count, unit = times * int(period[1:-1]), period[-1]
     if unit == "D":
-        return date.min if count >= day.toordinal() else day - timedelta(count)
-    months = day.year * 12 + day.month - 1 - count * (12 if unit == "Y" else 1)
-    year, month = divmod(months, 12)
-    if year < 1:
-        return date.min
-    last = (date(year + month // 11, (month + 1) % 12 + 1, 1) - timedelta(1)).day
-    return date(year, month + 1, min(day.day, last))
+        return date.fromordinal(min(max(day.toordinal() + count, 1), date.max.toordinal()))
+    year, month = divmod(day.year * 12 + day.month - 1 + count * (12 if unit == "Y" else 1), 12)
+    if not date.min.year <= year <= date.max.year:
+        return date.min if year < date.min.year else date.max
+    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
 
 
 class Policy(_Part):

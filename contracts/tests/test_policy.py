@@ -17,6 +17,7 @@ from tepat_contracts.policy import (
     check,
     from_document,
     kept_since,
+    kept_until,
     load,
 )
 
@@ -105,6 +106,18 @@ def test_retention_is_years_months_or_days() -> None:
 )
 def test_what_is_kept_begins_a_period_before_the_day(period: str, day: str, since: str) -> None:
     assert kept_since(period, date.fromisoformat(day)) == date.fromisoformat(since)
+
+
+@pytest.mark.parametrize(
+    ("period", "day", "until"),
+    [
+        ("P10Y", "2016-11-22", "2026-11-22"), ("P1Y", "2024-02-29", "2025-02-28"), ("P1M", "2025-12-31", "2026-01-31"),
+        ("P1M", "2026-01-31", "2026-02-28"), ("P90D", "2025-12-31", "2026-03-31"),
+        ("P9999Y", "2026-01-01", "9999-12-31"), ("P9999D", "9990-01-01", "9999-12-31"),
+    ],
+)  # fmt: skip
+def test_what_was_on_a_day_is_kept_for_the_period(period: str, day: str, until: str) -> None:
+    assert kept_until(period, date.fromisoformat(day)) == date.fromisoformat(until)
 
 
 def test_what_may_be_left_out_may_be_null() -> None:

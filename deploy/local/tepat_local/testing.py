@@ -19,7 +19,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
@@ -47,9 +47,10 @@ def directory() -> Iterator[Path]:
     """
     base = Path(tempfile.gettempdir())
     for old in base.glob("tepat-test-*-*"):
-        if old.stat().st_uid == os.getuid() and not psutil.pid_exists(int(old.name.split("-")[2])):
-            processes.sweep(old)
-            shutil.rmtree(old, ignore_errors=True)
+        with suppress(FileNotFoundError):  # another session clears it too
+            if old.stat().st_uid == os.getuid() and not psutil.pid_exists(int(old.name.split("-")[2])):
+                processes.sweep(old)
+                shutil.rmtree(old, ignore_errors=True)
     made = Path(tempfile.mkdtemp(prefix=f"tepat-test-{os.getpid()}-"))
     try:
         yield made

@@ -203,6 +203,8 @@ class Store:
             row["number"]: str(row["pseudonym"]) async for row in queries.unknow(self._connection, niks=list(until))
         }
         await self._strip_reports(until)
+        await queries.erase_named(self._connection, **which)
+        await aid.keep_named(self._connection, queries, unknown)
         await self.announce_persons({nik: trace for nik, trace in touched.items() if nik not in unknown})
         gone = list(unknown.values())
         pairs = [row["pair"] async for row in queries.forget_suspects(self._connection, persons=gone, named=gone)]
@@ -213,7 +215,7 @@ class Store:
     async def _strip_reports(self, until: Mapping[Number, datetime]) -> None:
         """Take persons who are erased out of what was reported by then."""
         stripped = {}
-        async for agency, _, about, time, data in queries.reports_naming(
+        async for agency, _, about, time, data in queries.reports_to_strip(
             self._connection, type=REPORT_FILED, niks=list(map(str, until))
         ):
             niks = {str(nik) for nik, erased in until.items() if time <= erased}

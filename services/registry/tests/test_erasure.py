@@ -1,10 +1,15 @@
 """A person who is erased is gone from what is kept and from what stands announced, whatever comes late."""
 
 import itertools
+from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import pytest
+from fastapi import HTTPException
+from tepat_contracts.policy import from_document
 from tepat_contracts.topics import Kind
+from tepat_registry.api.subjects import refuse_what_must_stay
 
 from .conftest import Registry, erased, filed, merged, nik, number, policy, recorded
 
@@ -93,3 +98,32 @@ async def test_who_is_known_through_a_merge_alone_is_forgotten_with_it(registry:
     assert (await registry.persons())[nik(OTHER)]["aliases"] == [nik(WHO)]
     await registry.take([erased(WHO, _time=THEN)])
     assert {key: told["aliases"] for key, told in (await registry.persons()).items()} == {nik(OTHER): []}
+
+
+async def test_nobody_is_forgotten_whose_payouts_must_be_kept(registry: Registry) -> None:
+    kept_five_years = from_document({**policy(), "retention": {"payouts": "P5Y"}})
+    await registry.database.pool.execute(
+        "insert into received (household, person, programme, days) values ($1, $1, 'PKH', '{[2020-01-01,2020-03-31]}')",
+        UUID(nik(WHO)),
+    )
+
+    async def asked(who: str, day: str) -> None:
+        now = datetime.fromisoformat(f"{day}T16:59:59").replace(tzinfo=UTC)  # 23.59 in Jakarta
+        async with registry.database.pool.acquire() as connection:
+            await refuse_what_must_stay(connection, [UUID(nik(who))], kept_five_years, now)
+
+    with pytest.raises(HTTPException, match="can be forgotten after 2025-03-31"):
+        await asked(WHO, "2025-03-31")
+    await asked(WHO, "2025-04-01")
+    await asked(OTHER, "2020-01-01")
+
+
+async def test_whom_only_a_report_named_is_missed_no_longer(registry: Registry) -> None:
+    people = [{"nik": WHO, "name": "Mbah Karto"}]
+    await registry.take([filed("r-1", people=people, _time=BEFORE)], Kind.REPORTS)
+    await registry.take([recorded(OTHER, CARD, _time=BEFORE, attributes={"decile": 2})])
+    needy = "select person from needy"
+    assert {str(row["person"]) for row in await registry.database.pool.fetch(needy)} == {nik(WHO), nik(OTHER)}
+    await registry.take([erased(WHO, _time=THEN), erased(OTHER, _time=THEN)])
+    assert await registry.database.pool.fetch(needy) == []
+    assert await registry.database.pool.fetch("select * from named") == []

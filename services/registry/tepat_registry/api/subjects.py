@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 import orjson
 from fastapi import APIRouter, Depends, HTTPException
@@ -23,6 +24,7 @@ from tepat_chassis.subjects import Subject
 from tepat_contracts import envelope
 from tepat_contracts.events.beneficiaries import PERSON_ERASED
 from tepat_contracts.events.reports import REPORT_FILED
+from tepat_contracts.policy import Policy, kept_until
 from tepat_contracts.topics import Kind, inbound_name
 
 from tepat_registry.handlers import InUse, store_of
@@ -71,6 +73,11 @@ def routers(service: Service[InUse], clock: Callable[[], datetime]) -> Sequence[
                 dict(row) | {"evidence": orjson.loads(row["evidence"])}
                 async for row in queries.suspects_held(connection, persons=persons, named=list(map(str, persons)))
             ],
+            "receives": [
+                {"household": row["household"], "payout": payout}
+                async for row in queries.aid_to(connection, named=list(map(str, persons)))
+                for payout in orjson.loads(row["payouts"]) if payout["person"] in set(map(str, persons))
+            ],
             "announced": [dict(row) async for row in queries.announced_held(connection, persons=persons)],
         }  # fmt: skip
 
@@ -84,6 +91,7 @@ def routers(service: Service[InUse], clock: Callable[[], datetime]) -> Sequence[
             raise HTTPException(409, f"that agency may not say so; these may: {', '.join(able) or 'none'}")
         async with service.database.transaction() as connection:
             names = await known(connection, person, pseudonym)
+            await refuse_what_must_stay(connection, [row["pseudonym"] for row in names], policy.index.policy, clock())
             facts = [row["time"] async for row in queries.facts_held(connection, niks=[row["number"] for row in names])]
             reason = mask_text(erasing.reason)
             await acts.record(
@@ -101,6 +109,20 @@ def routers(service: Service[InUse], clock: Callable[[], datetime]) -> Sequence[
         return {"person": str(pseudonym), "told": PERSON_ERASED, "events": [event["id"] for event in events]}
 
     return [routes, subjects.router(SERVICE, service.database, held)]
+
+
+async def refuse_what_must_stay(connection: Connection, persons: Sequence[UUID], policy: Policy, now: datetime) -> None:
+    """Refuse (409) while the person's payouts must be kept, for whoever audits them must know whom they were for."""
+    paid_until = await queries.paid_until(connection, persons=persons)
+    if paid_until is None:
+        return
+    until = kept_until(policy.retention.payouts, paid_until)
+    if until >= now.astimezone(ZoneInfo(policy.time_zone)).date():
+        raise HTTPException(
+            409,
+            f"payouts to this person reach to {paid_until} and must be kept for {policy.retention.payouts} "
+            f"(the policy's retention.payouts): they can be forgotten after {until}",
+        )
 
 
 def _told(row: Any) -> dict[str, Any]:

@@ -44,7 +44,16 @@ returning pair;
 update announced set digest = null where key = any(:keys::uuid[]) and digest is not null
 returning key;
 
--- name: reports_naming
+-- name: erase_named!
+-- Forget that reports name these NIKs.
+delete from named n using unnest(:niks::bigint[], :times::timestamptz[]) e (nik, until)
+where n.nik = e.nik and n.at <= e.until;
+
+-- name: paid_until$
+-- The last day that a payout planned or disbursed to these persons is for.
+select max(upper(days)) - 1 from received where person = any(:persons::uuid[]);
+
+-- name: reports_to_strip
 -- The reports whose data name one of these NIKs; there is no index for it, as it is asked for rarely.
 select agency, type, about, time, data from statement
 where type = :type and data like any(select '%"' || nik || '"%' from unnest(:niks::text[]) nik);

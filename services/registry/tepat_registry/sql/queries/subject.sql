@@ -22,6 +22,12 @@ select pair, kind, state, evidence, raised_at, decided_by, reason, decided_at fr
 where a = any(:persons::uuid[]) or b = any(:persons::uuid[]) or persons ?| :named::text[]
 order by pair;
 
+-- name: aid_to
+-- What households receive through these persons; there is no index for it, as it is asked for rarely.
+select household, payouts from aid
+where payouts like any(select '%"' || person || '"%' from unnest(:named::text[]) person)
+order by household;
+
 -- name: announced_held
 select key, revision, at from announced where key = any(:persons::uuid[]) and digest is not null order by key;
 
