@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from tepat_contracts.policy import (
@@ -432,6 +432,7 @@ DATED = st.tuples(
 )
 
 
+@settings(deadline=None)  # a whole policy is checked each time
 @given(st.lists(DATED, min_size=1, max_size=4, unique_by=lambda rule: rule[3]))
 def test_who_never_decides_is_who_wins_on_no_day(rules_: list[tuple[int, int, str, str]]) -> None:
     """Against every day looked at alone."""

@@ -114,12 +114,16 @@ def split(expression: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Uses:
-    """The fields an expression's value may depend on, those of members apart."""
+    """The fields an expression's value may depend on, those of members apart.
+
+    `unheard` are fields it asks for that nobody has declared to tell: they lack always.
+    """
 
     person: tuple[str, ...]
     household: tuple[str, ...]
     members: tuple[str, ...]
     today: bool
+    unheard: tuple[str, ...] = ()
 
     def lacking(self, person: View | None, household: View) -> list[str]:
         """Those of the fields that are not known, named as `household.decile`, `household.members.age`.
@@ -137,7 +141,7 @@ class Uses:
             if any(name not in member for member in household["members"])
         ]
         missing += [f"person.{name}" for name in self.person if person is None or name not in person]
-        return list(dict.fromkeys(missing))
+        return list(dict.fromkeys([*missing, *self.unheard]))
 
     def values(self, person: View | None, household: View) -> tuple[Any, ...]:
         """What the fields hold, as a key; None where one is not known."""
@@ -177,7 +181,7 @@ def named(expression: str) -> Uses:
     """The fields an expression speaks of by name, for telling which of them are lacking."""
     reader = _Reader(expression)
     told = {token.text.strip("'\"") for token in reader.tokens}
-    return reader.selected() or Uses(
+    return reader.selected(unheard=True) or Uses(
         tuple(name for name in PERSON if name in told and "person" in told),
         tuple(name for name in HOUSEHOLD if name in told),
         tuple(name for name in PERSON if name in told and "members" in told),
@@ -198,8 +202,8 @@ class _Reader:
         self._over_members: set[str] = set()
         self._over_others: set[str] = set()
 
-    def selected(self) -> Uses | None:
-        """The fields; None where that is unclear."""
+    def selected(self, *, unheard: bool = False) -> Uses | None:
+        """The fields, on demand with those that are not declared; None where that is unclear."""
         try:
             person, household, members = self._read()
         except _Unclear:
@@ -211,7 +215,12 @@ class _Reader:
             tuple(name for name in HOUSEHOLD if name in household),
             tuple(name for name in PERSON if name in members),
             today=any(self._free(place, "today") for place in range(len(self.tokens))),
-        )
+            unheard=() if not unheard else (
+                *(f"household.{name}" for name in sorted(household.difference(HOUSEHOLD))),
+                *(f"household.members.{name}" for name in sorted(members.difference(PERSON))),
+                *(f"person.{name}" for name in sorted(person.difference(PERSON))),
+            ),
+        )  # fmt: skip
 
     def _text(self, place: int) -> str:
         return self.tokens[place].text if 0 <= place < len(self.tokens) else ""

@@ -152,6 +152,10 @@ def test_what_lacks_is_named() -> None:
     named = [each.named.lacking({"sex": "P"}, household) for each in Criteria(expression).criteria]
     assert named == [["household.decile"], ["person.age"], ["household.members.age"], []]
     unclear = Criterion("household['decile'] <= 4 && person[\"sex\"] == 'P'")
+    undeclared = Criterion("household.income < 600 || household.members.exists(m, m.wage > 5) || person.car")
+    assert undeclared.named.lacking({"car": True}, {**household, "income": 3}) == [
+        "household.income", "household.members.wage", "person.car",
+    ]  # fmt: skip
     assert unclear.named.lacking({"sex": "P"}, household) == ["household.decile", "person.decile"]
 
 

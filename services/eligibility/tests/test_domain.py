@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tepat_contracts.policy import Effective, from_document
 from tepat_contracts.policy import Programme as Ruled
@@ -177,6 +177,7 @@ def test_a_named_criterion_is_one_reason_explained_in_both_languages() -> None:
     ]  # fmt: skip
 
 
+@settings(deadline=None)  # expressions are compiled anew each time
 @given(
     st.lists(st.fixed_dictionaries({"size": st.integers(0, 9)}, optional={"decile": st.integers(1, 10)}), min_size=1)
 )

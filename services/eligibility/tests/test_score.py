@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 from tepat_contracts.events.ours import Scored as Told
@@ -95,6 +95,7 @@ people = st.fixed_dictionaries(
 families = st.lists(st.lists(people, min_size=1, max_size=5), min_size=1, max_size=6)
 
 
+@settings(deadline=None)  # expressions are compiled anew each time
 @given(
     families, st.lists(st.sampled_from(VARIABLES), min_size=1, unique_by=lambda v: v["code"]), st.integers(-20, 20)
 )  # fmt: skip
