@@ -352,7 +352,7 @@ async def test_what_a_proposed_policy_would_decide_is_told_and_nothing_comes_of_
     await province.tell(
         PERSONS,
         [
-            person(province.nik(n), province.lives(home), attributes={"decile": n})
+            person(province.nik(n), province.lives(home), attributes={"decile": n}, region="33.22.01")
             for n, home in enumerate(homes, start=1)
         ],
     )
@@ -370,8 +370,10 @@ async def test_what_a_proposed_policy_would_decide_is_told_and_nothing_comes_of_
     answer = await asked("policy", {"policy": proposed})
     assert answer.headers["content-type"] == "application/jsonl"
     told = [orjson.loads(line) for line in answer.content.splitlines()]
-    assert told[-1]["result"]["households"] == 6
-    found = {(row["before"], row["after"]): (row["subjects"], row["gained"]) for row in told[-1]["result"]["changes"]}
+    found = {
+        (row["before"], row["after"]): (row["subjects"], row["gained"])
+        for row in told[-1]["result"]["changes"] if row["area"] == "33.22"  # others on this broker live elsewhere
+    }  # fmt: skip
     assert found == {
         ("needs_verification", "eligible"): (2, 1_500_000), ("needs_verification", "ineligible"): (2, 0),
         ("ineligible", "ineligible"): (2, 0),
