@@ -49,7 +49,7 @@ def person(number: int) -> dict[str, str]:
 
 
 def region(number: int) -> str:
-    return "33.74.01.1001" if number % 2 else "33.71.01.1001"
+    return "33.74.01.1001" if number % 2 else "33.71.01.1003"
 
 
 def household(number: int) -> bytes:

@@ -625,3 +625,29 @@ async def test_a_new_database_goes_on_from_what_was_announced(
         assert len({data["household"] for data in told_anew}) == len(told_anew) == 8
         assert min(data["revision"] for data in told_anew) > 1
         assert sum(each["state"] == "cancelled" for data in told_anew for each in data["payouts"]) == 8
+
+
+# --- what if
+
+
+async def test_what_overlaps_a_proposed_policy_would_end_is_told_and_they_stand(province: Province) -> None:
+    sent = [payout("a", by=province.dinsos), payout("b", "BPNT", by=province.himbara, amount=400_000)]
+    await province.send((province.topic(each["source"].rpartition(":")[2]), 0, each) for each in sent)
+    proposed = province.document | {"version": "what-if", "overlap_rules": []}
+
+    async with province.running() as client:
+        standing = await province.check()
+        asked = {"policy": proposed, "from": "2026-01-01", "to": "2026-12-31"}
+        assert (await client.post("/simulations", json=asked)).status_code == 403
+        token = (province.folder / "tokens" / "policy").read_text()
+        client.headers["Authorization"] = f"Bearer {token}"
+        assert (await client.post("/simulations", json=asked | {"to": "2025-12-31"})).status_code == 422
+        told = [orjson.loads(line) for line in (await client.post("/simulations", json=asked)).content.splitlines()]
+        assert {line["of"] for line in told[:-1]} == {len(told) - 1}
+        (change,) = told[-1]["result"]["changes"]
+        assert change["before"]["verdict"] == next(iter(standing.values()))["verdict"]
+        assert (change["after"], change["overlaps"], change["amount_at_risk"]) == (None, 1, 400_000)
+        last_year = asked | {"from": "2025-01-01", "to": "2025-12-31"}
+        *_, last = (await client.post("/simulations", json=last_year)).content.splitlines()
+        assert orjson.loads(last)["result"]["changes"] == []
+        assert await province.check() == standing
