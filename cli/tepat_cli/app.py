@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "household": "household:commands",
     "suspects": "suspects:commands",
     "institutions": "institutions:commands",
+    "reports": "reports:commands",
     "trace": "trace:trace",
     "quarantine": "quarantine:commands",
     "policy": "policy:commands",

@@ -275,6 +275,10 @@ Step = Literal["rt", "kelurahan", "kecamatan", "kota", "province"]
 STEPS: Final[tuple[Step, ...]] = get_args(Step)
 
 
+#: Longer than a year nobody waits for an answer.
+Term = Annotated[Duration, Field(le=timedelta(days=366))]
+
+
 class Neighbours(_Part):
     """Active institutions of the community that cover a report's region are asked before any agency.
 
@@ -282,7 +286,7 @@ class Neighbours(_Part):
     report that go to them; each is all where it is left out.
     """
 
-    within: Duration
+    within: Term
     institutions: list[Name] = []
     kinds: list[ReportKind] = []
 
@@ -293,8 +297,8 @@ class StepTerms(_Part):
     """
 
     step: Step
-    within: Duration
-    resolve: Duration | None = None
+    within: Term
+    resolve: Term | None = None
 
 
 class InCharge(_Part):
@@ -308,7 +312,7 @@ class InCharge(_Part):
     agency: AgencyId
     region: Annotated[str, Field(pattern=REGION_PATTERN)] | None = None
     kinds: list[ReportKind] = []
-    within: Duration | None = None
+    within: Term | None = None
 
 
 class ReportRoutes(_Part):
@@ -475,8 +479,20 @@ def _placed(path: Path, message: str, marks: Mapping[Path, tuple[int, int]]) -> 
 
 _FIELDS: Final = frozenset(
     field.alias or name
-    for part in (Policy, Agency, Programme, Component, OverlapRule, Effective, Named, Area, ReportRoutes, Neighbours,
-                 StepTerms, InCharge)
+    for part in (
+        Policy,
+        Agency,
+        Programme,
+        Component,
+        OverlapRule,
+        Effective,
+        Named,
+        Area,
+        ReportRoutes,
+        Neighbours,
+        StepTerms,
+        InCharge,
+    )
     for name, field in part.model_fields.items()
 )
 

@@ -20,6 +20,7 @@ from tepat_contracts.envelope import agency_source
 from tepat_contracts.policy import from_document
 from tepat_contracts.topics import Kind, inbound_name
 from tepat_registry.handlers import Intake, InUse, Policies, Recheck
+from tepat_registry.reports import Reports
 from tepat_registry.suspects import Suspects
 
 NOW = datetime(2026, 3, 1, 9, tzinfo=UTC)
@@ -141,6 +142,8 @@ class Registry:
         self.standing: Standing[InUse] = Standing(self.database, policies.parse)
         self.recheck = Recheck(self.standing, lambda: NOW)
         self.suspects = Suspects(self.standing, lambda: NOW)
+        self.now = NOW
+        self.reports = Reports(self.standing, lambda: self.now)
         self._policy = StandingIntake(from_document, policies.follow)
         self._intakes = {
             kind: AgencyIntake(
@@ -163,12 +166,16 @@ class Registry:
                 if not more:
                     break
 
-    async def take(self, events: Iterable[dict[str, Any]], kind: Kind = Kind.BENEFICIARIES) -> None:
-        """Take one batch."""
+    async def take(
+        self, events: Iterable[dict[str, Any]], kind: Kind = Kind.BENEFICIARIES, at: datetime | None = None
+    ) -> None:
+        """Take one batch of what stood on its topic at one moment, or at the one that each names as ``_at``."""
         by_topic: dict[str, list[Any]] = {}
         for told in events:
             topic = inbound_name(told["source"].rpartition(":")[2], kind)
-            record = Record(topic, 0, next(self._offsets), 0, orjson.dumps(told), [])
+            moment = int(told.get("_at", at or NOW).timestamp() * 1000)
+            value = orjson.dumps({name: part for name, part in told.items() if name != "_at"})
+            record = Record(topic, 0, next(self._offsets), moment, value, [])
             by_topic.setdefault(topic, []).append(record)
         spans = [Span(t, 0, records[0].offset, records[-1].offset + 1, records) for t, records in by_topic.items()]
         intake = self._intakes[kind]
@@ -181,6 +188,13 @@ class Registry:
         """Look at everything that is to be looked at."""
         async with self.database.pool.acquire() as connection:
             async for more in self.suspects.work(connection):
+                if not more:
+                    break
+
+    async def route(self) -> None:
+        """Let every report go where it goes."""
+        async with self.database.pool.acquire() as connection:
+            async for more in self.reports.work(connection):
                 if not more:
                     break
 
@@ -216,7 +230,7 @@ class Registry:
     async def empty(self) -> None:
         """Forget everything."""
         tables = "fact", "link", "number", "circle", "statement", "announced", "trust", "recheck", "standing", "outbox"
-        tables += "look", "suspect", "institution"
+        tables += "look", "suspect", "institution", "report_told", "report", "route"
         await self.database.pool.execute("; ".join(f"delete from {table}" for table in tables))
         self.standing.in_force = None
 

@@ -13,7 +13,7 @@ from datetime import datetime
 from fastapi import APIRouter
 from tepat_chassis.service import Service
 
-from tepat_registry.api import households, institutions, persons, suspects, trace
+from tepat_registry.api import households, institutions, persons, reports, suspects, trace
 from tepat_registry.handlers import InUse
 
 
@@ -24,5 +24,6 @@ def routers(service: Service[InUse], clock: Callable[[], datetime]) -> list[APIR
         households.router(service, clock),
         suspects.router(service, clock),
         institutions.router(service, clock),
+        reports.router(service, clock),
         trace.router(service),
     ]
