@@ -115,7 +115,7 @@ def walk(
         answers: every revision of every agency's answers to it.
         charges: of every policy taken, in their order; the first is in force before it was taken as well.
         helping: every revision of every institution that may cover its region.
-        now: the instant asked about; what a broker's clock puts later is there all the same.
+        now: the instant asked about; what another clock puts later is there all the same.
     """
     filed, told = _holding(filings), _holding(answers)
     moments: list[tuple[tuple[Any, ...], Told | Charge]] = [

@@ -173,8 +173,8 @@ class Registry:
         by_topic: dict[str, list[Any]] = {}
         for told in events:
             topic = inbound_name(told["source"].rpartition(":")[2], kind)
-            moment = int(told.get("_at", at or NOW).timestamp() * 1000)
-            value = orjson.dumps({name: part for name, part in told.items() if name != "_at"})
+            moment = int(told.get("at", at or NOW).timestamp() * 1000)
+            value = orjson.dumps({name: part for name, part in told.items() if name != "at"})
             record = Record(topic, 0, next(self._offsets), moment, value, [])
             by_topic.setdefault(topic, []).append(record)
         spans = [Span(t, 0, records[0].offset, records[-1].offset + 1, records) for t, records in by_topic.items()]
@@ -204,6 +204,9 @@ class Registry:
         told: dict[str, tuple[int, str, dict[str, Any]]] = {}
         events = []
         for row in rows:
+            if row["value"] is None:  # withdrawn; its revisions go on where it comes back
+                told[row["key"]] = told[row["key"]][0], "", {}
+                continue
             events.append(orjson.loads(row["value"]))
             data = dict(events[-1]["data"])
             revision = data.pop("revision")
@@ -222,6 +225,15 @@ class Registry:
             for name, each in last.items()
             if not each["type"].endswith(".cleared.v1")
         }
+
+    async def reports_announced(self) -> dict[str, dict[str, Any]]:
+        """What stands announced of reports, by the key it stands under."""
+        await self.sent("registry.reports.v1")
+        rows = await self.database.pool.fetch(
+            "select key, value from outbox where topic = 'registry.reports.v1' order by id"
+        )
+        last = {row["key"]: row["value"] and orjson.loads(row["value"])["data"] for row in rows}
+        return {key: {**data, "revision": 0} for key, data in last.items() if data is not None}
 
     async def persons(self) -> dict[str, dict[str, Any]]:
         """What stands announced of persons."""

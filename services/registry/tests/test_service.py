@@ -431,8 +431,8 @@ async def test_what_people_may_see(province: Province) -> None:
     ours_reports = {
         key: event["data"] for key, event in routed.items() if event["data"]["agency"].endswith(province.name)
     }
-    assert {key: (data["step"], data["kind"], data["households"]) for key, data in ours_reports.items()} == {
-        "R-1": ("answered", "flood", 3)
+    assert {key: (data["step"], data["state"], data["households"]) for key, data in ours_reports.items()} == {
+        "R-1": ("filed", "closed", 3)
     }
 
 
@@ -587,6 +587,72 @@ async def test_how_much_of_a_town_is_covered_through_the_months(province: Provin
         ("33.71.01", 2), ("33.71.02", 2), ("33.71.03", by["items"][2]["kelurahan"]),
     ]  # fmt: skip
     assert (await province.get("coverage", region="99.99")).status_code == 422
+
+
+async def test_a_report_goes_up_while_nobody_answers_also_when_killed(province: Province) -> None:
+    """Deadlines of seconds: routed at once, up in time, over a kill in the midst; readable to the end."""
+    document = policy(**dict.fromkeys(("rt", "kelurahan", "kota", "provinsi")))
+    document["routes"] = {"reports": {
+        "steps": [{"step": step, "within": "PT2S"} for step in ("kelurahan", "kecamatan", "kota", "province")],
+        "in_charge": [{"step": step, "agency": province.agency(agency)} for step, agency in
+                      (("kelurahan", "kelurahan"), ("kota", "kota"), ("province", "provinsi"))],
+    }}  # fmt: skip
+    province.start()
+    await province.ready(document)
+    await province.declare("rt", "kelurahan")
+    mine, other = (f"R-{n}-{province.name}" for n in (1, 2))
+    people = [{"nik": ANI, "name": "Bu Ani"}, {"name": "Siti Aminah"}]
+    await province.send([recorded(BUDI, MAWAR, agency="kelurahan")])
+    await province.idle()
+
+    async def stands(key: str, *wanted: str) -> Any:
+        async def so() -> Any:
+            data = (await province.announced("registry.reports.v1", {key})).get(key, {}).get("data", {})
+            return data if data.get("step") in wanted and data.get("state") == wanted[-1] else None
+
+        return await until(so, f"{key} does not come to {wanted}\n{province.log()[-4_000:]}")
+
+    sent = datetime.now(UTC)
+    await province.send([filed(mine, "rt", people=people), filed(other, "rt", people=[])], Kind.REPORTS)
+    first = await stands(mine, "kelurahan", "waiting")
+    routed_after = (datetime.now(UTC) - sent).total_seconds()
+    assert routed_after < 5
+    assert (first["in_charge"], first["people"]) == (province.agency("kelurahan"), [province.nik(ANI)])
+    await province.send([answered(other, "kelurahan", outcome="helped")], Kind.REPORTS)
+    await stands(other, "kelurahan", "kota", "closed")
+    province.stop()
+    await asyncio.sleep(4)  # the deadlines pass while nobody is there
+    province.start()
+    await stands(mine, "province", "overdue")
+
+    listed = (await province.get("reports", overdue=True)).json()["items"]
+    assert [(each["agency"], each["report_id"], each["in_charge"]) for each in listed] == [
+        (province.agency("rt"), mine, province.agency("provinsi"))
+    ]
+    assert (await province.get("reports", region="33.71")).json()["items"] == []
+    path = f"reports/{province.agency('rt')}/{mine}"
+    answer = await province.get(path)
+    told = answer.json()
+    assert [entry["what"] for entry in told["timeline"]] == [
+        "filed", "asked", "unanswered", "nobody", "asked", "unanswered", "asked", "unanswered", "overdue",
+    ]  # fmt: skip
+    asked = [entry for entry in told["timeline"] if entry["what"] == "asked"]
+    assert [entry["step"] for entry in asked] == ["kelurahan", "kota", "province"]
+    at = [datetime.fromisoformat(entry["at"]) for entry in asked]
+    assert [(later - before).total_seconds() for before, later in zip(at, at[1:], strict=False)] == [2, 2]
+    assert [(each["matched_by"], each["persons"], each["known"]) for each in told["people"]] == [
+        ("nik", [province.nik(ANI)], False), ("possible", [province.nik(BUDI)], True),
+    ]  # fmt: skip
+    assert not any(word in answer.text for word in ("Bu Ani", "Siti", "Joko", "Air naik", ANI))
+    assert (await province.get(path, purpose="house visit")).status_code == 403
+    disclosed = (await province.get(path, "officer", purpose="house visit")).json()
+    assert (disclosed["people"][0]["name"], disclosed["text"]) == ("Bu Ani", "Air naik")
+    assert (await province.get(f"reports/{province.agency('kota')}/{mine}")).status_code == 404
+    connection = await asyncpg.connect(province.database)
+    [act] = await connection.fetch("select who, act, target from act")
+    await connection.close()
+    assert tuple(act) == ("officer", "disclose", f"report {province.agency('rt')}/{mine}")
+    assert not any(word in province.log() for word in ("Bu Ani", ANI))
 
 
 async def test_a_stop_is_clean_and_quick(province: Province) -> None:
