@@ -275,8 +275,13 @@ Step = Literal["rt", "kelurahan", "kecamatan", "kota", "province"]
 STEPS: Final[tuple[Step, ...]] = get_args(Step)
 
 
-#: Longer than a year nobody waits for an answer.
-Term = Annotated[Duration, Field(le=timedelta(days=366))]
+def _no_longer_than_a_year(value: timedelta) -> timedelta:
+    if value > timedelta(days=366):
+        raise PydanticCustomError("term", "must be no longer than a year: nobody waits so long for an answer")
+    return value
+
+
+Term = Annotated[Duration, AfterValidator(_no_longer_than_a_year)]
 
 
 class Neighbours(_Part):

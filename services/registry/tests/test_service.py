@@ -4,6 +4,7 @@ Topics are the broker's, so each test has a province of its own: another secret,
 """
 
 import asyncio
+import itertools
 import os
 import secrets as random
 import signal
@@ -639,7 +640,7 @@ async def test_a_report_goes_up_while_nobody_answers_also_when_killed(province: 
     asked = [entry for entry in told["timeline"] if entry["what"] == "asked"]
     assert [entry["step"] for entry in asked] == ["kelurahan", "kota", "province"]
     at = [datetime.fromisoformat(entry["at"]) for entry in asked]
-    assert [(later - before).total_seconds() for before, later in zip(at, at[1:], strict=False)] == [2, 2]
+    assert [(later - before).total_seconds() for before, later in itertools.pairwise(at)] == [2, 2]
     assert [(each["matched_by"], each["persons"], each["known"]) for each in told["people"]] == [
         ("nik", [province.nik(ANI)], False), ("possible", [province.nik(BUDI)], True),
     ]  # fmt: skip
