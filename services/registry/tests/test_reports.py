@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -56,10 +55,10 @@ def hour(n: float) -> datetime:
 
 
 @pytest.fixture
-async def routed(registry: Registry) -> AsyncIterator[Registry]:
+async def routed(registry: Registry) -> Registry:
     await registry.empty()
     await registry.follow(under())
-    yield registry
+    return registry
 
 
 async def announced(registry: Registry) -> list[Any]:
@@ -147,7 +146,7 @@ async def test_several_instances_let_a_deadline_pass_once(routed: Registry) -> N
 
     async def rests(most: datetime) -> None:
         async with asyncio.timeout(30):
-            while await routed.database.pool.fetchval(
+            while await routed.database.pool.fetchval(  # noqa: ASYNC110
                 "select count(*) from report_told t where type like '%filed%' and not exists (select from report r "
                 "where r.about = t.about and coalesce(r.due_at, 'infinity') >= $1)", most,
             ):  # fmt: skip
@@ -268,7 +267,7 @@ def model(history: list[dict[str, Any]], now: datetime) -> dict[str, Any]:
     for each in told["filed"]:
         reports.setdefault((each.agency, each.about), []).append(each)
     found = {}
-    for agency, about in reports:
+    for (agency, about), filings in reports.items():
         first = {who: min(each.at for each in mine) for (who, name), mine in reports.items() if name == about}
         meant = []
         for answer in told["answered"]:
@@ -284,7 +283,7 @@ def model(history: list[dict[str, Any]], now: datetime) -> dict[str, Any]:
                 name = (min(same)[1], answer.about) if same else ("", "")
             if name == (agency, about):
                 meant.append(answer)
-        way = routing.walk(reports[agency, about], meant, [charge], helping, now)
+        way = routing.walk(filings, meant, [charge], helping, now)
         bare = "/" not in about and min((at, who) for who, at in first.items())[1] == agency
         found[about if bare else f"{agency}/{about}"] = {
             **routing.announced(agency, about, way, set()), "revision": 0

@@ -1,4 +1,4 @@
-"""The way of a report, hour by hour, against a plain model that knows no events and no deadlines ahead: a clock ticks."""
+"""The way of a report, hour by hour, against a plain model: a clock that ticks, and knows of nothing ahead."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -227,10 +227,8 @@ class Model:
 
     def answered(self, tick: int, who: str, outcome: str, to: str | None) -> None:
         asked = {"rt-01", self.who} | {"dinsos" for _ in self.near}
-        if self.state == "closed":
-            counts = outcome == "referred"
-        else:
-            counts = outcome != "declined" or who in asked
+        closed = self.state == "closed"
+        counts = outcome == "referred" if closed else outcome != "declined" or who in asked
         known = to if outcome == "referred" and to in self.policy[1] else None
         more = {"to_agency": known} if known else {}
         self.note(tick, "answered", who, outcome=outcome, **more, **({} if counts else {"counts": False}))
@@ -252,7 +250,7 @@ class Model:
             self.state, self.outcome, self.by, self.deadline = "closed", outcome, who, None
 
     def hand(self, tick: int, to: str, here: int) -> None:
-        """To an agency: at its own step from here on, or below; else at this step, or the next there is, or the last."""
+        """To an agency: at its own step from here on, or below; else at this one, or the next there is, or the last."""
         if self.policy[0] is None:
             return self.ask(tick, "filed", to, None, None)
         terms = {each["step"]: each for each in self.policy[0]["steps"]}
