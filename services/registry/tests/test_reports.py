@@ -221,6 +221,30 @@ async def test_people_are_matched_to_those_the_registry_knows_there(routed: Regi
     ]  # fmt: skip
 
 
+async def test_what_is_read_late_counts_from_when_it_stood_there(routed: Registry) -> None:
+    await routed.take([filed("R-1", "rt-01", kind="unserved_poor")], Kind.REPORTS, hour(5))
+    await routed.route()
+    await routed.take([institution("W-1")], at=hour(6))
+    assert await routed.database.pool.fetchval("select count(*) from route") == 0
+    await routed.take([institution("W-2")], at=hour(4))
+    await routed.route()
+    assert [step for _, step, *_ in await announced(routed)] == ["kelurahan", "neighbours"]
+
+
+async def test_an_id_is_announced_for_who_was_first_to_use_it(routed: Registry) -> None:
+    async def keys() -> dict[str, str]:
+        await routed.route()
+        return {key: data["agency"] for key, data in (await routed.reports_announced()).items()}
+
+    second = filed("1", "rt-02")
+    await routed.take([second], Kind.REPORTS, hour(5))
+    assert await keys() == {"1": "rt-02"}
+    await routed.take([filed("1", "rt-01")], Kind.REPORTS, hour(3))
+    assert await keys() == {"1": "rt-01", "rt-02/1": "rt-02"}
+    await routed.take([second], Kind.REPORTS, hour(1))  # the same record, sent before on another partition
+    assert await keys() == {"1": "rt-02", "rt-01/1": "rt-01"}
+
+
 ids = st.sampled_from(["1", "2", "rt-01/1"])
 moments = st.integers(0, 100).map(hour)
 events = st.one_of(
