@@ -185,6 +185,50 @@ def test_replaying_by_reason_asks_every_service(api: Api, tepat: Tepat) -> None:
     assert orjson.loads(api.asked[-1].content) == {}
 
 
+REPORT: dict[str, Any] = {
+    "agency": "rt-01", "report_id": "R/1\x1b[31m", "key": "rt-01/R/1", "kind": "flood", "region": "64.72.01.1001",
+    "step": "kota", "state": "overdue", "in_charge": "bpbd", "filed_at": "2026-01-05T08:00:00+08:00",
+    "since": "2026-01-06T08:00:00+08:00",
+}  # fmt: skip
+HAPPENED = [
+    {"what": "filed", "step": "filed", "agency": "rt-01", "role": "rt", "kind": "flood", "region": "64.72.01.1001"},
+    {"what": "asked", "step": "neighbours", "deadline": "2026-01-06", "neighbours": [
+        {"agency": "dinsos", "institution_id": "W-1"}]},
+    {"what": "unanswered", "step": "neighbours"},
+    {"what": "nobody", "step": "kelurahan"},
+    {"what": "answered", "step": "kota", "agency": "lsm", "outcome": "declined", "counts": False},
+    {"what": "answered", "step": "kota", "agency": "bpbd", "outcome": "referred", "to_agency": "pu", "reason": "air"},
+    {"what": "dreamt", "step": "kota"},
+]  # fmt: skip
+
+
+def test_reports_are_listed_and_each_is_one_timeline_in_words(api: Api, tepat: Tepat) -> None:
+    api.answers["GET /registry/v1/reports"] = {"items": [REPORT], "next": None}
+    headings, line = tepat("reports", "list", "--overdue", "--region", "64.72").out.splitlines()
+    row = dict(zip(headings.split("\t"), line.split("\t"), strict=True))
+    assert (row["report"], row["in charge"], row["state"]) == ("rt-01/R/1·[31m", "bpbd", "overdue")
+    assert {**api.asked[0].url.params} == {"limit": "500", "overdue": "true", "region": "64.72"}
+
+    people = [{"matched_by": "possible", "persons": ["p-1"], "known": True}]
+    timeline = [{"at": f"2026-01-0{n}T08:00:00+08:00", **each} for n, each in enumerate(HAPPENED, 1)]
+    shown = {**REPORT, "people": people, "timeline": timeline}
+    api.answers["GET /registry/v1/reports/rt-01/R%2F1"] = shown
+    ran = tepat("reports", "show", "rt-01/R/1")
+    for words in (
+        "filed by rt-01 (rt): flood in 64.72.01.1001",
+        "goes to neighbours first: W-1 (dinsos), to answer by 2026-01-06",
+        "the neighbours (neighbours) gave no answer in time",
+        "nobody has charge of it at kelurahan: passed at once",
+        "lsm answers: declined, which changes nothing",
+        "bpbd answers: referred to pu – air",
+        "dreamt",
+        "(not disclosed)",
+    ):
+        assert words in ran.out
+    assert objects(tepat("reports", "show", "rt-01/R/1", "--json", "--purpose", "visit").out) == [shown]
+    assert api.asked[-1].url.params["purpose"] == "visit"
+
+
 def step(at: str, service: str, what: str) -> dict[str, Any]:
     return {"at": at, "service": service, "what": what, "detail": {"n": 1, "none": None}}
 

@@ -16,7 +16,7 @@ from datetime import date, timedelta
 from difflib import get_close_matches
 from itertools import pairwise
 from math import isfinite
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -40,6 +40,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from . import criteria, regions
 from .envelope import AGENCY_ID_PATTERN, agency_source
 from .events.fields import DATE_PATTERN, REGION_PATTERN
+from .events.reports import ReportKind
 
 #: The rule every policy has without saying so: one person, one programme, shared days.
 BUILT_IN_RULE: Final = "same-programme-same-person"
@@ -394,6 +395,75 @@ class Policy(_Part):
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
+#: The steps a report from below climbs, from the ground up.
+Step = Literal["rt", "kelurahan", "kecamatan", "kota", "province"]
+STEPS: Final[tuple[Step, ...]] = get_args(Step)
+
+
+def _no_longer_than_a_year(value: timedelta) -> timedelta:
+    if value > timedelta(days=366):
+        raise PydanticCustomError("term", "must be no longer than a year: nobody waits so long for an answer")
+    return value
+
+
+Term = Annotated[Duration, AfterValidator(_no_longer_than_a_year)]
+
+
+class Neighbours(_Part):
+    """Active institutions of the community that cover a report's region are asked before any agency.
+
+    They have `within` to answer. `institutions` names the kinds that are asked (WKSBM, PSM…), `kinds` the kinds of
+    report that go to them; each is all where it is left out.
+    """
+
+    within: Term
+    institutions: list[Name] = []
+    kinds: list[ReportKind] = []
+
+
+class StepTerms(_Part):
+    """A step and its terms: a report must be answered `within`, and, once acknowledged, be resolved within `resolve`
+    (`within` again where that is left out); else it climbs to the next step.
+    """
+
+    step: Step
+    within: Term
+    resolve: Term | None = None
+
+
+class InCharge(_Part):
+    """The agency that has charge of reports at a step: of those from `region` and below (all), of `kinds` (all).
+
+    `within` is a deadline of its own, such as for fire. Of several that fit the one with the narrowest region has
+    charge, then one that names the kind, then the first.
+    """
+
+    step: Step
+    agency: AgencyId
+    region: Annotated[str, Field(pattern=REGION_PATTERN)] | None = None
+    kinds: list[ReportKind] = []
+    within: Term | None = None
+
+
+class ReportRoutes(_Part):
+    """How reports from below go: `routes.reports` of a policy."""
+
+    neighbours: Neighbours | None = None
+    steps: Annotated[list[StepTerms], Field(min_length=1)]
+    in_charge: list[InCharge]
+
+
+def report_routes(routes: object) -> ReportRoutes | None:
+    """How a policy's `routes` let reports go; none where they say nothing that can be read so.
+
+    `routes` are free JSON to a service: a policy from before reports were routed still loads.
+    """
+    try:
+        return ReportRoutes.model_validate(routes["reports"]) if isinstance(routes, dict) else None
+    except (KeyError, ValidationError):
+        return None
+
+
 # --- reading ----------------------------------------------------------------------------------------------------
 
 
@@ -552,6 +622,10 @@ _FIELDS: Final = frozenset(
         Named,
         Area,
         Retention,
+        ReportRoutes,
+        Neighbours,
+        StepTerms,
+        InCharge,
     )
     for name, field in part.model_fields.items()
 )
@@ -631,6 +705,7 @@ def _contradictions(document: Mapping[Any, Any], marks: Mapping[Path, tuple[int,
         _dated(rules, {str(p.get("code")) for _, p in programmes if p.get("repeatable") is True}, marks)
     )
     yield from _out_of_time(rules, programmes)
+    yield from _reports(document, {a["id"] for _, a in agencies if isinstance(a.get("id"), str)})
 
 
 def _cel(path: Path, expression: object, wanted: criteria.Wanted) -> Iterator[Told]:
@@ -838,6 +913,61 @@ def _out_of_time(
             last = ends.get(code)
             if days is not None and days.from_ is not None and last is not None and last < days.from_:
                 yield (*path, "effective"), _Soft(f"begins when `{code}` has ended, on {last}", "advice")
+
+
+def _reports(document: Mapping[Any, Any], agencies: set[str]) -> Iterator[Told]:
+    """What is wrong with how reports go, or else what to think of."""
+    routes = document.get("routes")
+    if not isinstance(routes, dict) or routes.get("reports") is None:
+        return
+    at: Path = ("routes", "reports")
+    try:
+        told = ReportRoutes.model_validate(routes["reports"], extra="forbid")
+    except ValidationError as error:
+        for detail in error.errors(include_url=False):
+            path, message = _explained(detail)
+            yield (*at, *path), message
+        return
+    steps = [terms.step for terms in told.steps]
+    for n, (below, step) in enumerate(pairwise(steps), 1):
+        if STEPS.index(step) <= STEPS.index(below):
+            yield (*at, "steps", n, "step"), f"must come before {below}: a report climbs {' → '.join(STEPS)}"
+    known = {area["code"] for _, area in _listed(document, "regions") if isinstance(area.get("code"), str)}
+    taken: set[tuple[object, ...]] = set()
+    for n, one in enumerate(told.in_charge):
+        path = (*at, "in_charge", n)
+        if one.agency not in agencies:
+            near = get_close_matches(one.agency, agencies, n=1)
+            yield (*path, "agency"), "is no agency of this policy" + (f"; did you mean `{near[0]}`?" if near else "")
+        if one.step not in steps:
+            yield (*path, "step"), "is none of the `steps`: give it a deadline there"
+        if one.region is not None and one.region not in known and not regions.known(one.region):
+            yield (*path, "region"), "is no area that is known; newer ones stand under `regions`"
+        same = {(one.step, one.region, kind) for kind in one.kinds or (None,)}
+        if same <= taken:
+            yield path, _Soft("has charge of nothing: an agency named before has charge of the same", "contradiction")
+        taken |= same
+    yield from _in_nobodys_charge(told, at)
+
+
+def _in_nobodys_charge(told: ReportRoutes, at: Path) -> Iterator[Told]:
+    """Steps that reports of some kinds pass at once, and kinds of which nobody has charge in an area named."""
+    kinds: tuple[str, ...] = get_args(ReportKind)
+    for n, terms in enumerate(told.steps):
+        there = [one for one in told.in_charge if one.step == terms.step]
+        missing = [kind for kind in kinds if not any(kind in (one.kinds or kinds) for one in there)]
+        if missing:
+            of = "any report" if len(missing) == len(kinds) else "reports of " + ", ".join(missing)
+            yield (*at, "steps", n), _Soft(f"is passed at once: nobody has charge of {of} there", "advice")
+    for n, one in enumerate(told.in_charge):
+        around = [each for each in told.in_charge if each.region is None
+                  or (one.region is not None and regions.holds([each.region], one.region))]  # fmt: skip
+        missing = [kind for kind in kinds if not any(kind in (each.kinds or kinds) for each in around)]
+        if missing and one.region not in {each.region for each in told.in_charge[:n]}:
+            where = "from " + one.region if one.region is not None else "from any region"
+            yield (*at, "in_charge", n), _Soft(
+                f"leaves others: nobody at any step has charge of reports of {', '.join(missing)} {where}", "advice"
+            )  # fmt: skip
 
 
 def _listed(document: Mapping[Any, Any], key: str) -> Iterator[tuple[Path, dict[str, Any]]]:

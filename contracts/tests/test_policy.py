@@ -19,6 +19,7 @@ from tepat_contracts.policy import (
     kept_since,
     kept_until,
     load,
+    report_routes,
 )
 
 # The contract's own example, its three dots filled in.
@@ -615,3 +616,75 @@ def test_only_rank_by_may_speak_of_those_left_out() -> None:
     assert told(changed("needs_verification: false,", 'rank_by: "household.elderly * 10 + left_out",')) == []
     ((_, said),) = told(changed("household.decile <= 4", "left_out > 1"))
     assert "`left_out`" in said
+
+
+REPORTS = (
+    MINIMAL.replace("agencies: [{", "agencies: [{id: kel, name: K, programmes: []}, {")
+    + """\
+routes:
+  digest_at: "07:00"
+  reports:
+    neighbours: {within: P2D, institutions: [WKSBM], kinds: [unserved_poor]}
+    steps:
+      - {step: kelurahan, within: P1D, resolve: P7D}
+      - {step: province, within: P7D}
+    in_charge:
+      - {step: kelurahan, agency: kel, region: "33.74"}
+      - {step: province, agency: aaa}
+      - {step: province, agency: kel, kinds: [fire, flood], within: PT2H}
+"""
+)
+
+
+def test_how_reports_go_is_read_as_written() -> None:
+    assert check(REPORTS) == []
+    policy = load(REPORTS)
+    told = report_routes(from_document(policy.document()).routes)
+    assert told is not None
+    assert [(terms.step, terms.within, terms.resolve) for terms in told.steps] == [
+        ("kelurahan", timedelta(days=1), timedelta(days=7)), ("province", timedelta(days=7), None),
+    ]  # fmt: skip
+    assert told.in_charge[2].within == timedelta(hours=2)
+
+
+@pytest.mark.parametrize("routes", [None, {}, [], "x", {"reports": None}, {"reports": "later"}, {"reports": {"a": 1}}])
+def test_other_routes_still_load(routes: Any) -> None:
+    document = load(MINIMAL).document() | {"routes": routes}
+    assert report_routes(from_document(document).routes) is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "part"),
+    [
+        ("within: P2D", "within: 2", 8, "within must be a duration"),
+        ("within: P2D", "within: P400D", 8, "within must be no longer than a year"),
+        ("kinds: [unserved_poor]", "kinds: [poor]", 8, "kinds/0 must be"),
+        ("institutions:", "institution:", 8, "did you mean `institutions`"),
+        ("step: kelurahan, within", "step: kelurahn, within", 10, "step must be"),
+        ("step: province, within: P7D}", "step: rt, within: P7D}", 11, "must come before kelurahan"),
+        ("step: province, within: P7D}", "step: kelurahan, within: P7D}", 11, "must come before kelurahan"),
+        ("resolve: P7D", "resolves: P7D", 10, "did you mean `resolve`"),
+        ("agency: kel, region", "agency: kell, region", 13, "no agency of this policy; did you mean `kel`"),
+        ('"33.74"', '"33.99"', 13, "no area that is known"),
+        ('"33.74"', '"3374"', 13, "region must"),
+        ("step: kelurahan, agency", "step: kota, agency", 13, "none of the `steps`"),
+    ],
+)
+def test_a_mistake_in_how_reports_go_is_told_with_its_line(old: str, new: str, line: int, part: str) -> None:
+    found = check(changed(old, new, REPORTS))
+    assert any(each.line == line and part in f"{each.path} {each.message}" for each in found), found
+    with pytest.raises(PolicyError):
+        load(changed(old, new, REPORTS))
+
+
+def test_what_reports_nobody_has_charge_of_is_advice() -> None:
+    only(changed("agency: kel, region", "agency: kel, kinds: [fire], region", REPORTS), 10, "is passed at once: nobody")
+    alone = REPORTS.replace("      - {step: province, agency: aaa}\n", "")
+    found = [(each.line, each.severity) for each in check(alone)]
+    assert found == [(11, "advice"), (14, "advice")], check(alone)
+    nobody = changed("step: kelurahan, agency: kel", "step: province, agency: kel", REPORTS)
+    assert "any report" in str(check(nobody)[0])
+    twice = REPORTS + "      - {step: province, agency: aaa, kinds: [fire]}\n"
+    [told] = check(twice)
+    assert (told.line, told.severity) == (16, "contradiction")
+    load(twice)

@@ -153,8 +153,23 @@ class HouseholdResolved(TypedDict):
     revision: Announced
 
 
+class Neighbour(TypedDict):
+    """An institution of the community, and the agency that recorded it."""
+
+    agency: Text
+    institution_id: Text
+
+
 class ReportRouted(TypedDict):
-    """Where a report from below stands."""
+    """Where a report from below stands.
+
+    `agency` is the one that filed it. `step` is `neighbours`, a step of the policy's `routes.reports`, or `filed`
+    where the policy lets reports go nowhere. At it since `since` are the agency `in_charge` or the `neighbours`, who
+    have until `deadline` to answer, or to resolve what they acknowledged. `overdue` has passed its last deadline and
+    is open still; `closed` has the `outcome` and the agency it was `closed_by`. `people` are those it names by NIK.
+    The key is the report id; where an agency before this one filed another report under that id, or the id has a `/`
+    in it, `<agency>/<report_id>`.
+    """
 
     report_id: Text
     revision: Announced
@@ -164,6 +179,14 @@ class ReportRouted(TypedDict):
     step: Text
     people: NotRequired[list[Uuid]]
     households: NotRequired[Count]
+    state: NotRequired[Literal["waiting", "acknowledged", "overdue", "closed"]]
+    in_charge: NotRequired[Text]
+    neighbours: NotRequired[list[Neighbour]]
+    since: NotRequired[Time]
+    deadline: NotRequired[Time]
+    outcome: NotRequired[Literal["helped", "helped_by_neighbours", "declined"]]
+    closed_by: NotRequired[Text]
+    filed_at: NotRequired[Time]
 
 
 class SuspectRaised(TypedDict):

@@ -11,6 +11,10 @@ from .inbound import Complete, Envelope
 REPORT_FILED = "tepat.report.filed.v1"
 REPORT_ANSWERED = "tepat.report.answered.v1"
 
+ReportKind = Literal[
+    "unserved_poor", "school_dropout", "neglected_child", "disability", "fire", "flood", "landslide", "other"
+]
+
 
 class Filer(TypedDict):
     """Who files a report; a citizen may stay unnamed."""
@@ -35,9 +39,7 @@ class Report(TypedDict):
     report_id: Identifier
     revision: Revision
     filed_by: Filer
-    kind: Literal[
-        "unserved_poor", "school_dropout", "neglected_child", "disability", "fire", "flood", "landslide", "other"
-    ]
+    kind: ReportKind
     region: Region
     people: list[Reported]
     households: NotRequired[Count | None]
@@ -46,7 +48,11 @@ class Report(TypedDict):
 
 
 class Answer(TypedDict):
-    """What became of a report."""
+    """What became of a report.
+
+    `report_id` is the one it was filed under: of a report of one's own, or else of the first filed under that id;
+    `<agency>/<report_id>` names the report of an agency where several use the id.
+    """
 
     report_id: Identifier
     revision: Revision

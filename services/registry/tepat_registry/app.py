@@ -1,5 +1,6 @@
 """The registry service, put together: every subscription, duty and answer of it stands here."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache, partial
 from importlib.resources import files
@@ -18,13 +19,19 @@ from tepat_registry import api
 from tepat_registry.aid import AID, Aid
 from tepat_registry.handlers import RECHECK, Intake, InUse, Policies, Recheck
 from tepat_registry.recall import recall
+from tepat_registry.reports import Reports
 from tepat_registry.settings import RegistrySettings
-from tepat_registry.store import LOOK, SERVICE, queries
+from tepat_registry.store import LOOK, ROUTE, SERVICE, queries
 from tepat_registry.suspects import Suspects
 
 
-def build(settings: RegistrySettings) -> FastAPI:
-    """The service, ready to be served."""
+def clock() -> datetime:
+    """Now."""
+    return datetime.now(UTC)
+
+
+def build(settings: RegistrySettings, clock: Callable[[], datetime] = clock) -> FastAPI:
+    """The service, ready to be served; ``clock`` is what its deadlines go by."""
     policies = Policies(cache(lambda secret_id: Pseudonyms(read_secret(settings.secrets, secret_id))))
     service: Service[InUse] = Service(settings, parse=policies.parse, sql=files("tepat_registry") / "sql")
 
@@ -39,14 +46,10 @@ def build(settings: RegistrySettings) -> FastAPI:
     service.topic(AID, Aid(queries), lock=Lock.SHARED)
     service.duty(RECHECK, Recheck(service.standing, clock).work)
     service.duty(LOOK, Suspects(service.standing, clock).work)
+    service.duty(ROUTE, Reports(service.standing, clock).work)
     service.prepare = partial(recall, settings.kafka, service.database)
     service.pending = queries.left_to_do
     return service.api(*api.routers(service, clock))
-
-
-def clock() -> datetime:
-    """Now."""
-    return datetime.now(UTC)
 
 
 def main() -> None:

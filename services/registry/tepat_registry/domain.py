@@ -92,7 +92,10 @@ class Erasure(NamedTuple):
 
 
 class Statement(NamedTuple):
-    """Anything else an agency says, known by type and ``about``: an institution, a report, its answer, completeness."""
+    """Anything else an agency says, known by type and ``about``: an institution, a report, its answer, completeness.
+
+    ``at`` is the broker's: when it stood on its topic.
+    """
 
     agency: str
     type: str
@@ -105,6 +108,7 @@ class Statement(NamedTuple):
     partition: int
     offset: int
     trace: str
+    at: datetime
 
 
 def key_of_fact(fact: Fact) -> tuple[Number, str, date]:
@@ -132,9 +136,14 @@ def key_of_statement(statement: Statement) -> tuple[str, str, str]:
     return statement.agency, statement.type, statement.about
 
 
-def key_of_revision(statement: Statement) -> tuple[str, str, int]:
-    """What makes two statements of one type be the same revision."""
-    return statement.agency, statement.about, statement.revision
+def key_of_revision(statement: Statement) -> tuple[str, str, str, int]:
+    """What makes two statements be the same revision."""
+    return statement.agency, statement.type, statement.about, statement.revision
+
+
+def order_of_revision(statement: Statement) -> tuple[datetime, str, str, float]:
+    """Of statements of one revision the greatest holds; of equal ones the first."""
+    return statement.time, statement.event_id, statement.data, -statement.at.timestamp()
 
 
 def order_of_statement(statement: Statement) -> tuple[int, datetime, str, str]:
@@ -390,13 +399,3 @@ def _dead(facts: Sequence[Held], day: str) -> bool:
 def without(data: Mapping[str, Any], niks: AbstractSet[str]) -> dict[str, Any]:
     """A report as filed, without those people whom one of these NIKs names."""
     return {**data, "people": [person for person in data["people"] if person.get("nik") not in niks]}
-
-
-def report(agency: str, filed: Mapping[str, Any], *, answered: bool) -> dict[str, Any]:
-    """What is announced of a report: where it stands; no name, no text."""
-    return {
-        "report_id": filed["report_id"],
-        "agency": agency,
-        "step": "answered" if answered else "filed",
-        **_present(filed, ("kind", "region", "households")),
-    }

@@ -9,7 +9,7 @@ Invariants
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import orjson
@@ -24,11 +24,11 @@ from tepat_contracts.door import Door, canonical
 from tepat_contracts.envelope import traceparent_of
 from tepat_contracts.events import beneficiaries, reports
 from tepat_contracts.events.inbound import SOURCE_COMPLETE
-from tepat_contracts.policy import Policy, PolicyIndex, from_document
+from tepat_contracts.policy import Policy, PolicyIndex, from_document, report_routes
 from tepat_contracts.topics import Kind as TopicKind
 
 from tepat_registry.domain import Erasure, Fact, Kind, Link, Statement
-from tepat_registry.store import Store, queries
+from tepat_registry.store import ROUTE, Store, queries
 
 log = structlog.get_logger()
 
@@ -99,7 +99,7 @@ class Intake:
                 about, revision = ABOUT[other](data)
                 return Statement(
                     agency, other, about, revision, event["time"], event["id"], canon, record.topic,
-                    record.partition, record.offset, trace,
+                    record.partition, record.offset, trace, datetime.fromtimestamp(record.timestamp / 1e3, UTC),
                 )  # fmt: skip
         return Link(
             kind, int(start), None if end is None else int(end), data["revision"], event["time"], event["id"], agency,
@@ -132,6 +132,11 @@ def data_of(record: Told) -> str:
 def recent(policy: Policy) -> frozenset[str]:
     """The fields of which the word told last holds."""
     return frozenset(field for field, by in policy.resolve.items() if by == "recency")
+
+
+def _going(document: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What a policy's document says of how reports go."""
+    return report_routes(document.get("routes")), sorted(agency["id"] for agency in document["agencies"])
 
 
 def store_of(connection: Connection, policy: InUse, now: datetime) -> Store:
@@ -168,6 +173,9 @@ class Policies:
             await queries.set_trust(connection, agencies=list(ranks), ranks=list(ranks.values()))
             await queries.recheck_all(connection)
             await connection.execute(f"notify {RECHECK}")
+        if before is not None and _going(orjson.loads(before)) != _going(policy.document()):
+            await queries.route_open(connection)
+            await connection.execute(f"notify {ROUTE}")
         return {"policy": policy.document(), "secret_id": secret_id}
 
 

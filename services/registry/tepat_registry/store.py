@@ -43,6 +43,8 @@ REPORTS: Final = "registry.reports.v1"
 
 #: The duty of looking for what may be suspected.
 LOOK: Final = "look"
+#: The duty of letting reports go where they go.
+ROUTE: Final = "route"
 
 #: Numbers to announce anew, each with the trace of what moved it.
 Touched = dict[Number, str | None]
@@ -268,37 +270,27 @@ class Store:
         await put(self._connection, [Message(topic, named[str(row["key"])], None) for row in rows])
 
     async def _take_statements(self, statements: list[Statement]) -> None:
-        """Take institutions, reports and the rest; announce where reports stand."""
-        if institutions := [each for each in statements if each.type == INSTITUTION_RECORDED]:
-            holding = domain.greatest(institutions, domain.key_of_revision, domain.order_of_statement)
-            told = _columns(Statement, holding)
-            kept = ("agency", "about", "revision", "time", "event_id", "data")
-            await queries.take_institutions(self._connection, **{name: told[name] for name in kept})
+        """Take institutions, reports and the rest; have reports routed."""
+        revisions = domain.greatest(statements, domain.key_of_revision, domain.order_of_revision)
+        if institutions := [each for each in revisions if each.type == INSTITUTION_RECORDED]:
+            told = _columns(Statement, institutions)
+            data = [read(each.data) for each in institutions]
+            await queries.take_institutions(
+                self._connection, **told, kind=[each["kind"] for each in data],
+                areas=[" ".join(each["regions"]) if each["active"] else "" for each in data],
+            )  # fmt: skip
+            await queries.route_near(
+                self._connection, agency=told["agency"], about=told["about"], since=min(told["at"])
+            )
+        if reports := [each for each in revisions if each.type in (REPORT_FILED, REPORT_ANSWERED)]:
+            told = _columns(Statement, reports)
+            await queries.take_reports(self._connection, **told, filed=REPORT_FILED)
+        if institutions or reports:
+            await self._connection.execute(f"notify {ROUTE}")
         statements = domain.greatest(statements, domain.key_of_statement, domain.order_of_statement)
         taken = [row async for row in queries.take_statements(self._connection, **_columns(Statement, statements))]
         held = {(row["agency"], row["about"]) for row in taken if row["type"] == REPORT_FILED}
         await self._take_named([s for s in statements if s.type == REPORT_FILED and (s.agency, s.about) in held])
-        traces = {
-            (row["agency"], row["about"]): row["trace"]
-            for row in taken
-            if row["type"] in (REPORT_FILED, REPORT_ANSWERED)
-        }
-        if traces:
-            agencies, about = map(list, zip(*traces, strict=True))
-            rows = [
-                row
-                async for row in queries.reports(
-                    self._connection, agencies=agencies, about=about, filed=REPORT_FILED, answered=REPORT_ANSWERED
-                )
-            ]
-            await self.announce([
-                News(
-                    REPORTS, ours.REPORT_ROUTED, row["about"],
-                    domain.report(row["agency"], read(row["data"]), answered=row["answered"]),
-                    traces[row["agency"], row["about"]],
-                )
-                for row in rows
-            ])  # fmt: skip
 
     async def look_at_reports(self) -> None:
         """Take again whom every report names, while everyone is to be looked at."""

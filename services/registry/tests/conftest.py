@@ -21,6 +21,7 @@ from tepat_contracts.policy import from_document
 from tepat_contracts.topics import Kind, inbound_name
 from tepat_registry.aid import AID, Aid
 from tepat_registry.handlers import Intake, InUse, Policies, Recheck
+from tepat_registry.reports import Reports
 from tepat_registry.store import queries
 from tepat_registry.suspects import Suspects
 
@@ -149,6 +150,8 @@ class Registry:
         self.standing: Standing[InUse] = Standing(self.database, policies.parse)
         self.recheck = Recheck(self.standing, lambda: NOW)
         self.suspects = Suspects(self.standing, lambda: NOW)
+        self.now = NOW
+        self.reports = Reports(self.standing, lambda: self.now)
         self._policy = StandingIntake(from_document, policies.follow)
         self._intakes = {
             kind: AgencyIntake(
@@ -171,12 +174,16 @@ class Registry:
                 if not more:
                     break
 
-    async def take(self, events: Iterable[dict[str, Any]], kind: Kind = Kind.BENEFICIARIES) -> None:
-        """Take one batch."""
+    async def take(
+        self, events: Iterable[dict[str, Any]], kind: Kind = Kind.BENEFICIARIES, at: datetime | None = None
+    ) -> None:
+        """Take one batch of what stood on its topic at one moment, or at the one that each names as ``_at``."""
         by_topic: dict[str, list[Any]] = {}
         for told in events:
             topic = inbound_name(told["source"].rpartition(":")[2], kind)
-            record = Record(topic, 0, next(self._offsets), 0, orjson.dumps(told), [])
+            moment = int(told.get("at", at or NOW).timestamp() * 1000)
+            value = orjson.dumps({name: part for name, part in told.items() if name != "at"})
+            record = Record(topic, 0, next(self._offsets), moment, value, [])
             by_topic.setdefault(topic, []).append(record)
         spans = [Span(t, 0, records[0].offset, records[-1].offset + 1, records) for t, records in by_topic.items()]
         intake = self._intakes[kind]
@@ -199,6 +206,13 @@ class Registry:
                 if not more:
                     break
 
+    async def route(self) -> None:
+        """Let every report go where it goes."""
+        async with self.database.pool.acquire() as connection:
+            async for more in self.reports.work(connection):
+                if not more:
+                    break
+
     async def sent(self, topic: str) -> list[dict[str, Any]]:
         """Every event announced on a topic, in order; revisions of a key grow by one, each with a new content."""
         rows = await self.database.pool.fetch("select key, value from outbox where topic = $1 order by id", topic)
@@ -207,7 +221,8 @@ class Registry:
         for row in rows:
             if row["value"] is None:  # a tombstone: whatever is told next is news
                 told[row["key"]] = (told[row["key"]][0], "", {})
-                events.append({"type": "tombstone.cleared.v1", "data": dict.fromkeys(("person", "pair"), row["key"])})
+                keys = dict.fromkeys(("person", "pair", "report_id"), row["key"])
+                events.append({"type": "tombstone.cleared.v1", "data": keys})
                 continue
             events.append(orjson.loads(row["value"]))
             data = dict(events[-1]["data"])
@@ -228,6 +243,15 @@ class Registry:
             if not each["type"].endswith(".cleared.v1")
         }
 
+    async def reports_announced(self) -> dict[str, dict[str, Any]]:
+        """What stands announced of reports, by the key it stands under."""
+        await self.sent("registry.reports.v1")
+        rows = await self.database.pool.fetch(
+            "select key, value from outbox where topic = 'registry.reports.v1' order by id"
+        )
+        last = {row["key"]: row["value"] and orjson.loads(row["value"])["data"] for row in rows}
+        return {key: {**data, "revision": 0} for key, data in last.items() if data is not None}
+
     async def persons(self) -> dict[str, dict[str, Any]]:
         """What stands announced of persons."""
         return await self.fold("registry.persons.v1", "person")
@@ -236,6 +260,7 @@ class Registry:
         """Forget everything."""
         tables = "fact", "link", "number", "circle", "statement", "announced", "trust", "recheck", "standing", "outbox"
         tables += "look", "suspect", "institution", "erased", "aid", "received", "named", "needy"
+        tables += "report_told", "report", "route"
         await self.database.pool.execute("; ".join(f"delete from {table}" for table in tables))
         self.standing.in_force = None
 

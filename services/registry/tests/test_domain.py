@@ -146,12 +146,3 @@ def test_no_record_outgrows_its_topic() -> None:
     assert len(told["memberships"]) == domain.MOST_MEMBERSHIPS
     assert told["memberships"][-1]["since"] == "9000-01-01"
     assert len(told["aliases"]) == domain.MOST_ALIASES
-
-
-def test_a_report_is_told_without_names_and_text() -> None:
-    filed = {
-        "report_id": "R-1", "kind": "flood", "region": "33.74", "households": None, "text": "Bu Tini", "people": [{}],
-    }  # fmt: skip
-    assert domain.report("rt-01", filed, answered=True) == {
-        "report_id": "R-1", "agency": "rt-01", "step": "answered", "kind": "flood", "region": "33.74",
-    }  # fmt: skip

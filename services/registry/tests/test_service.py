@@ -4,6 +4,7 @@ Topics are the broker's, so each test has a province of its own: another secret,
 """
 
 import asyncio
+import itertools
 import os
 import secrets as random
 import signal
@@ -431,8 +432,8 @@ async def test_what_people_may_see(province: Province) -> None:
     ours_reports = {
         key: event["data"] for key, event in routed.items() if event["data"]["agency"].endswith(province.name)
     }
-    assert {key: (data["step"], data["kind"], data["households"]) for key, data in ours_reports.items()} == {
-        "R-1": ("answered", "flood", 3)
+    assert {key: (data["step"], data["state"], data["households"]) for key, data in ours_reports.items()} == {
+        "R-1": ("filed", "closed", 3)
     }
 
 
@@ -669,6 +670,69 @@ async def test_a_household_with_all_it_receives_and_those_who_receive_nothing(pr
     await province.idle()
     assert (await province.get(path)).json() == before
     assert (await province.get("unserved", **asked)).json()["items"] == items
+
+
+async def test_a_report_goes_up_while_nobody_answers_also_when_killed(province: Province) -> None:
+    """Deadlines of seconds: routed at once, up in time, over a kill in the midst; readable to the end."""
+    document = policy(**dict.fromkeys(("rt", "kelurahan", "kota", "provinsi")))
+    document["routes"] = {"reports": {
+        "steps": [{"step": step, "within": "PT4S"} for step in ("kelurahan", "kecamatan", "kota", "province")],
+        "in_charge": [{"step": step, "agency": province.agency(agency)} for step, agency in
+                      (("kelurahan", "kelurahan"), ("kota", "kota"), ("province", "provinsi"))],
+    }}  # fmt: skip
+    province.start()
+    await province.ready(document)
+    await province.declare("rt", "kelurahan")
+    mine, other = (f"R-{n}-{province.name}" for n in (1, 2))
+    people = [{"nik": ANI, "name": "Bu Ani"}, {"name": "Siti Aminah"}]
+    await province.send([recorded(BUDI, MAWAR, agency="kelurahan")])
+    await province.idle()
+
+    async def stands(key: str, *wanted: str) -> Any:
+        async def so() -> Any:
+            data = (await province.announced("registry.reports.v1", {key})).get(key, {}).get("data", {})
+            return data if data.get("step") in wanted and data.get("state") == wanted[-1] else None
+
+        return await until(so, f"{key} does not come to {wanted}\n{province.log()[-4_000:]}")
+
+    await province.send([filed(mine, "rt", people=people), filed(other, "rt", people=[])], Kind.REPORTS)
+    first = await stands(mine, "kelurahan", "kota", "province", "waiting")
+    assert first["people"] == [province.nik(ANI)]
+    await province.send([answered(other, "kelurahan", outcome="helped")], Kind.REPORTS)
+    await stands(other, "kelurahan", "kota", "province", "closed")
+    province.stop()
+    await asyncio.sleep(5)  # the deadlines pass while nobody is there
+    province.start()
+    await stands(mine, "province", "overdue")
+
+    listed = (await province.get("reports", overdue=True)).json()["items"]
+    assert [(each["agency"], each["report_id"], each["in_charge"]) for each in listed] == [
+        (province.agency("rt"), mine, province.agency("provinsi"))
+    ]
+    assert (await province.get("reports", region="33.71")).json()["items"] == []
+    path = f"reports/{province.agency('rt')}/{mine}"
+    answer = await province.get(path)
+    told = answer.json()
+    assert [entry["what"] for entry in told["timeline"]] == [
+        "filed", "asked", "unanswered", "nobody", "asked", "unanswered", "asked", "unanswered", "overdue",
+    ]  # fmt: skip
+    asked = [entry for entry in told["timeline"] if entry["what"] == "asked"]
+    assert [entry["step"] for entry in asked] == ["kelurahan", "kota", "province"]
+    at = [datetime.fromisoformat(entry["at"]) for entry in asked]
+    assert [(later - before).total_seconds() for before, later in itertools.pairwise(at)] == [4, 4]
+    assert [(each["matched_by"], each["persons"], each["known"]) for each in told["people"]] == [
+        ("nik", [province.nik(ANI)], False), ("possible", [province.nik(BUDI)], True),
+    ]  # fmt: skip
+    assert not any(word in answer.text for word in ("Bu Ani", "Siti", "Joko", "Air naik", ANI))
+    assert (await province.get(path, purpose="house visit")).status_code == 403
+    disclosed = (await province.get(path, "officer", purpose="house visit")).json()
+    assert (disclosed["people"][0]["name"], disclosed["text"]) == ("Bu Ani", "Air naik")
+    assert (await province.get(f"reports/{province.agency('kota')}/{mine}")).status_code == 404
+    connection = await asyncpg.connect(province.database)
+    [act] = await connection.fetch("select who, act, target from act")
+    await connection.close()
+    assert tuple(act) == ("officer", "disclose", f"report {province.agency('rt')}/{mine}")
+    assert not any(word in province.log() for word in ("Bu Ani", ANI))
 
 
 async def test_a_stop_is_clean_and_quick(province: Province) -> None:

@@ -13,7 +13,7 @@ from datetime import datetime
 from fastapi import APIRouter
 from tepat_chassis.service import Service
 
-from tepat_registry.api import households, institutions, persons, subjects, suspects, trace, unserved
+from tepat_registry.api import households, institutions, persons, reports, subjects, suspects, trace, unserved
 from tepat_registry.handlers import InUse
 
 
@@ -25,6 +25,7 @@ def routers(service: Service[InUse], clock: Callable[[], datetime]) -> list[APIR
         suspects.router(service, clock),
         institutions.router(service, clock),
         *subjects.routers(service, clock),
+        reports.router(service, clock),
         trace.router(service),
         unserved.router(service, clock),
     ]

@@ -37,8 +37,8 @@ where (excluded.revision, excluded.time, excluded.event_id, excluded.agency, exc
     > (l.revision, l.time, l.event_id, l.agency, l.data, coalesce(l.into_number, 0))
 returning new.from_number, new.into_number, old.into_number as led_into, new.trace;
 
--- name: take_statements
--- Take the statements that hold over what was held; those taken.
+-- name: take_statements!
+-- Take the statements that hold over what was held.
 insert into statement as s (agency, type, about, revision, time, event_id, data, topic, partition, "offset", trace)
 select * from unnest(:agency::text[], :type::text[], :about::text[], :revision::bigint[], :time::timestamptz[],
                      :event_id::text[], :data::text[], :topic::text[], :partition::int[], :offset::bigint[],
@@ -48,8 +48,7 @@ on conflict (agency, type, about) do update set
     topic = excluded.topic, partition = excluded.partition, "offset" = excluded."offset", trace = excluded.trace,
     taken_at = excluded.taken_at
 where (excluded.revision, excluded.time, excluded.event_id, excluded.data)
-    > (s.revision, s.time, s.event_id, s.data)
-returning agency, type, about, trace;
+    > (s.revision, s.time, s.event_id, s.data);
 
 -- name: know
 -- Know these numbers, each standing for itself; those that are new.
@@ -102,12 +101,6 @@ select f.nik, f.agency, f.time, f.household, f.data, f.trace
 from fact f left join trust t using (agency)
 where f.nik = any(:niks::bigint[]) and (f.until is null or f.until >= f.since)
 order by f.nik, t.rank nulls last, f.agency, f.since desc;
-
--- name: reports
--- Of each of these reports: what was filed, and whether it was answered.
-select f.agency, f.about, f.data, a.about is not null as answered
-from statement f left join statement a on (a.agency, a.about, a.type) = (f.agency, f.about, :answered)
-where f.type = :filed and (f.agency, f.about) in (select * from unnest(:agencies::text[], :about::text[]));
 
 -- name: announce
 -- Keep what is announced now; those whose content changed, with their new revision.
@@ -170,7 +163,7 @@ delete from recheck where after = :after;
 
 -- name: left_to_do$
 -- What other duties are yet to do.
-select (select count(*) from recheck) + (select count(*) from look);
+select (select count(*) from recheck) + (select count(*) from look) + (select count(*) from route);
 
 -- name: disputed
 -- The next NIKs of whom more than one agency tells: only what is announced of them depends on ranks of trust. Where
