@@ -201,9 +201,9 @@ class Store:
         links = [row async for row in queries.erase_links(self._connection, **which)]
         touched: Touched = {each.nik: each.trace for each in erasures}
         touched |= await self._follow(Kind.NIK, links) if links else {}
-        unknown = {
-            row["number"]: str(row["pseudonym"]) async for row in queries.unknow(self._connection, niks=list(until))
-        }
+        await queries.unknow(self._connection, niks=list(until))
+        still = {row["number"] async for row in queries.who(self._connection, kind=Kind.NIK, numbers=list(until))}
+        unknown = {each.nik: str(each.person) for each in erasures if each.nik not in still}
         await self._strip_reports(until)
         await queries.erase_named(self._connection, **which)
         await aid.keep_named(self._connection, queries, unknown)
@@ -217,17 +217,19 @@ class Store:
     async def _strip_reports(self, until: Mapping[Number, datetime]) -> None:
         """Take persons who are erased out of what was reported by then."""
         stripped = {}
-        async for agency, _, about, time, data in queries.reports_to_strip(
+        async for agency, about, revision, time, data in queries.reports_to_strip(
             self._connection, type=REPORT_FILED, niks=list(map(str, until))
         ):
             niks = {str(nik) for nik, erased in until.items() if time <= erased}
             if (less := domain.without(told := read(data), niks)) != told:
-                stripped[agency, about] = canonical_json(less)
+                stripped[agency, about, revision] = canonical_json(less)
         if stripped:
-            agencies, about = map(list, zip(*stripped, strict=True))
+            agencies, about, revisions = map(list, zip(*stripped, strict=True))
             await queries.rewrite_reports(
-                self._connection, type=REPORT_FILED, agencies=agencies, about=about, data=list(stripped.values())
-            )
+                self._connection, type=REPORT_FILED, agencies=agencies, about=about, revisions=revisions,
+                data=list(stripped.values()),
+            )  # fmt: skip
+            await self._connection.execute(f"notify {ROUTE}")
 
     async def _unerased(self, links: list[Link]) -> list[Link]:
         """Those of the links that tell nothing of a person erased since."""

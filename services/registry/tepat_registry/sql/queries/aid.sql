@@ -30,7 +30,7 @@ returning nik;
 
 -- name: reports_to_look_at
 -- The reports filed, while everyone is to be looked at.
-select * from statement where type = :filed and exists (select from recheck where everyone);
+select *, taken_at as at from statement where type = :filed and exists (select from recheck where everyone);
 
 -- name: take_named!
 insert into named (agency, report, nik, person, alone, region, at)

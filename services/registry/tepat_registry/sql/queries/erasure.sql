@@ -25,14 +25,13 @@ delete from link l using unnest(:niks::bigint[], :times::timestamptz[]) e (nik, 
 where l.kind = 0 and (l.from_number = e.nik or l.into_number = e.nik) and l.time <= e.until
 returning l.from_number, null::bigint as into_number, l.into_number as led_into, l.trace;
 
--- name: unknow
--- Forget those of these NIKs that no fact and no merge names any more; their pseudonyms.
+-- name: unknow!
+-- Forget those of these NIKs that no fact and no merge names any more.
 delete from number n
 where n.kind = 0 and n.number = any(:niks::bigint[])
   and not exists (select from fact where nik = n.number)
   and not exists (select from link where kind = 0 and from_number = n.number)
-  and not exists (select from link where kind = 0 and into_number = n.number)
-returning n.number, n.pseudonym;
+  and not exists (select from link where kind = 0 and into_number = n.number);
 
 -- name: forget_suspects
 -- Forget what was suspected of these persons, whatever was decided of it.
@@ -55,11 +54,18 @@ select max(upper(days)) - 1 from received where person = any(:persons::uuid[]);
 
 -- name: reports_to_strip
 -- The reports whose data name one of these NIKs; there is no index for it, as it is asked for rarely.
-select agency, type, about, time, data from statement
+select agency, about, revision, time, data from report_told
 where type = :type and data like any(select '%"' || nik || '"%' from unnest(:niks::text[]) nik);
 
 -- name: rewrite_reports!
--- Keep the data of these reports as they are given.
-update statement s set data = r.data
-from unnest(:agencies::text[], :about::text[], :data::text[]) r (agency, about, data)
-where s.type = :type and (s.agency, s.about) = (r.agency, r.about);
+-- Keep the data of these revisions of reports as they are given, and have these looked at again.
+with given as (
+    select * from unnest(:agencies::text[], :about::text[], :revisions::bigint[], :data::text[])
+        r (agency, about, revision, data)
+), held as (
+    update statement s set data = g.data from given g
+    where s.type = :type and (s.agency, s.about, s.revision) = (g.agency, g.about, g.revision)
+), told as (
+    update report_told t set data = g.data from given g
+    where t.type = :type and (t.agency, t.about, t.revision) = (g.agency, g.about, g.revision))
+insert into route (about) select array_agg(distinct about) from given having count(*) > 0;

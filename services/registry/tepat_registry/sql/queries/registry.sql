@@ -37,8 +37,8 @@ where (excluded.revision, excluded.time, excluded.event_id, excluded.agency, exc
     > (l.revision, l.time, l.event_id, l.agency, l.data, coalesce(l.into_number, 0))
 returning new.from_number, new.into_number, old.into_number as led_into, new.trace;
 
--- name: take_statements!
--- Take the statements that hold over what was held.
+-- name: take_statements
+-- Take the statements that hold over what was held; those taken.
 insert into statement as s (agency, type, about, revision, time, event_id, data, topic, partition, "offset", trace)
 select * from unnest(:agency::text[], :type::text[], :about::text[], :revision::bigint[], :time::timestamptz[],
                      :event_id::text[], :data::text[], :topic::text[], :partition::int[], :offset::bigint[],
@@ -48,7 +48,8 @@ on conflict (agency, type, about) do update set
     topic = excluded.topic, partition = excluded.partition, "offset" = excluded."offset", trace = excluded.trace,
     taken_at = excluded.taken_at
 where (excluded.revision, excluded.time, excluded.event_id, excluded.data)
-    > (s.revision, s.time, s.event_id, s.data);
+    > (s.revision, s.time, s.event_id, s.data)
+returning agency, type, about;
 
 -- name: know
 -- Know these numbers, each standing for itself; those that are new.
