@@ -348,3 +348,71 @@ def test_a_round_is_made_shown_and_listed(api: Api, tepat: Tepat) -> None:
     assert api.asked[-1].url.params["reached"] == "false"
     api.answers["GET /eligibility/v1/rankings"] = {"items": [made], "next": None}
     assert "2026-W10\tSB" in tepat("ranking", "list").out
+
+
+HOME: dict[str, Any] = {
+    "household": "11111111-0000-0000-0000-000000000001",
+    "stands_for": "11111111-0000-0000-0000-000000000002",
+    "cards": ["11111111-0000-0000-0000-000000000001", "11111111-0000-0000-0000-000000000002"],
+    "members": [
+        {
+            "nik": "337401…0001", "person": "p-1", "stands_for": "p-1",
+            "memberships": [{"agency": "dinsos", "since": "2020-01-01"}],
+        }
+    ],
+    "ppks": ["lanjut_usia_terlantar"],
+    "payouts": [
+        {
+            "agency": "dinsos", "payout_id": "A\x1b[31m", "person": "p-1", "programme": "PKH", "amount": 750_000,
+            "covers": {"from": "2026-01-01", "to": "2026-03-31"}, "state": "disbursed", "region": "33.74.01.1001",
+        }
+    ],
+    "reports": [],
+    "institutions": [],
+}  # fmt: skip
+
+
+def test_a_household_is_put_together_and_what_cannot_be_asked_is_said(api: Api, tepat: Tepat) -> None:
+    api.answers["GET /registry/v1/households/11111111-0000-0000-0000-000000000001"] = HOME
+    api.answers["GET /distribution/v1/overlaps"] = {"items": [OVERLAP], "next": None}
+    api.answers["GET /eligibility/v1/decisions"] = httpx.ConnectError("away")
+    (told,) = objects(tepat("household", "show", HOME["household"], "--json").out)
+    assert (told["payouts"], len(told["overlaps"])) == (HOME["payouts"], 1)
+    assert "decisions" not in told
+    assert [gap["lacks"] for gap in told["gaps"]] == ["decisions"]
+    assert api.asked[1].url.params["household"] == HOME["stands_for"]
+    ran = tepat("household", "show", HOME["household"])
+    assert ran.status == 0
+    assert "eligibility does not answer" in ran.err
+    assert "Rp 750.000" in ran.out
+    assert "\x1b" not in ran.out
+
+
+def test_a_household_is_found_by_the_nik_of_somebody_in_it(api: Api, tepat: Tepat) -> None:
+    api.answers["POST /registry/v1/lookup"] = lambda request: (
+        {"kind": "person", "pseudonym": "p-1"} if b'"nik"' in request.content else None
+    )
+    api.answers["GET /registry/v1/persons/p-1"] = {"on": {"household": HOME["household"]}, "alone": "x"}
+    api.answers[f"GET /registry/v1/households/{HOME['household']}"] = HOME
+    api.answers["GET /distribution/v1/overlaps"] = {"items": [], "next": None}
+    api.answers["GET /eligibility/v1/decisions"] = {"items": [], "next": None}
+    (told,) = objects(tepat("household", "show", "3374010101900001", "--on", "2026-03-03", "--json").out)
+    assert told["gaps"] == []
+    assert [request.url.params.get("on") for request in api.asked[2:4]] == ["2026-03-03"] * 2
+
+
+def test_the_unserved_are_listed_and_counted(api: Api, tepat: Tepat) -> None:
+    missed = {
+        "household": "h", "region": "33.74.01.1001", "decile": None, "persons": ["p"], "since": "2026-01-01",
+        "days": 40, "never": True,
+    }  # fmt: skip
+    api.answers["GET /registry/v1/unserved"] = {"items": [missed], "next": None}
+    assert "never served" in tepat("unserved", "list", "33.74", "--days", 30, "--except", "A", "--except", "B").out
+    asked = api.asked[0].url.params
+    assert (asked["days"], asked.get_list("except"), asked["region"]) == ("30", ["A", "B"], "33.74")
+    api.answers["GET /registry/v1/unserved/count"] = {
+        "on": "2026-02-01", "needy": 3, "households": 2, "persons": 5, "never": 1,
+        "items": [{"region": "33.74.01", "name": "X", "needy": 3, "households": 2, "persons": 5, "never": 1}],
+    }  # fmt: skip
+    ran = tepat("unserved", "count", "33.74", "--by", "kecamatan")
+    assert "2 of 3 needy households receive nothing on 2026-02-01, 1 never did; 5 persons" in ran.words
