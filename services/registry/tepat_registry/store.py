@@ -90,7 +90,7 @@ class Store:
         self._connection = connection
         self._pseudonyms = pseudonyms
         self._now = now
-        self._recent = recent
+        self.recent = recent
 
     # -- taking ------------------------------------------------------------------------------------
 
@@ -255,7 +255,7 @@ class Store:
                 str(FastUUID(self._pseudonyms.alone(str(stands_for)))),
                 [self.nik(alias) for alias in aliases.get(nik, ())],
             )
-            known[nik] = domain.person(who, facts.get(nik, []), self._recent)
+            known[nik] = domain.person(who, facts.get(nik, []), self.recent)
         return known
 
     async def _announce_households(self, touched: Touched) -> None:

@@ -216,7 +216,7 @@ class Registry:
     async def empty(self) -> None:
         """Forget everything."""
         tables = "fact", "link", "number", "circle", "statement", "announced", "trust", "recheck", "standing", "outbox"
-        tables += "look", "suspect", "institution"
+        tables += "look", "suspect", "institution", "traits", "block"
         await self.database.pool.execute("; ".join(f"delete from {table}" for table in tables))
         self.standing.in_force = None
 
