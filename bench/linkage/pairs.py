@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from math import log2
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from tepat_registry.duplicates import CROWD
 from tepat_registry.linkage import compare, names
@@ -15,7 +15,7 @@ from tepat_registry.linkage.compare import Levels, Traits
 
 from bench.linkage.people import People
 
-KEPT: int = 10
+KEPT: Final = 10
 """A word that fewer persons have is not kept in the model: it is rare, and may be one family's own."""
 
 
@@ -41,8 +41,9 @@ class Population:
         forms = [names.form(each.name) for each in people.listed]
         if words is None:
             counts = Counter(word for form in forms for word in {*form})
-            unseen = log2(len(forms) / KEPT)
             words = {word: log2(len(forms) / count) for word, count in counts.items() if count >= KEPT}
+            # A name that is not known here may be a common one where it is: it counts as names do in the mean.
+            unseen = sum(words[word] * counts[word] for word in words) / sum(map(counts.__getitem__, words))
         self.words, self.unseen = words, unseen
         self.traits = [
             Traits(

@@ -10,6 +10,7 @@ which is one person; that of kin from the relatives, as if they were what is loo
 """
 
 import json
+import logging
 import sys
 from pathlib import Path
 from typing import Any
@@ -132,11 +133,11 @@ def main(persons: Path, pairs: Path, told: Path, out: Path) -> None:
     def of_labels(kind: str) -> Levels:
         labels = f"select nik_l, nik_r from read_csv('{pairs}', all_varchar = true) where kind = '{kind}'"
         connection.execute(f"create table {kind} as {labels}")
-        linker = Linker(api.register("persons"), settings(at))
+        linker = Linker(api.register("persons"), settings(at), log_level=logging.ERROR)
         linker.training.estimate_m_from_pairwise_labels(api.register(kind))
         return estimates(linker, "m")
 
-    linker = Linker(api.register("first_niks"), settings(at))
+    linker = Linker(api.register("first_niks"), settings(at), log_level=logging.ERROR)
     linker.training.estimate_u_using_random_sampling(max_pairs=at["draws"], seed=1)
     found = {
         "others": {"m": of_labels("others"), "u": estimates(linker, "u")},

@@ -45,7 +45,8 @@ class Model(NamedTuple):
 
     Args:
         same, to_judge: weights in bits from which on a pair is in that band.
-        bits: how rare each word is: of 2 ** bits persons one has it; ``unseen``: and one that is not among them.
+        bits: how rare each word is: of 2 ** bits persons one has it; ``unseen``: how rare one that is not among them
+            counts, which where it is borne may be common.
     """
 
     kin: Weights
