@@ -39,6 +39,7 @@ async def measure(seed: int, persons: int, arrivals: int) -> dict[str, Any]:
     before, new = everyone[:-arrivals], everyone[-arrivals:]
     folders = [files(name) / "sql" / "migrations" for name in ("tepat_chassis", "tepat_registry")]
     with servers() as at:
+        await at.postgres.declare(["registry"])
         database = Database(at.postgres.url("registry"), service="registry", size=1)
         await database.open(*folders)
         async with database.pool.acquire() as connection:

@@ -44,6 +44,9 @@ REPORTS: Final = "registry.reports.v1"
 #: The duty of looking for what may be suspected.
 LOOK: Final = "look"
 
+#: So many NIKs at most are looked at as one.
+LOOKED_AT_ONCE: Final = 2_000
+
 #: Numbers to announce anew, each with the trace of what moved it.
 Touched = dict[Number, str | None]
 
@@ -208,8 +211,11 @@ class Store:
 
     async def look(self, niks: Sequence[Number], households: Sequence[UUID]) -> None:
         """Have it looked at what may be suspected of these now."""
+        for start in range(0, len(niks), LOOKED_AT_ONCE):
+            await queries.look(self._connection, niks=niks[start : start + LOOKED_AT_ONCE], households=[])
+        if households:
+            await queries.look(self._connection, niks=[], households=households)
         if niks or households:
-            await queries.look(self._connection, niks=niks, households=households)
             await self._connection.execute(f"notify {LOOK}")
 
     async def _know(self, kind: Kind, numbers: Iterable[Number]) -> list[Number]:

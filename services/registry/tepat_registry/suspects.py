@@ -35,6 +35,7 @@ log = structlog.get_logger()
 RENEWAL: Final = "renewal"
 DUPLICATE: Final = "duplicate"
 LOOKS_AT_ONCE: Final = 8
+NIKS_AT_ONCE: Final = 2_000
 FAMILY: Final = 40
 """Under one card there are no more people of one family; a card with more is an error of data, and nobody's move."""
 
@@ -88,7 +89,7 @@ class Suspects:
             yield more
 
     async def _step(self, connection: Connection, policy: InUse) -> bool:
-        looks = [row async for row in queries.take_looks(connection, most=LOOKS_AT_ONCE)]
+        looks = [row async for row in queries.take_looks(connection, most=LOOKS_AT_ONCE, enough=NIKS_AT_ONCE)]
         if not looks:
             return False
         niks = {nik for row in looks for nik in row["niks"]}

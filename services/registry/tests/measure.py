@@ -86,7 +86,7 @@ async def measure(url: str) -> None:
         registry = Registry(url, Path(folder))
         await registry.database.open(*MIGRATIONS)
         await registry.follow(policy())
-        for name in ("_announce", "persons", "_take_facts"):
+        for name in ("announce", "persons", "_take_facts"):
             setattr(Store, name, timed(name.strip("_"), getattr(Store, name)))
         store.put = timed("put", store.put)
         for pid in await registry.database.pool.fetch(
