@@ -30,6 +30,8 @@ TWICE = 0.02
 """Of all persons so many are listed under a second NIK."""
 TWINS, NAMED_AFTER = 0.012, 0.01
 """Of all births, of all sons."""
+COUNTRY = 1
+"""Which names are everybody's is the country's, and the same for every seed."""
 ODD, DAY_UNKNOWN, OLD = 0.02, 0.05, 60
 """Of those listed once so many have a NIK that tells of another day; of those of 60 and more nobody knows the day."""
 
@@ -66,7 +68,7 @@ class People:
         self._rng = random.Random(seed)
         self._serials: defaultdict[str, int] = defaultdict(int)
         self._niks: set[str] = set()
-        self._names = _Names(self._rng)
+        self._names = _Names(self._rng, random.Random(COUNTRY))
         kecamatan = [c.code for k in KABUPATEN for c in list_wilayah(k)]
         some = self._rng.sample(kecamatan, min(len(kecamatan), max(2, persons // 30_000)))
         self._villages = [village.code for code in some for village in list_wilayah(code)]
@@ -211,10 +213,14 @@ class People:
 class _Names:
     """Names of one to three words: a few are everybody's, most are rare."""
 
-    def __init__(self, rng: random.Random) -> None:
+    def __init__(self, rng: random.Random, order: random.Random) -> None:
         self._rng = rng
-        self._first = {"L": _shuffled(rng, Provider.first_names_male), "P": _shuffled(rng, Provider.first_names_female)}
-        self._last = {"L": _shuffled(rng, Provider.last_names_male), "P": _shuffled(rng, Provider.last_names_female)}
+        self._first = {
+            "L": _shuffled(order, Provider.first_names_male), "P": _shuffled(order, Provider.first_names_female)
+        }  # fmt: skip
+        self._last = {
+            "L": _shuffled(order, Provider.last_names_male), "P": _shuffled(order, Provider.last_names_female)
+        }  # fmt: skip
 
     def draw(self, sex: str) -> str:
         rng = self._rng

@@ -160,8 +160,10 @@ def test_a_father_and_a_son_of_one_name_are_two() -> None:
 
 
 def test_namesakes_in_one_kelurahan_are_two() -> None:
-    for born in ("1971-02-03", "1980-11-02", "1990-05-17"):
+    for born in ("1971-02-03", "1980-11-02"):
         assert band(person(), person(born=born, card=OTHER_CARD, agency="dinsos-provinsi")) == "different"
+    of_the_day = person(born="1990-05-17", card=OTHER_CARD, agency="dinsos-provinsi")
+    assert band(person(), of_the_day) != "same"  # a digit of the year may be wrong: somebody asks
 
 
 def test_the_model_is_sound() -> None:
