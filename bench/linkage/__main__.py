@@ -13,7 +13,7 @@ from bench import command
 from bench.linkage import rate, report, training
 
 HERE = Path(__file__).parent
-TRAINED_ON, REPORTED_ON = 1, 2026
+TRAINED_ON, REPORTED_ON = 1, 2027
 """Seeds. The second is frozen: nothing was chosen by it."""
 
 
@@ -24,7 +24,7 @@ def main() -> int:
     parser.add_argument("what", choices=("train", "report", "rate"))
     parser.add_argument("--seed", type=int, default=TRAINED_ON if asked == "train" else REPORTED_ON)
     parser.add_argument("--persons", type=command.at_least(1_000), default=1_000_000 if asked == "rate" else 300_000)
-    parser.add_argument("--draws", type=float, default=1e8, help="train: pairs that Splink draws by chance")
+    parser.add_argument("--draws", type=float, default=1e7, help="train: pairs that Splink draws by chance")
     parser.add_argument("--arrivals", type=command.at_least(1), default=50_000, help="rate: of so many persons")
     told = parser.parse_args()
     if told.what == "train":
