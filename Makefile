@@ -71,5 +71,5 @@ lock: | $(filter .tools/bin/uv,$(UV))
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	  $(foreach m,$(MEMBERS),--no-emit-package $(shell sed -n 's/^name = "\(.*\)"/\1/p' $(m)/pyproject.toml)) \
 	  --group dev pyproject.toml $(MEMBERS:=/pyproject.toml) -o requirements.lock
-	for peer in quix flink; do $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	  --no-emit-index-url --no-annotate --no-header bench/peers/$$peer/requirements.in -o bench/peers/$$peer/requirements.lock; done
+	for at in peers/quix peers/flink linkage/splink; do $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-annotate --no-header bench/$$at/requirements.in -o bench/$$at/requirements.lock; done

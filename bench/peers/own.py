@@ -68,9 +68,9 @@ def _compiler() -> list[str]:
     return [str(java()), "-jar", *map(str, jars(COMPILER)), "-17", "-warn:none"]
 
 
-def python(peer: str) -> Path:
+def python(peer: str, folder: Path = HERE) -> Path:
     """The interpreter of an environment that holds what the peer's `requirements.lock` names."""
-    lock = HERE / peer / "requirements.lock"
+    lock = folder / peer / "requirements.lock"
     digest = hashlib.sha256(f"{sys.version} {lock.read_text()}".encode()).hexdigest()[:16]
     home = cache() / "peers" / f"{peer}-{digest}"
     interpreter, ready = home / "bin" / "python", home / "ready"

@@ -34,7 +34,7 @@ COLUMNS = (
 def list_(
     *,
     state: Annotated[str, typer.Option(help="raised, dismissed or cleared")] = "raised",
-    kind: Annotated[str | None, typer.Option(help="of this kind, such as renewal")] = None,
+    kind: Annotated[str | None, typer.Option(help="of this kind: renewal, duplicate")] = None,
     region: Annotated[str | None, typer.Option(help="in this area, such as 33.74.01")] = None,
     limit: Annotated[int | None, typer.Option(min=0, help="at most so many; 0 for all")] = None,
     as_json: JsonOption = False,
@@ -43,7 +43,7 @@ def list_(
     api: ApiOption = None,
     role: AsOption = None,
 ) -> None:
-    """What waits for somebody to decide: cards that a whole family left for a new one."""
+    """What waits for somebody to decide: cards that a whole family left for a new one, NIKs of perhaps one person."""
     with Services(Place.of(data, kafka, api, role), "reader") as services:
         found = services.items("registry", "suspects", most=limit, state=state, kind=kind, region=region)
         listing(found, COLUMNS, as_json=as_json, limit=limit, none=f"nothing is {state}")
@@ -65,7 +65,10 @@ def show(
     if as_json:
         json_line(told)
         return
+    evidence = told.pop("evidence")
     details(told, 12)
+    print("evidence")
+    details({f"  {name}": value for name, value in evidence.items()}, 12)
 
 
 def _act(what: str, pair: str, body: dict[str, Any], place: Place) -> Item:
@@ -109,13 +112,17 @@ def merge(
     pair: PairArgument,
     agency: AgencyOption,
     reason: ReasonOption,
+    into: Annotated[
+        str | None, typer.Option(help="of a duplicate: which of its two persons stands for both from now on")
+    ] = None,
     data: DataOption = None,
     kafka: KafkaOption = None,
     api: ApiOption = None,
     role: AsOption = None,
 ) -> None:
     """It is so: said on the agency's topic, from which every service takes the two as one."""
-    told = _act("merge", pair, {"agency": agency, "reason": reason}, Place.of(data, kafka, api, role))
+    body = {"agency": agency, "reason": reason} | ({"into": into} if into is not None else {})
+    told = _act("merge", pair, body, Place.of(data, kafka, api, role))
     say(f"said in the name of {told['agency']}, event {told['event']}; `tepat trace {told['event']}` tells its path")
 
 

@@ -194,7 +194,10 @@ class SuspectRaised(TypedDict):
 
     `merge_circle`: merges of these persons close a circle; `pair` is the NIK that now stands for all. `renewal`: all
     of a family, these persons, left the first of `households` for the second, so that the one's card may have got a
-    new number; `pair` is both with `+` between. `evidence` says how well they agree, never any value of theirs.
+    new number; `pair` is both with `+` between. `duplicate`: these two NIKs may be one person; `pair` is both, sorted,
+    with `+` between, `region` the least area that holds both; `evidence` has at what level each field agrees, the
+    `probability` of all, and the `band`, `same` or `to_judge`. `evidence` says how well they agree, never any value
+    of theirs.
     """
 
     pair: Text

@@ -228,7 +228,7 @@ def value(fact: Held, field: str) -> Any:
     return fact.data["attributes"].get(field) if field in _ATTRIBUTES else fact.data.get(field)
 
 
-def holding(facts: Sequence[Held], recent: AbstractSet[str]) -> dict[str, Held]:
+def holding(facts: Sequence[Held], recent: AbstractSet[str], fields: Iterable[str] = FIELDS) -> dict[str, Held]:
     """The fact whose word on a field holds, for each field that any agency says something of.
 
     Args:
@@ -236,7 +236,7 @@ def holding(facts: Sequence[Held], recent: AbstractSet[str]) -> dict[str, Held]:
         recent: fields of which the word told last holds, by the time of its event; of others the most trusted one.
     """
     found = {}
-    for field in FIELDS:
+    for field in fields:
         if words := said(facts, field):
             found[field] = max(words, key=lambda fact: fact.time) if field in recent else words[0]
     return found

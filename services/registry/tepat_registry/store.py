@@ -46,6 +46,9 @@ LOOK: Final = "look"
 #: The duty of letting reports go where they go.
 ROUTE: Final = "route"
 
+#: So many NIKs at most are looked at as one.
+LOOKED_AT_ONCE: Final = 2_000
+
 #: Numbers to announce anew, each with the trace of what moved it.
 Touched = dict[Number, str | None]
 
@@ -97,7 +100,7 @@ class Store:
         self._connection = connection
         self._pseudonyms = pseudonyms
         self._now = now
-        self._recent = recent
+        self.recent = recent
 
     # -- taking ------------------------------------------------------------------------------------
 
@@ -330,8 +333,11 @@ class Store:
 
     async def look(self, niks: Sequence[Number], households: Sequence[UUID]) -> None:
         """Have it looked at what may be suspected of these now."""
+        for start in range(0, len(niks), LOOKED_AT_ONCE):
+            await queries.look(self._connection, niks=niks[start : start + LOOKED_AT_ONCE], households=[])
+        if households:
+            await queries.look(self._connection, niks=[], households=households)
         if niks or households:
-            await queries.look(self._connection, niks=niks, households=households)
             await self._connection.execute(f"notify {LOOK}")
 
     async def _know(self, kind: Kind, numbers: Iterable[Number]) -> list[Number]:
@@ -381,7 +387,7 @@ class Store:
                 str(FastUUID(self._pseudonyms.alone(str(stands_for)))),
                 [self.nik(alias) for alias in aliases.get(nik, ())],
             )
-            known[nik] = domain.person(who, facts.get(nik, []), self._recent)
+            known[nik] = domain.person(who, facts.get(nik, []), self.recent)
         return known
 
     async def _announce_households(self, touched: Touched) -> None:

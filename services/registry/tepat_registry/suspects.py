@@ -1,7 +1,8 @@
 """Looks for what may be wrong about who is who, and announces what a person must decide.
 
-Suspected are cards that a whole family left for a new one (``renewal``). The machine decides nothing: it raises, and
-clears what holds no longer; a person lets the registry take it, or dismisses it.
+Suspected are cards that a whole family left for a new one (``renewal``), and two NIKs that may be one person
+(``duplicate``). The machine decides nothing: it raises, and clears what holds no longer; a person lets the registry
+take it, or dismisses it.
 
 Invariants
 - One instance looks at a time, in the session that holds the duty; a step is one transaction, in which what was to be
@@ -24,7 +25,7 @@ from tepat_chassis.failpoints import reach
 from tepat_chassis.standing import Standing
 from tepat_contracts.events import ours
 
-from tepat_registry import domain
+from tepat_registry import domain, duplicates
 from tepat_registry.domain import Held, Number
 from tepat_registry.handlers import InUse, store_of
 from tepat_registry.store import SUSPECTS, News, Store, queries
@@ -32,7 +33,9 @@ from tepat_registry.store import SUSPECTS, News, Store, queries
 log = structlog.get_logger()
 
 RENEWAL: Final = "renewal"
+DUPLICATE: Final = "duplicate"
 LOOKS_AT_ONCE: Final = 8
+NIKS_AT_ONCE: Final = 2_000
 FAMILY: Final = 40
 """Under one card there are no more people of one family; a card with more is an error of data, and nobody's move."""
 
@@ -86,14 +89,15 @@ class Suspects:
             yield more
 
     async def _step(self, connection: Connection, policy: InUse) -> bool:
-        looks = [row async for row in queries.take_looks(connection, most=LOOKS_AT_ONCE)]
+        looks = [row async for row in queries.take_looks(connection, most=LOOKS_AT_ONCE, enough=NIKS_AT_ONCE)]
         if not looks:
             return False
         niks = {nik for row in looks for nik in row["niks"]}
         households = {card for row in looks for card in row["households"]}
         store = store_of(connection, policy, self._clock())
-        found, about = await _renewals(connection, store, niks, households)
-        await self._settle(connection, store, found, about)
+        renewals, cards = await _renewals(connection, store, niks, households)
+        same, persons = await _duplicates(connection, store, niks, households)
+        await self._settle(connection, store, renewals + same, cards | persons)
         return True
 
     async def _settle(self, connection: Connection, store: Store, found: Sequence[Suspicion], about: set[str]) -> None:
@@ -150,6 +154,18 @@ async def _renewals(
             if move is not None:
                 found.append(_suggested(move, known, store))
     return found, {*around.values()}
+
+
+async def _duplicates(
+    connection: Connection, store: Store, niks: set[Number], persons: set[UUID]
+) -> tuple[list[Suspicion], set[str]]:
+    """Who may be one person with one of these, and the persons of whom every such pair is found."""
+    pairs, asking = await duplicates.find(connection, store, niks, list(persons))
+    found = []
+    for pair in pairs:
+        a, b = sorted((store.nik(pair.a), store.nik(pair.b)))
+        found.append(Suspicion(DUPLICATE, a, b, pair.evidence, pair.region, pair.trace, [a, b]))
+    return found, {store.nik(nik) for nik in asking}
 
 
 def _suggested(move: domain.Move, known: Mapping[Number, Sequence[Held]], store: Store) -> Suspicion:

@@ -260,7 +260,7 @@ class Registry:
         """Forget everything."""
         tables = "fact", "link", "number", "circle", "statement", "announced", "trust", "recheck", "standing", "outbox"
         tables += "look", "suspect", "institution", "erased", "aid", "received", "named", "needy"
-        tables += "report_told", "report", "route"
+        tables += "report_told", "report", "route", "traits", "block"
         await self.database.pool.execute("; ".join(f"delete from {table}" for table in tables))
         self.standing.in_force = None
 

@@ -1,4 +1,4 @@
-"""Person facts a second through the batch path, by step: `python -m services.registry.tests.measure URL`.
+"""Person facts a second through the batch path and through looking, by step: `services.registry.tests.measure URL`.
 
 The database at URL is an empty one. Records are made beforehand; neither the broker nor the relay takes part.
 """
@@ -22,13 +22,15 @@ from tepat_chassis.http import COLLECT_AFTER
 from tepat_chassis.quarantine import Record
 from tepat_chassis.span import Span
 from tepat_contracts.topics import Kind
-from tepat_registry import store
+from tepat_registry import store, suspects
 from tepat_registry.store import Store
 
 from services.registry.tests.conftest import MIGRATIONS, SECRET, Registry, policy, recorded
 
 PERSONS = 100_000
 BATCH = 8_000
+FIRST = ("Joko", "Budi", "Siti", "Agus", "Sri", "Dewi", "Bambang", "Wahyu", "Eko", "Rina", "Slamet", "Yuni", "Dwi")
+LAST = ("Susilo", "Santoso", "Wibowo", "Lestari", "Hidayat", "Rahayu", "Sutrisno", "Utami", "Saputra", "Handayani")
 TOPIC = "agency.dinsos.beneficiaries.v1"
 
 spent: dict[str, float] = defaultdict(float)
@@ -67,11 +69,12 @@ def records(count: int) -> list[Record]:
     for n in range(count):
         day, month, year = n % 28 + 1, n // 28 % 12 + 1, n // 336 % 60 + 40
         nik = f"3374{n % 16 + 1:02d}{day:02d}{month:02d}{year:02d}{n % 9999 + 1:04d}"
+        names = {"name": f"{FIRST[n % 31 % len(FIRST)]} {LAST[n * 7 % 97 % len(LAST)]}", "sex": "L"}
         told = recorded(
             nik, f"3374{n % 16 + 1:02d}0101{n // 35 % 90 + 10:02d}{n // 35_000 * 1000 + n // 4 % 999 + 1:04d}",
             birth_date=f"19{year:02d}-{month:02d}-{day:02d}", relation="head" if n % 4 == 0 else "child",
             region=f"33.74.{n % 16 + 1:02d}.1001", attributes={"decile": n % 10 + 1, "occupation": "petani"},
-            _traceparent=f"00-{n + 1:032x}-{n + 1:016x}-01", _id=f"person-{n:08d}",
+            _traceparent=f"00-{n + 1:032x}-{n + 1:016x}-01", _id=f"person-{n:08d}", **names,
         )  # fmt: skip
         made.append(Record(TOPIC, 0, n, 0, orjson.dumps(told), []))
     return made
@@ -83,7 +86,7 @@ async def measure(url: str) -> None:
         registry = Registry(url, Path(folder))
         await registry.database.open(*MIGRATIONS)
         await registry.follow(policy())
-        for name in ("_announce", "persons", "_take_facts"):
+        for name in ("announce", "persons", "_take_facts"):
             setattr(Store, name, timed(name.strip("_"), getattr(Store, name)))
         store.put = timed("put", store.put)
         for pid in await registry.database.pool.fetch(
@@ -92,8 +95,11 @@ async def measure(url: str) -> None:
             with suppress(psutil.NoSuchProcess):
                 servers.append(psutil.Process(pid["pid"]))
         told = records(PERSONS)
+        for name in ("_renewals", "_duplicates"):
+            setattr(suspects, name, timed(name.strip("_"), getattr(suspects, name)))
         for title in ("new", "the same again"):
             await run(title, registry, told)
+            await look(registry)
         await registry.database.close()
 
 
@@ -120,6 +126,19 @@ async def run(title: str, registry: Registry, told: list[Record]) -> None:
             f"  {name:12} {total / batches * 1e3:7.0f} ms a batch, "
             f"busy: {busy[name] / batches * 1e3:4.0f} ms here, "
             f"{served[name] / batches * 1e3:4.0f} ms in the database"
+        )
+
+
+async def look(registry: Registry) -> None:
+    """What the duty takes to look at what is new."""
+    spent.clear()
+    busy.clear()
+    served.clear()
+    with clocked("all"):
+        await registry.look()
+    for name, total in spent.items():
+        print(
+            f"  looked, {name:10} {total:6.1f} s, busy: {busy[name]:5.1f} s here, {served[name]:5.1f} s in the database"
         )
 
 

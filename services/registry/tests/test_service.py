@@ -561,6 +561,82 @@ async def test_a_family_under_a_new_card_is_for_somebody_to_decide(province: Pro
     assert ANI not in details + province.log()
 
 
+async def test_two_niks_that_may_be_one_person_are_for_somebody_to_decide(province: Province) -> None:
+    province.start()
+    await province.ready(policy())
+    await province.declare("dinsos", "dukcapil")
+    first, second, other = "3374011705800001", "3374017105800001", "3374010902900001"
+    told = {"sex": "L", "birth_date": "1980-05-17"}
+    pair = "+".join(sorted(map(province.nik, (first, second))))
+
+    async def announced() -> list[str]:
+        events = [orjson.loads(record.value) for record in await province.read("registry.suspects.v1")]
+        return [each["type"].split(".")[2] for each in events if each["data"]["pair"] == pair]
+
+    async def act(what: str, role: str = "registrar", **body: str) -> httpx.Response:
+        answer = await province.post(f"suspects/{pair}/{what}", {"reason": f"saw {first} himself", **body}, role)
+        await province.idle()
+        return answer
+
+    async def stands_for() -> str:
+        return str((await province.get(f"persons/{province.nik(second)}")).json()["stands_for"])
+
+    await province.send([
+        recorded(first, MAWAR, name="Djoko Soesilo", **told),
+        recorded(other, MELATI, name="Siti Aminah", birth_date="1990-02-09", sex="L"),
+    ])  # fmt: skip
+    await province.idle()
+    await province.send([recorded(second, MAWAR, "dukcapil", name="H. Joko Susilo", **told)])
+    await province.idle()
+    assert await announced() == ["raised"]
+    listed = (await province.get("suspects", kind="duplicate")).json()["items"]
+    [ours] = [each for each in listed if set(each["persons"]) & set(map(province.nik, (first, second, other)))]
+    assert (ours["pair"], ours["region"], ours["evidence"]["band"]) == (pair, "33.74.01.1001", "same")
+    assert ours["evidence"]["place"] == "one card"
+    assert "households" not in ours
+
+    dinsos = province.agency("dinsos")
+    assert (await act("unmerge", agency=dinsos)).status_code == 422
+    assert (await act("merge", agency=dinsos)).status_code == 422  # into whom?
+    assert (await act("merge", agency=dinsos, into=province.nik(other))).status_code == 422
+    assert (await act("merge", "officer", agency=dinsos, into=province.nik(first))).status_code == 403
+    assert await stands_for() == province.nik(second)
+    assert (await act("merge", agency=dinsos, into=province.nik(first))).status_code == 200
+
+    async def is_one() -> bool:
+        return await stands_for() == province.nik(first)
+
+    await until(is_one, "the merge is not taken")
+    await province.idle()
+    assert (await announced())[-1] == "cleared"
+    resolved = await province.announced("registry.persons.v1", {province.nik(first)})
+    assert resolved[province.nik(first)]["data"]["aliases"] == [province.nik(second)]
+    assert (await act("merge", agency=dinsos, into=province.nik(first))).status_code == 409
+    assert (await act("unmerge", agency=dinsos)).status_code == 200
+
+    async def is_two() -> bool:
+        return not await is_one()
+
+    await until(is_two, "the merge is not taken back")
+    await province.idle()
+    assert await announced() == ["raised", "cleared", "raised"]
+
+    assert (await act("dismiss")).status_code == 200
+    await province.send([recorded(second, MAWAR, "dukcapil", revision=1, name="Joko Susilo", **told)])
+    await province.idle()
+    assert await announced() == ["raised", "cleared", "raised", "dismissed"]  # it does not come back
+    await province.send(
+        [recorded(second, MELATI, "dukcapil", revision=2, name="Dewi Lestari", birth_date="1999-01-02")]
+    )
+    await province.idle()
+    assert (await act("reopen")).status_code == 200
+    assert (await announced())[-2:] == ["raised", "cleared"]  # and once it is asked for, it holds no more
+    connection = await asyncpg.connect(province.database)
+    details = "".join(row["detail"] for row in await connection.fetch("select detail::text from act"))
+    await connection.close()
+    assert first not in details + province.log()
+
+
 async def test_how_much_of_a_town_is_covered_through_the_months(province: Province) -> None:
     province.start()
     await province.ready(policy())

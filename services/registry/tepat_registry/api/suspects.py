@@ -6,7 +6,7 @@ onto that agency's topic, and comes from there as any other, so that whoever rep
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 from uuid import UUID, uuid4
 
 import orjson
@@ -45,6 +45,9 @@ class Confirmation(Decision):
     """In whose name, and why, it is taken as true; or taken back."""
 
     agency: Annotated[str, Field(description="an agency with the policy's right `merge`")]
+    into: Annotated[UUID | None, Field(description="of a duplicate: whose NIK stands for the person from now on")] = (
+        None
+    )
 
 
 class Suspects:
@@ -78,7 +81,7 @@ class Suspects:
             await store.announce([
                 suspicion.news(ours.SUSPECT_DISMISSED, **told) if dismissed else suspicion.news(ours.SUSPECT_RAISED)
             ])  # fmt: skip
-            if not dismissed:  # what was told meanwhile was not looked at
+            if not dismissed:  # what was told meanwhile may have changed it
                 await store.look((), (row["a"], row["b"]))
             return _told(changed)
 
@@ -93,28 +96,27 @@ class Suspects:
             row = await self.one(connection, pair, person)
             if holds and row["state"] != "raised":
                 raise HTTPException(409, f"it is {row['state']}, not raised")
-            start, into = await _cards(connection, row["a"], row["b"])
-            link = await queries.link_from(connection, kind=Kind.KK, number=int(start))
-            if not holds and (link is None or link["into_number"] != int(into)):
-                raise HTTPException(409, "no such renewal stands: there is nothing to take back")
-            data = {
-                "from_kk": start, "into_kk": into if holds else None, "reason": mask_text(said.reason),
-                "revision": 0 if link is None else link["revision"] + 1,
-            }  # fmt: skip
+            link = (
+                await _renewal(connection, row) if row["kind"] == RENEWAL else await _merge(connection, row, said.into)
+            )
+            if not holds and not link.stands:
+                raise HTTPException(409, "nothing of the kind stands: there is nothing to take back")
+            reason = mask_text(said.reason)
+            type_, data = link.told(person.sub, reason) if holds else link.withdrawn(person.sub, reason)
             await acts.record(
                 connection, person, "suspect.merge" if holds else "suspect.unmerge", pair,
-                {"agency": said.agency, "reason": data["reason"]},
+                {"agency": said.agency, "reason": reason},
             )  # fmt: skip
             event = envelope.event(
                 service=self._service.name,
-                type=beneficiaries.HOUSEHOLD_RENEWED,
+                type=type_,
                 id=f"suspect-{uuid4()}",
                 time=self._clock(),
                 data=data,
                 traceparent=row["trace"],
             ) | {"source": envelope.agency_source(said.agency)}
             topic = inbound_name(said.agency, TopicKind.BENEFICIARIES)
-            await put(connection, [Message(topic, start, envelope.write(event))])
+            await put(connection, [Message(topic, link.start, envelope.write(event))])
             return {"pair": pair, "told": event["type"], "event": event["id"], "agency": said.agency}
 
 
@@ -174,10 +176,58 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
     return routes
 
 
-async def _cards(connection: Connection, a: UUID, b: UUID) -> tuple[str, str]:
-    """The numbers of two cards, as facts name them."""
-    found = {row["household"]: row["kk"] async for row in queries.card_numbers(connection, households=[a, b])}
-    return found[a], found[b]
+class Said(NamedTuple):
+    """A renewal or a merge that may be said: from which number into which, above which revision, and whether it
+    stands."""
+
+    kind: Kind
+    start: str
+    into: str
+    revision: int
+    stands: bool
+
+    def told(self, by: str, reason: str) -> tuple[str, dict[str, Any]]:
+        """The type and the data of what says it."""
+        data = {"revision": self.revision, "reason": reason}
+        if self.kind is Kind.KK:
+            return beneficiaries.HOUSEHOLD_RENEWED, {"from_kk": self.start, "into_kk": self.into, **data}
+        return beneficiaries.PERSONS_MERGED, {
+            "from_nik": self.start, "into_nik": self.into, "decided_by": by, **data
+        }  # fmt: skip
+
+    def withdrawn(self, by: str, reason: str) -> tuple[str, dict[str, Any]]:
+        """The type and the data of what takes it back."""
+        data = {"revision": self.revision, "reason": reason}
+        if self.kind is Kind.KK:
+            return beneficiaries.HOUSEHOLD_RENEWED, {"from_kk": self.start, "into_kk": None, **data}
+        return beneficiaries.PERSONS_UNMERGED, {"from_nik": self.start, "decided_by": by, **data}
+
+
+async def _said(connection: Connection, kind: Kind, start: str, into: str) -> Said:
+    link = await queries.link_from(connection, kind=kind, number=int(start))
+    revision, leads = (0, None) if link is None else (link["revision"] + 1, link["into_number"])
+    return Said(kind, start, into, revision, leads == int(into))
+
+
+async def _renewal(connection: Connection, row: Any) -> Said:
+    """The first card's renewal by the second."""
+    cards = [row["a"], row["b"]]
+    found = {row["household"]: row["kk"] async for row in queries.card_numbers(connection, households=cards)}
+    return await _said(connection, Kind.KK, found[row["a"]], found[row["b"]])
+
+
+async def _merge(connection: Connection, row: Any, into: UUID | None) -> Said:
+    """The merge into one of the two; where none is told, the one that stands.
+
+    Raises HTTPException: it is told of neither, or of none where none stands.
+    """
+    a, b = [str(await queries.nik_of(connection, pseudonym=row[each])) for each in "ab"]
+    merges = {row["b"]: await _said(connection, Kind.NIK, a, b), row["a"]: await _said(connection, Kind.NIK, b, a)}
+    if into is None:
+        into = next((each for each, said in merges.items() if said.stands), None)
+    if into not in merges:
+        raise HTTPException(422, "say into which of the two persons: `into`")
+    return merges[into]
 
 
 def _told(row: Any) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import Final
 TITLES: Final = frozenset({
     "h", "hj", "hjh", "haji", "hajah", "hajjah", "kh", "kyai", "kiai", "nyai", "ust", "ustad", "ustadz", "ustadzah",
     "dr", "drs", "dra", "drg", "drh", "ir", "prof", "rd", "raden", "rr", "rm", "alm", "almh", "almarhum", "almarhumah",
-    "bpk", "bapak", "ibu", "sdr", "sdri", "tn", "ny", "nn", "bin", "binti",
+    "bpk", "bapak", "ibu", "sdr", "sdri", "tn", "ny", "nj", "nn", "bin", "binti",
 })  # fmt: skip
 
 #: Left out wherever another name stands beside it: of all names, lists agree least on whether and how to write this.

@@ -5,8 +5,12 @@
 insert into look (niks, households) values (:niks::bigint[], :households::uuid[]);
 
 -- name: take_looks
--- The oldest to be looked at, as they are taken off.
-delete from look where id in (select id from look order by id limit :most)
+-- The oldest to be looked at, as they are taken off: at most so many, and no more once they hold enough NIKs.
+delete from look where id in (
+    select id from (
+        select id, sum(cardinality(niks)) over (order by id) - cardinality(niks) as before
+        from (select id, niks from look order by id limit :most) f) g
+    where before < :enough)
 returning niks, households;
 
 -- name: around
