@@ -215,7 +215,7 @@ class Store:
         pairs = [row["pair"] async for row in queries.forget_suspects(self._connection, persons=gone, named=gone)]
         await self._forget(PERSONS, gone)
         await self._forget(SUSPECTS, [*gone, *pairs])
-        await self.look([nik for nik in touched if nik not in unknown], list(left))
+        await self.look(list(touched), list(left))
 
     async def _strip_reports(self, until: Mapping[Number, datetime]) -> None:
         """Take persons who are erased out of what was reported by then."""

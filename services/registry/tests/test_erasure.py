@@ -52,6 +52,8 @@ async def test_nothing_of_the_erased_is_kept_in_whatever_order_it_came(registry:
         assert stands.keys() == {nik(OTHER)}
         assert stands == (wanted := wanted or stands)
         assert stands[nik(OTHER)]["aliases"] == []
+        compared = await registry.database.pool.fetch("select nik from traits union select nik from block")
+        assert [row["nik"] for row in compared] == [int(OTHER)]
 
 
 async def test_who_is_told_of_later_is_a_person_again(registry: Registry) -> None:
