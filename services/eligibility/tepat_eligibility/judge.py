@@ -29,6 +29,7 @@ from tepat_chassis.outbox import Message, put
 from tepat_chassis.standing import InForce, Standing
 from tepat_contracts import envelope
 from tepat_contracts.events.ours import DECISION_MADE
+from tepat_contracts.policy import kept_since
 
 from tepat_eligibility import store
 from tepat_eligibility.domain import (
@@ -124,6 +125,9 @@ class Judge:
         else:  # another time zone: what turned forward once must turn back
             await queries.mark_everybody(connection)
         await queries.mark_lapsing(connection, day=day.date)
+        kept = kept_since(policy.document.index.policy.retention.verifications, day.date)
+        if retired := await queries.retire(connection, before=kept):
+            log.info("visits, lists and objections no longer kept", records=retired, before=kept.isoformat())
         if programmes := turned(policy.document.programmes, before, day.date):
             await queries.start_sweep(connection, programmes=programmes)
         if await queries.to_clear(connection):

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from tepat_contracts.criteria import LEFT_OUT
 
-from tepat_eligibility.criteria import Expression, Uses, View, named
+from tepat_eligibility.criteria import OF_SCORE, Expression, Uses, View, named
 
 BY_DEFAULT: Final = LEFT_OUT
 """How a programme ranks that does not say it: those first who were left out the longest."""
@@ -39,6 +39,7 @@ class RankBy:
         self.text: Final = expression
         self._named: Final = named(expression)
         self._expression: Final = Expression(expression)
+        self.asks_score: Final = bool(OF_SCORE.intersection(self._named.household))
 
     def scored(self, subject: str, person: View | None, household: View, today: datetime, left_out: int) -> Scored:
         """What it comes to for a person in their household, or for a household where `person` is None."""

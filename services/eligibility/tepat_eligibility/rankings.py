@@ -26,6 +26,7 @@ from tepat_contracts.policy import Programme, Quota
 from tepat_eligibility.domain import Day, household_view, person_view, today
 from tepat_eligibility.policed import Policed
 from tepat_eligibility.ranking import BY_DEFAULT, RankBy, Scored, ranked, why
+from tepat_eligibility.score import Score
 from tepat_eligibility.store import every, queries
 
 Reader = Annotated[Person, Depends(needs(Right.read))]
@@ -89,7 +90,9 @@ class Rankings:
         )  # fmt: skip
         if begun is None:  # for another programme, at this moment
             raise HTTPException(409, OTHERWISE)
-        scored = await self._scored(connection, programme, wanted.region, rank_by, Day(on))
+        ruled = policy.document.index.policy.score
+        score = Score(ruled) if ruled is not None and rank_by.asks_score else None
+        scored = await self._scored(connection, programme, wanted.region, rank_by, score, Day(on))
         order = ranked(scored, wanted.round, self._lots(policy.document.secret_id))
         await queries.keep_ranking(
             connection, round=wanted.round, places=places, subjects=[each.subject for each in order],
@@ -103,7 +106,7 @@ class Rankings:
 
     @staticmethod
     async def _scored(
-        connection: Connection, programme: Programme, region: str, rank_by: RankBy, day: Day
+        connection: Connection, programme: Programme, region: str, rank_by: RankBy, score: Score | None, day: Day
     ) -> list[Scored]:
         eligible = await every(queries.eligible(connection, programme=programme.code, region=region))
         if not eligible:
@@ -119,6 +122,8 @@ class Rankings:
         for subject, household in eligible:
             views = living[household]
             whole = household_view([view for view in views.values() if not view["deceased"]])
+            if score is not None:
+                whole = score.added(whole, day.midnight)
             one = views.get(subject, {}) if programme.unit == "person" else None
             scored.append(rank_by.scored(subject, one, whole, day.midnight, left_out.get(subject, 0)))
         return scored

@@ -304,3 +304,20 @@ def test_the_village_is_that_of_the_day_it_was_filed() -> None:
     assert same_village(objection, {"memberships": [], "region": "33.7"}, {}) == "other"
     assert same_village(objection, {"memberships": [there, then, other]}, {"a": 1}) == "same"
     assert same_village(objection, {"memberships": [there, then, other]}, {"a": 2, "b": 1}) == "other"
+
+
+@pytest.mark.integration
+async def test_visits_lists_and_objections_are_kept_as_long_as_the_policy_says(eligibility: Eligibility) -> None:
+    await eligibility.follow(policy(PKH, version="t-2", retention={"verifications": "P30D"}))
+    await eligibility.take(
+        person(nik_of(1), lives("mawar"), attributes={"decile": 2}), listed(1, listed_on="2026-01-31"),
+        visited(1, verified_on="2026-02-01"), objected(2, filed_on="2026-02-01"),
+    )  # fmt: skip
+    await eligibility.decide()
+    for day, kept in (("2026-03-03", 1), ("2026-03-04", 0)):
+        await eligibility.on(day)
+        ((_, decided),) = (await eligibility.standing_decisions()).items()
+        assert decided == ("eligible" if kept else "needs_verification"), day
+        for table in ("verification", "objection"):
+            assert await eligibility.database.pool.fetchval(f"select count(*) from {table}") == kept, (day, table)
+        assert await eligibility.database.pool.fetchval("select count(*) from listed") == 0, day

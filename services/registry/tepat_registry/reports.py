@@ -11,9 +11,10 @@ Invariants
 """
 
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, time
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
+from zoneinfo import ZoneInfo
 
 import asyncpg
 import orjson
@@ -24,7 +25,7 @@ from tepat_chassis.outbox import Message, put
 from tepat_chassis.standing import Standing
 from tepat_contracts.events import ours
 from tepat_contracts.events.reports import REPORT_FILED
-from tepat_contracts.policy import report_routes
+from tepat_contracts.policy import kept_since, report_routes
 
 from tepat_registry import routing
 from tepat_registry.domain import holding
@@ -76,7 +77,18 @@ class Reports:
             await self._route(
                 connection, store_of(connection, policy, self._clock()), await self.ways(connection, about)
             )
-        return bool(rows or due)
+        return bool(rows or due) or await self._retire(connection, policy)
+
+    async def _retire(self, connection: Connection, policy: InUse) -> bool:
+        """Forget, when there is nothing else to do, the reports that the policy keeps no longer."""
+        ruled, now = policy.index.policy, self._clock()
+        zone = ZoneInfo(ruled.time_zone)
+        first = kept_since(ruled.retention.reports, now.astimezone(zone).date())
+        before = datetime.combine(first, time.min, zone)
+        retired = await store_of(connection, policy, now).retire_reports(before, DUE_AT_ONCE)
+        if retired:
+            log.info("reports no longer kept", reports=retired, before=first.isoformat())
+        return bool(retired)
 
     async def ways(self, connection: Connection, about: Collection[str]) -> dict[Name, Routed]:
         """The ways until now of the reports of these ids, of whichever agency."""

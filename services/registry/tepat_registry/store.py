@@ -271,7 +271,7 @@ class Store:
     async def _forget(self, topic: str, keys: Sequence[str]) -> None:
         """Leave a tombstone under those of the keys under which something stands announced."""
         named = {str(identity(topic, key)): key for key in keys}
-        rows = [row async for row in queries.forget_announced(self._connection, keys=list(named))]
+        rows = [row async for row in queries.withdraw(self._connection, keys=list(named))]
         await put(self._connection, [Message(topic, named[str(row["key"])], None) for row in rows])
 
     async def _take_statements(self, statements: list[Statement]) -> None:
@@ -321,7 +321,24 @@ class Store:
             alone=[str(FastUUID(self._pseudonyms.alone(str(nik)))) for nik in niks],
             regions=[region for *_, region, _ in named], at=[time for *_, time in named],
         )  # fmt: skip
-        moved |= {*niks}
+        await self._keep_missed(moved | {*niks})
+
+    async def retire_reports(self, before: datetime, most: int) -> int:
+        """Forget reports filed before an instant, up to so many, and leave tombstones of them; how many there were."""
+        rows = [
+            row async for row in queries.retire_reports(self._connection, before=before, most=most, filed=REPORT_FILED)
+        ]
+        if rows:
+            agencies, about = [row["agency"] for row in rows], [row["about"] for row in rows]
+            moved = {
+                row["nik"] async for row in queries.forget_named(self._connection, agencies=agencies, reports=about)
+            }
+            await self._keep_missed(moved)
+            await self._forget(REPORTS, [row["key"] for row in rows])
+        return len(rows)
+
+    async def _keep_missed(self, moved: AbstractSet[Number]) -> None:
+        """Keep which of these may be missed, now that other reports name them or none."""
         ends = {
             row["number"]: row["stands_for"]
             async for row in queries.who(self._connection, kind=Kind.NIK, numbers=list(moved))

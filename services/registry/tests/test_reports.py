@@ -358,3 +358,28 @@ async def test_a_database_from_before_reports_were_routed_goes_on(database: str,
     assert {key: data["step"] for key, data in told.items()} == {"R-1": "neighbours"}
     assert [each["institution_id"] for each in told["R-1"]["neighbours"]] == ["W-1"]
     await made.database.close()
+
+
+async def test_reports_are_kept_as_long_as_the_policy_says(routed: Registry) -> None:
+    await routed.follow(under("r-2") | {"retention": {"reports": "P30D"}})
+    people = [{"nik": number(1), "name": "Bu Tini"}]
+    early = [filed("R-1", "rt-01", people=people), filed("R-2", "rt-01", people=people)]
+    await routed.take([*early, answered("rt-01/R-1", "kelurahan")], Kind.REPORTS)
+    later = [filed("R-3", "rt-01", people=people), filed("R-1", "rt-02", people=[])]
+    await routed.take(later, Kind.REPORTS, hour(24 * 20))
+    routed.now = hour(24 * 29)
+    await routed.route()
+    assert (await routed.reports_announced()).keys() == {"R-1", "R-2", "R-3", "rt-02/R-1"}
+    routed.now = hour(24 * 31)
+    await routed.route()
+    assert (await routed.reports_announced()).keys() == {"R-3", "rt-02/R-1"}
+    fetch = routed.database.pool.fetch
+    told = "select type, agency, about from report_told where type like '%filed%' order by agency, about"
+    assert [tuple(row)[1:] for row in await fetch(told)] == [("rt-01", "R-3"), ("rt-02", "R-1")]
+    assert [tuple(row) for row in await fetch("select agency, report from named")] == [("rt-01", "R-3")]
+    assert len(await fetch("select * from needy")) == 1
+    routed.now = hour(24 * 60)
+    await routed.route()
+    assert await routed.reports_announced() == {}
+    for table in ("report", "report_told", "named", "needy"):
+        assert await fetch(f"select * from {table}") == [], table

@@ -27,7 +27,7 @@ from tepat_contracts.topics import inbound_name
 from tepat_registry.api.reader import Reader
 from tepat_registry.domain import Kind
 from tepat_registry.handlers import InUse, store_of
-from tepat_registry.store import queries
+from tepat_registry.store import queries, read
 from tepat_registry.suspects import RENEWAL, Suspicion
 
 Decider = Annotated[Person, Depends(needs(Right.merge))]
@@ -212,7 +212,9 @@ async def _said(connection: Connection, kind: Kind, start: str, into: str) -> Sa
 async def _renewal(connection: Connection, row: Any) -> Said:
     """The first card's renewal by the second."""
     cards = [row["a"], row["b"]]
-    found = {row["household"]: row["kk"] async for row in queries.card_numbers(connection, households=cards)}
+    found = {
+        row["household"]: read(row["data"])["kk"] async for row in queries.card_numbers(connection, households=cards)
+    }
     return await _said(connection, Kind.KK, found[row["a"]], found[row["b"]])
 
 

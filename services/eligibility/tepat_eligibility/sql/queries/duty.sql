@@ -29,6 +29,18 @@ from gone;
 -- Forgets what was decided of these.
 delete from decision where subject = any(:subjects::uuid[]) returning programme, subject;
 
+-- name: retire$
+-- Forgets visits, places on lists and objections of days before one, and marks whom they were about; how many.
+with gone as (
+    delete from verification where verified_on < :before returning nik
+), unlisted as (
+    delete from listed where listed_on < :before returning nik
+), settled as (
+    delete from objection where filed_on < :before returning nik
+), about as (select nik from gone union all select nik from unlisted union all select nik from settled
+), marked as (insert into mark (g) select distinct nik from about)
+select count(*) from about;
+
 -- name: mark_lapsing!
 -- Marks those about whom an objection lapses with a day, or, the day having turned back, has not lapsed.
 insert into mark (g)

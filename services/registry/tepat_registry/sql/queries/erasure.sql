@@ -38,11 +38,6 @@ where n.kind = 0 and n.number = any(:niks::bigint[])
 delete from suspect where a = any(:persons::uuid[]) or b = any(:persons::uuid[]) or persons ?| :named::text[]
 returning pair;
 
--- name: forget_announced
--- Nothing stands announced under these keys any more; those under which something did.
-update announced set digest = null where key = any(:keys::uuid[]) and digest is not null
-returning key;
-
 -- name: erase_named!
 -- Forget that reports name these NIKs.
 delete from named n using unnest(:niks::bigint[], :times::timestamptz[]) e (nik, until)

@@ -109,3 +109,24 @@ where n.kind = 0 and n.number = any(:niks::bigint[]);
 select distinct f.nik from fact f join number n on n.kind = 0 and n.number = f.nik and n.stands_for = n.number
 where substring(f.data from '"region":"([0-9.]+)"') = :region
   and (f.until is null or f.until >= f.since);
+
+-- name: retire_reports
+-- Forget reports filed before an instant, with all that was told of them; an answer that names no agency goes with the
+-- last report that it may be about.
+with gone as (
+    delete from report where (agency, about) in (
+        select agency, about from report where filed_at < :before order by filed_at limit :most)
+    returning agency, about, key
+), filed as (
+    delete from report_told t using gone g where t.type = :filed and (t.agency, t.about) = (g.agency, g.about)
+), answered as (
+    delete from report_told t using gone g
+    where t.type <> :filed
+      and (t.about = g.agency || '/' || g.about
+           or (t.about = g.about and not exists (
+               select from report r
+               where r.about = g.about and (r.agency, r.about) not in (select agency, about from gone))))
+), held as (
+    delete from statement s using gone g
+    where (s.type = :filed and (s.agency, s.about) = (g.agency, g.about)))
+select agency, about, key from gone;

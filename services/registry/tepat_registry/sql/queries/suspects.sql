@@ -104,8 +104,8 @@ from unnest(:pairs::text[], :kinds::text[], :a::uuid[], :b::uuid[], :persons::js
 on conflict (pair) do nothing;
 
 -- name: card_numbers
--- The number of each of these cards, as a fact names it.
-select h.household, f.data::json ->> 'kk' as kk
+-- A fact that names each of these cards: its data may be more than PostgreSQL takes for JSON.
+select h.household, f.data
 from unnest(:households::uuid[]) h (household)
 cross join lateral (select data from fact where household = h.household limit 1) f;
 
