@@ -11,7 +11,7 @@ Invariants
 
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable, Mapping
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -81,7 +81,7 @@ async def simulated(
                 yield {"done": number * SLICES + slice_ + 1, "of": len(kinds) * SLICES}
         yield {"result": {
             "from": since, "to": until, "present": present.version, "proposed": proposed.version,
-            "pending": await queries.left_to_judge(connection),
+            "pending": await queries.left_to_judge(connection, now=datetime.now(UTC)),
             "changes": [_row(change, sums[change]) for change in sorted(sums, key=str) if covers(change.area)],
         }}  # fmt: skip
 
