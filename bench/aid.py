@@ -30,8 +30,7 @@ async def measure(asked: argparse.Namespace) -> dict[str, Any]:
             connection = await asyncpg.connect(at.postgres.url("distribution"))
             before_end = await connection.fetchval("select count(*) from aid")
             started, spent = time.perf_counter(), at.cpu_seconds()
-            while await connection.fetchval(LEFT):  # noqa: ASYNC110 – another process, which signals nothing
-                await asyncio.sleep(0.1)
+            await engine.nothing_left(connection, LEFT)
             seconds, after = time.perf_counter() - started, at.cpu_seconds()
             told = await connection.fetchval("select count(*) from aid") - before_end
             await connection.close()

@@ -126,6 +126,12 @@ class Engine:
                 raise SystemExit("the engine ended")
 
 
+async def nothing_left(connection: "asyncpg.Connection[asyncpg.Record]", left: str) -> None:
+    """Wait until a query for what is left to do gives nothing."""
+    while await connection.fetchval(left):  # noqa: ASYNC110 – another process, which signals nothing
+        await asyncio.sleep(0.05)
+
+
 async def run(at: Servers, count: int, instances: int = 1, database: str = "distribution") -> dict[str, Any]:
     """From the moment the policy is in force until the last overlap is on its topic."""
     async with engine(at, instances, database) as running:

@@ -100,12 +100,10 @@ async def redecide(at: Servers, database: str, policy: dict[str, Any], running: 
     async with _measured(at, lambda: [running], told):
         await _apply(at, policy)
         await _followed(url, policy["version"], running)
-        while await connection.fetchval(LEFT):  # noqa: ASYNC110 – another process, which signals nothing
-            await asyncio.sleep(0.05)
+        await engine.nothing_left(connection, LEFT)
     told["announced"] = await connection.fetchval(announced, policy["version"])
     started = time.perf_counter()
-    while await connection.fetchval("select exists (select from outbox)"):  # noqa: ASYNC110 – another process
-        await asyncio.sleep(0.05)
+    await engine.nothing_left(connection, "select exists (select from outbox)")
     told["seconds_until_all_is_on_the_topic"] = told["seconds"] + time.perf_counter() - started
     await connection.close()
     return told

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from tepat_cli.days import DayOption, iso
-from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, Place
+from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, LimitOption, Place
 from tepat_cli.services import Services
 from tepat_cli.terminal import Shown, json_line, listing, say
 
@@ -33,7 +33,7 @@ def list_(
     *,
     region: Annotated[str | None, typer.Option(help="those that cover this area, such as 33.71.01.1001")] = None,
     active: Annotated[bool, typer.Option("--active/--ended", help="those at work, or those no longer")] = True,
-    limit: Annotated[int | None, typer.Option(min=0, help="at most so many; 0 for all")] = None,
+    limit: LimitOption = None,
     as_json: JsonOption = False,
     data: DataOption = None,
     kafka: KafkaOption = None,

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, Place
+from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, LimitOption, Place
 from tepat_cli.services import Services
 from tepat_cli.terminal import Item, Shown, listing
 
@@ -35,7 +35,7 @@ def list_(
     *,
     state: Annotated[str | None, typer.Option(help="open, upheld, rejected, lapsed or other_village")] = None,
     programme: Annotated[str | None, typer.Option(help="to this programme")] = None,
-    limit: Annotated[int | None, typer.Option(min=0, help="at most so many; 0 for all")] = None,
+    limit: LimitOption = None,
     as_json: JsonOption = False,
     data: DataOption = None,
     kafka: KafkaOption = None,

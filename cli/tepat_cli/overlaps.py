@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, Place
+from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, LimitOption, Place
 from tepat_cli.services import Services
 from tepat_cli.terminal import Item, Shown, listing, rupiah
 
@@ -42,7 +42,7 @@ def overlaps(
     region: Annotated[str | None, typer.Option(help="those in this area, such as 33.74.01")] = None,
     agency: Annotated[str | None, typer.Option(help="those with a payout of this agency")] = None,
     live: Annotated[bool, typer.Option("--live/--all", help="those that hold now, or cleared ones too")] = True,
-    limit: Annotated[int | None, typer.Option(min=0, help="at most so many; 0 for all")] = None,
+    limit: LimitOption = None,
     as_json: JsonOption = False,
     data: DataOption = None,
     kafka: KafkaOption = None,

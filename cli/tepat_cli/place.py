@@ -33,6 +33,7 @@ PartitionsOption = Annotated[
     int | None, typer.Option("--partitions", min=1, help="of a topic that is new [12; 6 in the embedded stack]")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="one JSON object a line")]
+LimitOption = Annotated[int | None, typer.Option(min=0, help="at most so many; 0 for all")]
 
 EMBEDDED_PARTITIONS: Final = 6
 CLUSTER_PARTITIONS: Final = 12

@@ -13,7 +13,7 @@ import typer
 from tepat_contracts.topics import OWNER, Kind
 
 from tepat_cli.exits import REJECTED, WrongUse
-from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, Place
+from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, LimitOption, Place
 from tepat_cli.services import Missing, Services, segment
 from tepat_cli.terminal import Item, Shown, details, json_line, listing, say
 
@@ -72,7 +72,7 @@ def list_(
     service: ServiceOption = None,
     reason: ReasonOption = None,
     agency: Annotated[str | None, typer.Option(help="sent by this agency")] = None,
-    limit: Annotated[int | None, typer.Option(min=0, help="at most so many; 0 for all")] = None,
+    limit: LimitOption = None,
     as_json: JsonOption = False,
     data: DataOption = None,
     kafka: KafkaOption = None,

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, Place
+from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, LimitOption, Place
 from tepat_cli.services import PAGE, Services, segment
 from tepat_cli.terminal import Item, Shown, json_line, listing, printable, say
 
@@ -71,7 +71,7 @@ def show(
     reached: Annotated[
         bool | None, typer.Option("--reached/--left-out", help="only those who were, or were not")
     ] = None,
-    limit: Annotated[int | None, typer.Option(min=0, help="at most so many; 0 for all")] = None,
+    limit: LimitOption = None,
     as_json: JsonOption = False,
     data: DataOption = None,
     kafka: KafkaOption = None,
@@ -100,7 +100,7 @@ def summary(told: Item) -> str:
 def list_(
     *,
     programme: Annotated[str | None, typer.Option(help="of this programme")] = None,
-    limit: Annotated[int | None, typer.Option(min=0, help="at most so many; 0 for all")] = None,
+    limit: LimitOption = None,
     as_json: JsonOption = False,
     data: DataOption = None,
     kafka: KafkaOption = None,

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 import typer
 
 from tepat_cli.person import PurposeOption
-from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, Place
+from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, LimitOption, Place
 from tepat_cli.services import Services, segment
 from tepat_cli.terminal import Item, Shown, details, json_line, listing, outlet, printable
 
@@ -86,7 +86,7 @@ def list_(
     state: Annotated[str | None, typer.Option(help="waiting, acknowledged, overdue or closed")] = None,
     overdue: Annotated[bool, typer.Option("--overdue", help="those that have passed their last deadline")] = False,
     in_charge: Annotated[str | None, typer.Option(help="of which this agency has charge")] = None,
-    limit: Annotated[int | None, typer.Option(min=0, help="at most so many; 0 for all")] = None,
+    limit: LimitOption = None,
     as_json: JsonOption = False,
     data: DataOption = None,
     kafka: KafkaOption = None,

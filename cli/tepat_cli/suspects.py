@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, Place
+from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, LimitOption, Place
 from tepat_cli.services import Services, segment
 from tepat_cli.terminal import Item, Shown, details, json_line, listing, printable, say
 
@@ -36,7 +36,7 @@ def list_(
     state: Annotated[str, typer.Option(help="raised, dismissed or cleared")] = "raised",
     kind: Annotated[str | None, typer.Option(help="of this kind: renewal, duplicate")] = None,
     region: Annotated[str | None, typer.Option(help="in this area, such as 33.74.01")] = None,
-    limit: Annotated[int | None, typer.Option(min=0, help="at most so many; 0 for all")] = None,
+    limit: LimitOption = None,
     as_json: JsonOption = False,
     data: DataOption = None,
     kafka: KafkaOption = None,

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from tepat_cli.days import DayOption, iso
-from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, Place
+from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, LimitOption, Place
 from tepat_cli.services import Services
 from tepat_cli.terminal import Shown, json_line, listing, say
 
@@ -54,7 +54,7 @@ def list_(
     decile: DecileOption = 4,
     days: DaysOption = 0,
     apart: ExceptOption = None,
-    limit: Annotated[int | None, typer.Option(min=0, help="at most so many; 0 for all")] = None,
+    limit: LimitOption = None,
     as_json: JsonOption = False,
     data: DataOption = None,
     kafka: KafkaOption = None,

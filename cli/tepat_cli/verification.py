@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, Place
+from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, LimitOption, Place
 from tepat_cli.services import Services, segment
 from tepat_cli.terminal import Item, Shown, json_line, listing, printable, say
 
@@ -46,7 +46,7 @@ VISITS = (
 @commands.command()
 def batches(
     *,
-    limit: Annotated[int | None, typer.Option(min=0, help="at most so many; 0 for all")] = None,
+    limit: LimitOption = None,
     as_json: JsonOption = False,
     data: DataOption = None,
     kafka: KafkaOption = None,
@@ -101,7 +101,7 @@ def list_(
     batch: Annotated[str | None, typer.Option(help="of this batch")] = None,
     outcome: Annotated[str | None, typer.Option(help="confirmed, rejected, moved, deceased or not_found")] = None,
     officer: Annotated[str | None, typer.Option(help="by this officer, as the agency writes it")] = None,
-    limit: Annotated[int | None, typer.Option(min=0, help="at most so many; 0 for all")] = None,
+    limit: LimitOption = None,
     as_json: JsonOption = False,
     data: DataOption = None,
     kafka: KafkaOption = None,

@@ -27,6 +27,7 @@ from tepat_contracts.events.reports import REPORT_FILED
 from tepat_contracts.policy import Policy, kept_until
 from tepat_contracts.topics import Kind, inbound_name
 
+from tepat_registry.api.speaking import must_be_able_to_say
 from tepat_registry.handlers import InUse, store_of
 from tepat_registry.store import SERVICE, queries, read
 
@@ -68,7 +69,9 @@ def routers(service: Service[InUse], clock: Callable[[], datetime]) -> Sequence[
             ],
             "facts": [_fact(row) async for row in queries.facts_held(connection, niks=niks)],
             "merges": [_told(row) async for row in queries.links_held(connection, niks=niks)],
-            "reports": [_told(row) async for row in queries.reports_held(connection, niks=niks, type=REPORT_FILED)],
+            "reports": [
+                _told(row) async for row in queries.reports_held(connection, persons=persons, type=REPORT_FILED)
+            ],
             "suspects": [
                 dict(row) | {"evidence": orjson.loads(row["evidence"])}
                 async for row in queries.suspects_held(connection, persons=persons, named=list(map(str, persons)))
@@ -85,10 +88,7 @@ def routers(service: Service[InUse], clock: Callable[[], datetime]) -> Sequence[
     async def erase(pseudonym: UUID, erasing: Erasing, person: Eraser) -> dict[str, Any]:
         """Have a person forgotten, under every NIK of theirs, once the agency's topic says it."""
         policy = (await service.standing.first()).document
-        agency = policy.index.agencies.get(erasing.agency)
-        if agency is None or "merge" not in agency.rights:
-            able = sorted(id_ for id_, each in policy.index.agencies.items() if "merge" in each.rights)
-            raise HTTPException(409, f"that agency may not say so; these may: {', '.join(able) or 'none'}")
+        must_be_able_to_say(erasing.agency, policy)
         async with service.database.transaction() as connection:
             names = await known(connection, person, pseudonym)
             await refuse_what_must_stay(connection, [row["pseudonym"] for row in names], policy.index.policy, clock())

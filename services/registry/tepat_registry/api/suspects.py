@@ -25,6 +25,7 @@ from tepat_contracts.topics import Kind as TopicKind
 from tepat_contracts.topics import inbound_name
 
 from tepat_registry.api.reader import Reader
+from tepat_registry.api.speaking import must_be_able_to_say
 from tepat_registry.domain import Kind
 from tepat_registry.handlers import InUse, store_of
 from tepat_registry.store import queries, read
@@ -88,10 +89,7 @@ class Suspects:
     async def say(self, pair: str, said: Confirmation, person: Person, *, holds: bool) -> dict[str, Any]:
         """Let the fact go onto the agency's topic, or its withdrawal."""
         policy = (await self._service.standing.first()).document
-        agency = policy.index.agencies.get(said.agency)
-        if agency is None or "merge" not in agency.rights:
-            able = sorted(id_ for id_, each in policy.index.agencies.items() if "merge" in each.rights)
-            raise HTTPException(409, f"that agency may not say so; these may: {', '.join(able) or 'none'}")
+        must_be_able_to_say(said.agency, policy)
         async with self._service.database.transaction() as connection:
             row = await self.one(connection, pair, person)
             if holds and row["state"] != "raised":

@@ -32,7 +32,7 @@ order by household;
 select key, revision, at from announced where key = any(:persons::uuid[]) and digest is not null order by key;
 
 -- name: reports_held
--- The reports that name one of these NIKs; there is no index for it, as it is asked for rarely.
+-- The reports that name one of these persons.
 select * from statement
-where type = :type and data like any(select '%"' || nik || '"%' from unnest(:niks::bigint[]) nik)
+where type = :type and (agency, about) in (select agency, report from named where person = any(:persons::uuid[]))
 order by agency, about;
