@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -44,8 +45,15 @@ class Running:
             [sys.executable, "-m", "tepat_cli", *map(str, arguments), "--data", str(self.data)],
             capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False,
         )  # fmt: skip
-        assert status is None or done.returncode == status, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
+        assert status is None or done.returncode == status, (
+            f"{done.returncode}\n{done.stdout}\n{done.stderr}\n{self.failures()}"
+        )  # fmt: skip
         return done.stdout
+
+    def failures(self) -> str:
+        """What the services say went wrong with them."""
+        lines = [line for log in (self.data / "logs").glob("*.log") for line in log.read_text().splitlines()]
+        return "\n".join(line for line in lines if re.search('"level": ?"(error|critical)"', line))
 
     def listed(self, *arguments: str | Path) -> list[dict[str, Any]]:
         """What a listing gives with `--json`."""

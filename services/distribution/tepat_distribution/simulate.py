@@ -1,8 +1,8 @@
 """What if: the overlaps of a period under the policy in force and under a proposed one, and what differs.
 
 Invariants
-- Nothing is written, marked or announced: all is read in one read-only transaction on one snapshot; the only table
-  written to is the session's own, of payouts that would stand elsewhere.
+- Nothing is written, marked or announced: all is read in one read-only transaction on one snapshot, which is rolled
+  back; the only table written to is the session's own, of payouts that would stand elsewhere.
 - The database finds and counts pairs, once each; which rule holds of them under either policy is decided by
   `domain.ruling`. What stands now is worked out the same way, not taken from what was announced: what waits to be
   judged is in it.
@@ -10,7 +10,8 @@ Invariants
 """
 
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -47,10 +48,7 @@ async def simulated(
         since, until: counted are the pairs of payouts that each cover a day from the one to the other.
         covers: whether who asks may see an area.
     """
-    async with (
-        database.pool.acquire() as connection,
-        connection.transaction(isolation="repeatable_read", readonly=True),
-    ):
+    async with database.pool.acquire() as connection, _snapshot(connection):
         stored = await connection.fetchval(STANDING)
         if stored is None:
             yield {"failed": "no policy is in force yet: there is nothing to compare with"}
@@ -84,6 +82,18 @@ async def simulated(
             "pending": await queries.left_to_judge(connection, now=datetime.now(UTC)),
             "changes": [_row(change, sums[change]) for change in sorted(sums, key=str) if covers(change.area)],
         }}  # fmt: skip
+
+
+@asynccontextmanager
+async def _snapshot(connection: Connection) -> AsyncIterator[None]:
+    """A transaction that only reads, and leaves nothing in the session's own table."""
+    await connection.execute("truncate moving")  # of rows that were rolled back: they take room
+    transaction = connection.transaction(isolation="repeatable_read", readonly=True)
+    await transaction.start()
+    try:
+        yield
+    finally:
+        await transaction.rollback()
 
 
 def _ranks(policy: Policy) -> dict[str, int]:

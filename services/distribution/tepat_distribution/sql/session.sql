@@ -41,7 +41,8 @@ create temp table if not exists announced (
     person uuid, policy_version text, announced_at timestamptz
 ) on commit delete rows;
 
--- Payouts that would stand in another household under a policy that is only proposed.
+-- Payouts that would stand in another household under a policy that is only proposed. Not emptied by a commit: one that
+-- is cancelled in the midst of that leaves an index without its first page, and every later look at it fails.
 create temp table if not exists moving (
     agency smallint, payout_id text collate "C", household uuid, primary key (agency, payout_id)
-) on commit delete rows;
+);
