@@ -14,8 +14,9 @@ from uuid import UUID
 import asyncpg
 import orjson
 from tepat_eligibility import policed
-from tepat_eligibility.domain import Day, Visit
-from tepat_eligibility.households import Household
+from tepat_eligibility.domain import Day, Decision, Visit
+from tepat_eligibility.households import Households
+from tepat_eligibility.store import explain
 
 SAMPLE: Final = 10_000
 SIZES: Final = (1, 2, 2, 3, 3, 3, 4, 4, 5, 6)
@@ -96,7 +97,7 @@ def stricter(version: str) -> dict[str, Any]:
 
 SCHEMA = """
 create unlogged table sample_person (person uuid, household uuid, alone uuid, told text);
-create unlogged table sample_decision (subject uuid, programme text, unit text, decision text, region text, reasons text, due text);
+create unlogged table sample_decision (subject uuid, programme text, unit text, decision text, region text, explanation bigint);
 create unlogged table sample_visit (nik uuid, outcome text)"""  # noqa: E501
 
 AT = "md5({} || $1::text)::uuid"
@@ -113,8 +114,8 @@ insert into residence (person, household) select person, household from one"""
 
 COPY_DECISIONS = f"""
 insert into decision (
-    subject, decided_at, revision, as_of, programme, unit, decision, region, policy_version, reasons, due)
-select {AT.format("subject")}, now(), 1, $2, programme, unit, decision, region, 'bench-1', reasons, due
+    subject, decided_at, revision, as_of, programme, unit, decision, region, policy_version, explanation)
+select {AT.format("subject")}, now(), 1, $2, programme, unit, decision, region, 'bench-1', explanation
 from sample_decision"""
 
 COPY_VISITS = f"""
@@ -134,7 +135,8 @@ async def populate(connection: "asyncpg.Connection[asyncpg.Record]", households:
         households: a multiple of ``SAMPLE``, or less than it.
     """
     await connection.execute(SCHEMA)
-    persons, decisions, visits = _sample(min(SAMPLE, households), today)
+    persons, decisions, made, visits = _sample(min(SAMPLE, households), today)
+    await explain(connection, made)
     await connection.copy_records_to_table("sample_person", records=persons)
     await connection.copy_records_to_table("sample_decision", records=decisions)
     await connection.copy_records_to_table("sample_visit", records=visits)
@@ -154,12 +156,13 @@ async def populate(connection: "asyncpg.Connection[asyncpg.Record]", households:
     return int(await connection.fetchval("select count(*) from decision"))
 
 
-def _sample(households: int, today: date) -> tuple[list[Any], list[Any], list[Any]]:
-    """Persons, what is decided of them and their households, and who was visited."""
+def _sample(households: int, today: date) -> tuple[list[Any], list[Any], set[Decision], list[Any]]:
+    """Persons, what is decided of them and their households, the different decisions, and who was visited."""
     r, day = random.Random(1), Day(today)
-    programmes = policed.parse(POLICY).programmes
+    deciding = Households(policed.parse(POLICY).programmes, day)
     persons: list[Any] = []
     decisions: list[Any] = []
+    different: set[Decision] = set()
     visits: list[Any] = []
     for _ in range(households):
         name = UUID(int=r.getrandbits(128))
@@ -169,13 +172,14 @@ def _sample(households: int, today: date) -> tuple[list[Any], list[Any], list[An
             nik, outcome = members[0]["person"], r.choice(("confirmed", "confirmed", "rejected"))
             outcomes[nik] = [Visit(today, datetime.now(UTC), "e", "bench", None, outcome)]
             visits.append((UUID(nik), outcome))
-        seen = Household(str(name), members, day, outcomes)
         persons += [(UUID(told["person"]), name, UUID(told["alone"]), orjson.dumps(told).decode()) for told in members]
-        decisions += [
-            (UUID(subject), made.programme, made.unit, made.decision, region, made.reasons, made.due)
-            for programme in programmes for subject, made, region in seen.decided(programme)
-        ]  # fmt: skip
-    return persons, decisions, visits
+        for found in deciding.decided(str(name), members):
+            subject, decided, region, _ = deciding.verified(found, outcomes)
+            different.update(decided.decisions)
+            decisions += [
+                (UUID(subject), each.programme, each.unit, each.decision, region, each.id) for each in decided.decisions
+            ]
+    return persons, decisions, different, visits
 
 
 def _members(r: random.Random, household: str) -> list[dict[str, Any]]:

@@ -464,6 +464,14 @@ class Criterion:
         self.explained: Final = explained or {}
         self.named: Final = named(text)
         self.expression: Final = Expression(text)
+        self._uses: Final = uses(text)
+
+    def of_person(self, person: View, today: datetime) -> tuple[Any, ...]:
+        """All that the outcome and what lacks for it depend on of the person: where it asks for no more, these two."""
+        if any((*each.household, *each.members) for each in (self._uses, self.named)):
+            return tuple([person.get(name) for name in self._uses.person])
+        outcome = self.expression.outcome(person, {}, today)
+        return outcome, *(self.named.lacking(person, {}) if outcome is None else ())
 
 
 class Criteria:
@@ -479,6 +487,7 @@ class Criteria:
         self.uses: Final = uses(expression)
         self._macros = [macro for each in self.criteria for macro in each.expression.macros]
         self._rest = uses("&&".join(f"({each.expression.rest}\n)" for each in self.criteria))
+        self._member_wise = all(macro.alone for macro in self._macros)
 
     def seen(self, person: View | None, household: View, today: datetime) -> tuple[Any, ...]:
         """All that outcomes and what lacks for them depend on, but the day itself; `today` is the day at midnight."""
@@ -487,6 +496,20 @@ class Criteria:
             return seen
         came_to = [macro.outcome(person, household, today) for macro in self._macros]
         return (seen, *came_to, *self.uses.lacking(person, household))
+
+    def of_member(self, member: View, today: datetime) -> tuple[Any, ...]:
+        """All that outcomes and what lacks for them depend on of one who lives in the household."""
+        if not self._member_wise:
+            return tuple([member.get(name) for name in self.uses.members])
+        return (
+            tuple([macro.of(member, None, {}, today) for macro in self._macros]),
+            tuple([name in member for name in self.uses.members]),
+            tuple([member.get(name) for name in self._rest.members]),
+        )
+
+    def of_person(self, person: View, today: datetime) -> tuple[Any, ...]:
+        """All that outcomes and what lacks for them depend on of the person they are of."""
+        return tuple([each.of_person(person, today) for each in self.criteria])
 
     def outcomes(self, person: View | None, household: View, today: datetime) -> list[bool | None]:
         """Each criterion's outcome."""

@@ -11,8 +11,9 @@ Invariants:
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from hashlib import sha256
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -20,7 +21,7 @@ import orjson
 from tepat_contracts.policy import Policy
 from tepat_contracts.policy import Programme as Ruled
 
-from tepat_eligibility.criteria import OF_SCORE, SCORED, Criteria, View, both, named, uses
+from tepat_eligibility.criteria import EVERYTHING, OF_SCORE, SCORED, Criteria, View, both, named, uses
 from tepat_eligibility.score import Score, Scored
 
 #: What the registry tells of a person: the data of `tepat.person.resolved.v1`.
@@ -149,7 +150,8 @@ class Decision:
 
     `due` is of the eligible alone, `score` of programmes that ask for it.
 
-    Known by identity: there are few different ones, each shared by all subjects whose data are alike.
+    Known by identity, and across processes by `id`: there are few different ones, each shared by all subjects whose
+    data are alike.
     """
 
     unit: Literal["person", "household"]
@@ -158,6 +160,13 @@ class Decision:
     reasons: str
     due: str | None = None
     score: str | None = None
+    id: int = field(init=False)
+    """64 bits of a SHA-256 of all the rest."""
+
+    def __post_init__(self) -> None:
+        said = (self.unit, self.programme, self.decision, self.reasons, self.due or "", self.score or "")
+        digest = sha256("\x1f".join(said).encode()).digest()
+        object.__setattr__(self, "id", int.from_bytes(digest[:8], "big", signed=True))
 
 
 def niks_of(told: Told) -> Sequence[str]:
@@ -254,6 +263,13 @@ class Programme:
         self._score: Final = score if asks_score(ruled) else None
         scored_today = self._score is not None and self._score.of_the_day
         self.of_the_day: Final = self._criteria.uses.today or self._pays.uses.today or scored_today
+        asking = [self._criteria.uses, self._pays.uses, *([self._score.uses] if self._score is not None else [])]
+        self.asked: Final = frozenset(
+            name for each in asking for name in (*each.person, *each.household, *each.members)
+        )
+        """The fields that decisions depend on."""
+        self.in_order: Final = any(each is EVERYTHING for each in asking)
+        """Whether they may depend on the order of a household's members."""
         self._asks_alive = self.unit == "person" and "deceased" not in self._criteria.uses.person
         self._decided: dict[tuple[Any, ...], Decision] = {}
         self._after_visit: dict[tuple[Decision, bool | None], Decision] = {}
@@ -262,6 +278,10 @@ class Programme:
 
     def decide(self, person: View | None, household: View, day: Day, visits: Iterable[Visit] = ()) -> Decision:
         """Decide of a person in their household, or of a household where `person` is None."""
+        return self.verified(self.found(person, household, day), visits)
+
+    def found(self, person: View | None, household: View, day: Day) -> Decision:
+        """What the criteria come to; who is eligible may have to be verified yet."""
         if self._decided_on != day.date or len(self._decided) > self.KEPT:
             self._decided.clear()
             self._after_visit.clear()
@@ -276,10 +296,28 @@ class Programme:
         decision = self._decided.get((seen, paid, scored))
         if decision is None:
             decision = self._decided[seen, paid, scored] = self._judged(person, household, day, paid, scored)
-        if self.needs_verification and decision.decision == "eligible":
-            visit = latest(visits, self.code)
-            return self._visited(decision, None if visit is None else visit.outcome == "confirmed")
         return decision
+
+    def verified(self, found: Decision, visits: Iterable[Visit]) -> Decision:
+        """The same once visits are known."""
+        if not self.needs_verification or found.decision != "eligible":
+            return found
+        visit = latest(visits, self.code)
+        return self._visited(found, None if visit is None else visit.outcome == "confirmed")
+
+    # Those of whom these make the same are alike to this programme.
+
+    def of_member(self, member: View, day: Day) -> tuple[Any, ...]:
+        """All that decisions depend on of one who lives in the household, beside what `household_view` counts."""
+        return (
+            self._criteria.of_member(member, day.midnight),
+            self._pays.of_person(member, day),
+            None if self._score is None else self._score.of_member(member, day.midnight),
+        )
+
+    def of_person(self, person: View, day: Day) -> tuple[Any, ...]:
+        """All that a decision depends on of the person it is made of."""
+        return self._criteria.of_person(person, day.midnight), self._pays.of_person(person, day)
 
     def _judged(
         self, person: View | None, household: View, day: Day, paid: tuple["Best", ...], scored: Scored | None
@@ -349,6 +387,14 @@ class _Pays:
             self._kept_on = day.date
         members = household["members"] if person is None else (person,)
         return tuple(sorted([self._best(member, household, day) for member in members]))
+
+    def of_person(self, person: View, day: Day) -> tuple[Any, ...]:
+        """All that what is due depends on of one it may be due for."""
+        if not self._components:
+            return ()
+        if self.uses.household:
+            return tuple([person.get(name) for name in (*self.uses.person, *self.uses.members)])
+        return self._best(person, {}, day)
 
     def _best(self, member: View, household: View, day: Day) -> Best:
         seen = self.uses.values(member, household)

@@ -1,12 +1,24 @@
 """Households decided whole: what stands of each of them, and of those who live there, under some programmes.
 
-No I/O, and no clock of its own. Invariant: who decides for good and who only asks what if make views, visits and
-decisions by this one way, so both come to the same.
+No I/O, and no clock of its own. Invariants
+- Who decides for good and who only asks what if decide by this one way, so both come to the same.
+- Households whose members are alike to every programme are decided once: a programme says what it makes of a person
+  (`Programme.of_member`, `of_person`), and two of whom all make the same may stand for one another.
+
+In a province nearly every household is like one seen before. A person is reduced to what is asked of them, which few
+values make up; those are reduced to what programmes make of them, of which there are fewer; and a household to its
+members so reduced.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import reduce
+from operator import xor
+from typing import Any, Final, NamedTuple
 
+from tepat_eligibility.criteria import View
 from tepat_eligibility.domain import (
+    ADULT,
+    ELDERLY,
     Day,
     Decision,
     Programme,
@@ -18,37 +30,165 @@ from tepat_eligibility.domain import (
 )
 
 
-class Household:
-    """A household on a day: views made once, however many programmes decide by them.
+class Decided:
+    """What is decided of a subject: a decision of each programme of its unit.
 
-    Args:
-        members: who lives there, the deceased among them, in the order of their pseudonyms.
-        visits: those made to NIKs; none of programmes that ask for none.
+    Known by identity, and across processes by `fold`: the numbers of its decisions, xored.
     """
 
-    __slots__ = ("_alive", "_day", "_made", "_members", "_name", "_to_any", "_views", "_whole", "region")
+    __slots__ = ("decisions", "fold", "unverified")
 
-    def __init__(self, name: str, members: Sequence[Told], day: Day, visits: Mapping[str, list[Visit]] | None) -> None:
-        self._name, self._members, self._day = name, members, day
-        self._views = [person_view(told, day) for told in members]
-        alive = [view for view in self._views if not view["deceased"]]
-        self._alive = bool(alive)
-        self._whole = household_view(alive)
-        self._made: list[Sequence[Visit]] = [()] * len(members)
-        if visits:
-            self._made = [_visits_of(told, visits) for told in members]
-        self._to_any = [visit for each in self._made for visit in each] if visits else ()
-        self.region: str | None = min([view["region"] for view in alive if "region" in view], default=None)
-
-    def decided(self, programme: Programme) -> Iterator[tuple[str, Decision, str | None]]:
-        """Each subject of a programme's unit, in an order of their own: its decision, and the region it lives in."""
-        if programme.unit == "household":
-            if self._alive:
-                yield self._name, programme.decide(None, self._whole, self._day, self._to_any), self.region
-            return
-        for told, view, to_one in zip(self._members, self._views, self._made, strict=True):
-            yield told["person"], programme.decide(view, self._whole, self._day, to_one), view.get("region")
+    def __init__(self, decisions: Sequence[Decision] = (), *, unverified: bool = False) -> None:
+        self.decisions: Final = decisions
+        self.fold: Final = reduce(xor, (decision.id for decision in decisions), 0)
+        self.unverified: Final = unverified
+        """Whether it depends on visits yet: see `Households.verified`."""
 
 
-def _visits_of(told: Told, visits: Mapping[str, list[Visit]]) -> Sequence[Visit]:
-    return [visit for nik in niks_of(told) for visit in visits.get(nik, ())]
+NOTHING: Final = Decided()
+
+
+class Stands(NamedTuple):
+    """What is decided of a subject, told with the region it lives in; `persons` are those whose visits count for it."""
+
+    subject: str
+    decided: Decided = NOTHING
+    region: str | None = None
+    persons: Sequence[Told] = ()
+
+    @property
+    def niks(self) -> list[str]:
+        """Every NIK of the persons."""
+        return [nik for told in self.persons for nik in niks_of(told)]
+
+
+class _Kind(NamedTuple):
+    """Persons of whom all that is asked is the same; `number` is that of what programmes make of them."""
+
+    number: int
+    alive: bool
+    view: View
+
+
+class _Made(NamedTuple):
+    """What is decided of households that are alike, and of those who live there, by the number of what they are."""
+
+    household: View
+    whole: Decided
+    persons: dict[int, Decided]
+
+
+class Households:
+    """Decides households on a day, by programmes that do so on that day."""
+
+    KEPT: Final = 50_000
+    """Kinds of persons, and of households, that are remembered."""
+
+    def __init__(self, programmes: Iterable[Programme], day: Day) -> None:
+        self._day = day
+        self._by_unit: dict[str, list[Programme]] = {"household": [], "person": []}
+        for programme in programmes:
+            self._by_unit[programme.unit].append(programme)
+        every = [*self._by_unit["household"], *self._by_unit["person"]]
+        asked = {name for programme in every for name in programme.asked}
+        self._asked = sorted(asked | {"age", "decile"})
+        self._of_region = "region" in asked or "regions" in asked
+        self._in_order = any(programme.in_order for programme in every)
+        self._ages: dict[str, int | None] = {}
+        self._kinds: dict[tuple[Any, ...], _Kind] = {}
+        self._numbers: dict[tuple[Any, ...], int] = {}
+        self._made: dict[tuple[int, ...], _Made] = {}
+        self._verified: dict[tuple[Decision, ...], Decided] = {}
+
+    def decided(self, name: str, members: Sequence[Told]) -> list[Stands]:
+        """What stands of a household, and of each who lives there; nothing of one where nobody is alive.
+
+        Args:
+            members: the deceased among them, in the order of their pseudonyms.
+        """
+        if len(self._made) > self.KEPT or len(self._kinds) > self.KEPT:
+            for kept in (self._kinds, self._numbers, self._made, self._verified):
+                kept.clear()
+        kinds = [self._kind(told) for told in members]
+        alive = [kind.number for kind in kinds if kind.alive]
+        if not self._in_order:
+            alive.sort()
+        like = tuple(alive)
+        made = self._made.get(like)
+        if made is None:
+            made = self._made[like] = self._decide([kind.view for kind in kinds if kind.alive])
+        regions = [told.get("region") for told in members]
+        known = [region for region, kind in zip(regions, kinds, strict=True) if kind.alive and region is not None]
+        stands = [Stands(name, made.whole, min(known, default=None), members)]
+        persons = made.persons
+        for told, kind, region in zip(members, kinds, regions, strict=True):
+            own = persons.get(kind.number)
+            if own is None:
+                own = persons[kind.number] = self._of("person", kind.view, made.household)
+            stands.append(Stands(told["person"], own, region, (told,)))
+        return stands
+
+    def verified(self, stands: Stands, visits: Mapping[str, Sequence[Visit]]) -> Stands:
+        """The same once visits are known, by NIK."""
+        found = stands.decided
+        if not found.unverified:
+            return stands
+        made = [visit for nik in stands.niks for visit in visits.get(nik, ())]
+        programmes = self._by_unit[found.decisions[0].unit]
+        after = tuple(
+            programme.verified(each, made) for programme, each in zip(programmes, found.decisions, strict=True)
+        )
+        verified = self._verified.get(after)
+        if verified is None:
+            verified = self._verified[after] = Decided(after)
+        return stands._replace(decided=verified)
+
+    def _kind(self, told: Told) -> _Kind:
+        attributes = told["attributes"]
+        asked = [attributes.get(name) for name in self._asked]
+        if "ppks" in attributes and "ppks" in self._asked:
+            asked.append(tuple(sorted(attributes["ppks"] or ())))
+            asked[self._asked.index("ppks")] = None
+        born = told.get("birth_date")
+        key = (
+            None if born is None else self._age(born), told.get("sex"), self._deceased(told),
+            told.get("region") if self._of_region else None, *asked,
+        )  # fmt: skip
+        kind = self._kinds.get(key)
+        if kind is None:
+            view = person_view(told, self._day)
+            kind = self._kinds[key] = _Kind(self._numbered(view), not view["deceased"], view)
+        return kind
+
+    def _deceased(self, told: Told) -> bool:
+        return "deceased_on" in told and told["deceased_on"] <= self._day.iso
+
+    def _age(self, born: str) -> int | None:
+        """The age of who was born on a day; few days are different."""
+        if born not in self._ages:
+            self._ages[born] = person_view({"attributes": {}, "birth_date": born}, self._day).get("age")
+        return self._ages[born]
+
+    def _numbered(self, view: View) -> int:
+        """The number of what programmes make of a person, and of what `household_view` does."""
+        age = view.get("age")
+        made: tuple[Any, ...] = (
+            view["deceased"], view.get("decile"), None if age is None else (age >= ADULT) + (age >= ELDERLY),
+            view.get("region") if self._of_region else None,
+            *[programme.of_member(view, self._day) for of_unit in self._by_unit.values() for programme in of_unit],
+            *[programme.of_person(view, self._day) for programme in self._by_unit["person"]],
+        )  # fmt: skip
+        return self._numbers.setdefault(made, len(self._numbers))
+
+    def _decide(self, alive: Sequence[View]) -> _Made:
+        household = household_view(alive)
+        return _Made(household, self._of("household", None, household) if alive else NOTHING, {})
+
+    def _of(self, unit: str, person: View | None, household: View) -> Decided:
+        programmes = self._by_unit[unit]
+        found = [programme.found(person, household, self._day) for programme in programmes]
+        unverified = any(
+            programme.needs_verification and decision.decision == "eligible"
+            for programme, decision in zip(programmes, found, strict=True)
+        )
+        return Decided(found, unverified=unverified) if found else NOTHING

@@ -36,7 +36,6 @@ from tepat_eligibility.domain import (
     Day,
     Objection,
     Told,
-    Visit,
     became,
     card,
     niks_of,
@@ -45,9 +44,9 @@ from tepat_eligibility.domain import (
     turned,
     turns_on,
 )
-from tepat_eligibility.households import Household
+from tepat_eligibility.households import Households, Stands
 from tepat_eligibility.policed import Policed
-from tepat_eligibility.store import WITHDRAWALS, Wanted, every, queries, visits_of
+from tepat_eligibility.store import Announced, every, queries, visits_of
 
 log = structlog.get_logger()
 
@@ -67,6 +66,7 @@ class Judge:
         self._standing = standing
         self._clock = clock
         self._in_a_row = 0
+        self._households: tuple[tuple[Any, ...], Households] | None = None
 
     async def work(self, connection: "asyncpg.Connection[asyncpg.Record]") -> AsyncIterator[bool]:
         """One step a transaction, until nothing is left."""
@@ -128,11 +128,12 @@ class Judge:
         kept = kept_since(policy.document.index.policy.retention.verifications, day.date)
         if retired := await queries.retire(connection, before=kept):
             log.info("visits, lists and objections no longer kept", records=retired, before=kept.isoformat())
+        await store.forget_explanations(connection)
         if programmes := turned(policy.document.programmes, before, day.date):
             await queries.start_sweep(connection, programmes=programmes)
         if await queries.to_clear(connection):
-            orphans = [row["subject"] for row in await every(queries.orphans(connection, withdrawn=WITHDRAWALS))]
-            await self._keep(connection, _Page(dict.fromkeys(orphans), policy, day))
+            orphans = [row["subject"] for row in await every(queries.orphans(connection))]
+            await self._keep(connection, self._page(dict.fromkeys(orphans), policy, day))
         log.info("the day turned", day=day.iso, programmes=programmes)
         return True
 
@@ -169,7 +170,7 @@ class Judge:
             turning.append(turns_on(told, day) or "")
         if gone:
             await queries.unsettle(connection, persons=",".join(gone))
-            await self._keep(connection, _Page({each: marks.get(each) for each in gone}, policy, day))
+            await self._keep(connection, self._page({each: marks.get(each) for each in gone}, policy, day))
         if persons:
             await queries.settle(
                 connection, persons=",".join(persons), households=",".join(households), turns_on=",".join(turning)
@@ -250,7 +251,7 @@ class Judge:
             if not rows:
                 break
             after = rows[-1]["household"]
-            page = _Page(dict.fromkeys(row["household"] for row in rows), policy, day, only)
+            page = self._page(dict.fromkeys(row["household"] for row in rows), policy, day, only)
             await page.read(connection)
             judging = asyncio.create_task(asyncio.to_thread(page.judge))
             try:
@@ -258,6 +259,7 @@ class Judge:
                     await self._keep(connection, judged)
             finally:
                 await judging  # no step begins while another is at work
+            await page.verify(connection)
             judged = page
         if judged is None:
             await queries.end_sweep(connection, id=sweep["id"])
@@ -269,81 +271,103 @@ class Judge:
     async def _decide(self, connection: Connection, households: Mapping[str, str | None], day: Day) -> None:
         """Decide households and those who live in them; announce what differs."""
         policy = await self._restated(connection)
-        page = _Page(households, policy, day)
+        page = self._page(households, policy, day)
         await page.read(connection)
         await asyncio.to_thread(page.judge)
+        await page.verify(connection)
         await self._keep(connection, page)
+
+    def _page(
+        self, traces: Mapping[str, str | None], policy: InForce[Policed], day: Day, only: Sequence[str] | None = None
+    ) -> "_Page":
+        """A page, judged by what was made of households like them as long as policy, day and programmes are these."""
+        of = (policy.seq, day.iso, only)
+        if self._households is None or self._households[0] != of:
+            programmes = [
+                programme
+                for programme in policy.document.programmes
+                if programme.effective.holds(day.date) and (only is None or programme.code in only)
+            ]
+            self._households = of, Households(programmes, day)
+        return _Page(traces, policy, day, only, self._households[1])
 
     async def _keep(self, connection: Connection, page: "_Page") -> None:
         """Make decisions stand as wanted, and put what differs into the outbox."""
         started, now = perf_counter(), self._clock()
-        policy, day, traces = page.policy, page.day, page.traces
+        policy, day = page.policy, page.day
         deciding = [(p.unit, p.code) for p in policy.document.programmes if p.effective.holds(day.date)]
         rows = await store.keep(
-            connection, page.wanted, judged=list(traces), only=page.only, deciding=deciding, version=policy.version,
-            as_of=day.date, now=now,
+            connection, page.stands, only=page.only, deciding=deciding, version=policy.version, as_of=day.date, now=now,
         )  # fmt: skip
         if rows:
-            await put(connection, [_message(row, traces.get(row["subject"]), policy.version, day, now) for row in rows])
+            traces = page.traces
+            await put(connection, [_message(row, traces.get(row.subject), policy.version, day, now) for row in rows])
             log.info(
-                "decisions announced", decisions=len(rows), subjects=len(traces),
+                "decisions announced", decisions=len(rows), subjects=len(page.stands),
                 ms=round((perf_counter() - started) * 1e3),
             )  # fmt: skip
 
 
 class _Page:
-    """Subjects looked at, and what is to stand of them: nothing, until it is read and judged.
+    """Subjects looked at, and what is to stand of them: nothing, until it is read, judged and verified.
 
     Args:
-        traces: households, or subjects of whom nothing is to stand; each with the trace of what it was marked for.
+        named: households, or subjects of whom nothing is to stand; each with the trace of what it was marked for.
         only: the programmes looked at, where not all are.
     """
 
     def __init__(
-        self, traces: Mapping[str, str | None], policy: InForce[Policed], day: Day, only: Sequence[str] | None = None
-    ) -> None:
-        self.traces = dict(traces)
-        self.wanted = Wanted()
+        self, named: Mapping[str, str | None], policy: InForce[Policed], day: Day, only: Sequence[str] | None,
+        households: Households,
+    ) -> None:  # fmt: skip
         self.policy, self.day, self.only = policy, day, only
-        self._programmes = [
-            programme
-            for programme in policy.document.programmes
-            if programme.effective.holds(day.date) and (only is None or programme.code in only)
-        ]
+        self.stands = [Stands(name) for name in named]
+        self._named, self._households = named, households
         self._living: dict[str, list[Told]] = {}
-        self._visits: Mapping[str, list[Visit]] | None = None
 
     async def read(self, connection: Connection) -> None:
-        """Read who lives in the households, and all else that is decided by."""
-        self._living = {household: [] for household in self.traces}
+        """Read who lives in the households."""
+        self._living = {household: [] for household in self._named}
         for row in await every(queries.members(connection, households=",".join(self._living))):
             self._living[row["household"]].append(orjson.loads(row["told"]))
-        if any(programme.needs_verification for programme in self._programmes):
-            niks = [nik for members in self._living.values() for told in members for nik in niks_of(told)]
-            self._visits = await visits_of(connection, niks)
 
     def judge(self) -> None:
-        """Find out what is to stand of the households and of those who live in them."""
-        for household, members in self._living.items():
-            seen = Household(household, members, self.day, self._visits)
-            for told in members:
-                self.traces[told["person"]] = self.traces[household]
-            for programme in self._programmes:
-                for subject, decision, region in seen.decided(programme):
-                    self.wanted.add(subject, decision, region)
+        """Find out what is to stand of the households and of those who live in them, as far as nobody must visit."""
+        self.stands = [
+            stands
+            for household, members in self._living.items()
+            for stands in self._households.decided(household, members)
+        ]
+
+    async def verify(self, connection: Connection) -> None:
+        """Find out what visits make of those of whom it depends on them."""
+        unverified = [place for place, each in enumerate(self.stands) if each.decided.unverified]
+        if unverified:
+            visits = await visits_of(connection, {nik for place in unverified for nik in self.stands[place].niks})
+            for place in unverified:
+                self.stands[place] = self._households.verified(self.stands[place], visits)
+
+    @property
+    def traces(self) -> dict[str, str | None]:
+        """The trace that each subject is announced with."""
+        return {
+            **self._named,
+            **{told["person"]: self._named[name] for name, members in self._living.items() for told in members},
+        }
 
 
-def _message(row: Any, trace: str | None, version: str, day: Day, now: datetime) -> Message:
-    subject, programme, unit, decision, reasons, due, score, region, revision = row
-    key = f"{programme}|{subject}"
+def _message(made: Announced, trace: str | None, version: str, day: Day, now: datetime) -> Message:
+    subject, decision, region, revision = made
+    key = f"{decision.programme}|{subject}"
     data = {
-        "programme": programme, "unit": unit, unit: subject, "revision": revision, "decision": decision,
-        "reasons": orjson.Fragment(reasons), "policy_version": version, "as_of": day.date,
+        "programme": decision.programme, "unit": decision.unit, decision.unit: subject, "revision": revision,
+        "decision": decision.decision, "reasons": orjson.Fragment(decision.reasons), "policy_version": version,
+        "as_of": day.date,
     }  # fmt: skip
-    if due is not None:
-        data["due"] = orjson.Fragment(due)
-    if score is not None:
-        data["score"] = orjson.Fragment(score)
+    if decision.due is not None:
+        data["due"] = orjson.Fragment(decision.due)
+    if decision.score is not None:
+        data["score"] = orjson.Fragment(decision.score)
     if region is not None:
         data["region"] = region
     event = envelope.event(

@@ -17,8 +17,9 @@ from aiokafka import ConsumerRecord
 from tepat_chassis.database import Database
 from tepat_chassis.kafka import read_to_end
 
+from tepat_eligibility.domain import WITHDRAWN, Decision
 from tepat_eligibility.judge import DECISIONS
-from tepat_eligibility.store import queries
+from tepat_eligibility.store import explain, queries
 
 log = structlog.get_logger()
 
@@ -40,6 +41,7 @@ async def _keep(database: Database, batch: Sequence[ConsumerRecord]) -> None:
     """Keep the latest record of each key."""
     latest: dict[bytes, tuple[Any, ...]] = {}
     gone: set[bytes] = set()
+    decisions: list[Decision] = []
     for record in batch:
         gone.discard(record.key)
         if record.value is None:
@@ -50,21 +52,30 @@ async def _keep(database: Database, batch: Sequence[ConsumerRecord]) -> None:
             data = event["data"]
             held = latest.get(record.key)
             if held is None or held[-1] < data["revision"]:
+                decision = _decision(data)
+                decisions.append(decision)
                 latest[record.key] = (
-                    data[data["unit"]], data["programme"], data["unit"], data["decision"],
-                    orjson.dumps(data["reasons"]).decode(),
-                    orjson.dumps(data["due"]).decode() if "due" in data else None,
-                    orjson.dumps(data["score"]).decode() if "score" in data else None, data.get("region"),
-                    data["policy_version"],
+                    data[data["unit"]], decision.programme, decision.unit, decision.decision, decision.id,
+                    decision.reasons in WITHDRAWN.values(), data.get("region"), data["policy_version"],
                     date.fromisoformat(data["as_of"]), datetime.fromisoformat(event["time"]), data["revision"],
                 )  # fmt: skip
     if latest:
         columns = (
-            "subjects", "programmes", "units", "decisions", "reasons", "due", "scores", "regions", "versions", "days",
+            "subjects", "programmes", "units", "decisions", "explanations", "withdrawn", "regions", "versions", "days",
             "times", "revisions",
         )  # fmt: skip
         told = dict(zip(columns, map(list, zip(*latest.values(), strict=True)), strict=True))
-        await queries.recall(database.pool, **told)
+        async with database.transaction() as connection:
+            await explain(connection, decisions)
+            await queries.recall(connection, **told)
     if gone:
         programmes, _, subjects = zip(*(key.decode().rpartition("|") for key in gone), strict=True)
         await queries.recall_gone(database.pool, programmes=list(programmes), subjects=list(subjects))
+
+
+def _decision(data: dict[str, Any]) -> Decision:
+    """The decision that an event of ours tells."""
+    reasons, due, score = (
+        orjson.dumps(data[name]).decode() if name in data else None for name in ("reasons", "due", "score")
+    )
+    return Decision(data["unit"], data["programme"], data["decision"], reasons or "[]", due, score)

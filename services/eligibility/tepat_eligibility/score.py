@@ -46,11 +46,11 @@ class Score:
     def __init__(self, ruled: Ruled) -> None:
         self._ruled: Final = ruled
         self._variables: Final = [(each, Expression(each.value), named(each.value)) for each in ruled.variables]
-        self._uses: Final = uses("+".join(f"({each.value}\n)" for each in ruled.variables))
+        self.uses: Final = uses("+".join(f"({each.value}\n)" for each in ruled.variables))
         self._rest: Final = uses("+".join(f"({value.rest}\n)" for _, value, _ in self._variables))
         self._macros: Final = [macro for _, value, _ in self._variables for macro in value.macros]
         self._member_wise: Final = all(macro.alone for macro in self._macros)
-        self.of_the_day: Final = self._uses.today
+        self.of_the_day: Final = self.uses.today
         self._kept: dict[tuple[Any, ...], Scored] = {}
         self._kinds: dict[tuple[Any, ...], int] = {}
         self._kind_of: dict[tuple[Any, ...], int] = {}
@@ -80,21 +80,30 @@ class Score:
     def _seen(self, household: View, today: datetime) -> tuple[Any, ...]:
         """All that the score and what lacks for it depend on, but the day itself."""
         if not self._member_wise:
-            return self._uses.values(None, household)
+            return self.uses.values(None, household)
         return (
             self._rest.values(None, household),
-            *sorted([self._kind(member, household, today) for member in household["members"]]),
+            *sorted([self._kind(member, today) for member in household["members"]]),
         )
 
-    def _kind(self, member: View, household: View, today: datetime) -> int:
+    def _kind(self, member: View, today: datetime) -> int:
         """The same number for members of whom the macros make the same, and of whom the same lacks."""
-        seen = tuple([member.get(name) for name in self._uses.members])
+        seen = tuple([member.get(name) for name in self.uses.members])
         kind = self._kind_of.get(seen)
         if kind is None:
-            made = tuple(macro.of(member, None, household, today) for macro in self._macros)
-            lacking = tuple(value is None for value in seen)
-            kind = self._kind_of[seen] = self._kinds.setdefault((made, lacking), len(self._kinds))
+            kind = self._kind_of[seen] = self._kinds.setdefault(self._made_of(member, today), len(self._kinds))
         return kind
+
+    def of_member(self, member: View, today: datetime) -> tuple[Any, ...]:
+        """All that the score and what lacks for it depend on of one who lives in the household."""
+        if not self._member_wise:
+            return tuple([member.get(name) for name in self.uses.members])
+        return (self._made_of(member, today), tuple([member.get(name) for name in self._rest.members]))
+
+    def _made_of(self, member: View, today: datetime) -> tuple[Any, ...]:
+        """What the macros make of a member, and what of theirs lacks."""
+        made = tuple(macro.of(member, None, {}, today) for macro in self._macros)
+        return made, tuple(name not in member for name in self.uses.members)
 
     def _worked_out(self, household: View, today: datetime) -> Scored:
         contributions: list[dict[str, Any]] = []

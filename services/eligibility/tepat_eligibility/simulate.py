@@ -28,9 +28,9 @@ from tepat_chassis.database import Connection, Database
 from tepat_chassis.http import AWAY, COLLECT_AFTER
 
 from tepat_eligibility import policed
-from tepat_eligibility.domain import Day, Decision, Programme, Told, Visit, card, niks_of, restated
+from tepat_eligibility.domain import Day, Decision, Told, Visit, card, restated
 from tepat_eligibility.handlers import IN_FORCE
-from tepat_eligibility.households import Household
+from tepat_eligibility.households import NOTHING, Decided, Households, Stands
 from tepat_eligibility.judge import SERVICE
 from tepat_eligibility.policed import Policed
 from tepat_eligibility.store import every, queries, visits_of
@@ -76,12 +76,12 @@ class Sums:
     """
 
     def __init__(self) -> None:
-        self._seen: Counter[tuple[str, str | None, Decision | None, Decision | None]] = Counter()
+        self._seen: Counter[tuple[str | None, Decided, Decided]] = Counter()
         self._sums: dict[Change, list[int]] = {}
 
-    def add(self, programme: str, region: str | None, before: Decision | None, after: Decision | None) -> None:
+    def add(self, region: str | None, before: Decided, after: Decided) -> None:
         """Count a subject."""
-        self._seen[programme, region and region[:5], before, after] += 1
+        self._seen[region and region[:5], before, after] += 1
         if len(self._seen) > DIFFERENT:
             self._sum_up()
 
@@ -93,15 +93,18 @@ class Sums:
         return sorted(told, key=lambda row: [str(row[name] or "") for name in Change._fields])
 
     def _sum_up(self) -> None:
-        for (programme, area, before, after), subjects in self._seen.items():
-            had, will = _due(before), _due(after)
-            gained, lost = max(will[0] - had[0], 0), max(had[0] - will[0], 0)
-            if had[1] != will[1]:
-                gained, lost = will[0], had[0]
-            key = Change(programme, area, _word(before), _word(after), had[1], will[1])
-            sums = self._sums.setdefault(key, [0] * 5)
-            for place, each in enumerate((1, had[0], will[0], gained, lost)):
-                sums[place] += each * subjects
+        for (area, decided, then), subjects in self._seen.items():
+            of, to = ({each.programme: each for each in both.decisions} for both in (decided, then))
+            for programme in of.keys() | to.keys():
+                before, after = of.get(programme), to.get(programme)
+                had, will = _due(before), _due(after)
+                gained, lost = max(will[0] - had[0], 0), max(had[0] - will[0], 0)
+                if had[1] != will[1]:
+                    gained, lost = will[0], had[0]
+                key = Change(programme, area, _word(before), _word(after), had[1], will[1])
+                sums = self._sums.setdefault(key, [0] * 5)
+                for place, each in enumerate((1, had[0], will[0], gained, lost)):
+                    sums[place] += each * subjects
         self._seen.clear()
 
 
@@ -118,20 +121,24 @@ def _due(decision: Decision | None) -> tuple[int, str | None]:
 
 
 class _Both(NamedTuple):
-    """A programme as the policy in force has it and as the proposed one does, as far as each decides by it."""
+    """How the policy in force decides, and how the proposed one does."""
 
-    code: str
-    before: Programme | None
-    after: Programme | None
+    before: Households
+    after: Households
 
 
-def _paired(present: Policed, proposed: Policed, day: Day) -> list[_Both]:
-    """Every programme that one of the two decides by on a day."""
-    before, after = (
-        {each.code: each for each in policy.programmes if each.effective.holds(day.date)}
+def _both(present: Policed, proposed: Policed, day: Day, only: Collection[str] | None = None) -> _Both:
+    """By every programme that decides on a day, or by some of them."""
+    return _Both(*(
+        Households(
+            [
+                each for each in policy.programmes
+                if each.effective.holds(day.date) and (only is None or each.code in only)
+            ],
+            day,
+        )
         for policy in (present, proposed)
-    )
-    return [_Both(code, before.get(code), after.get(code)) for code in sorted(before.keys() | after.keys())]
+    ))  # fmt: skip
 
 
 # --- reading ----------------------------------------------------------------------------------------------------
@@ -158,10 +165,10 @@ class Simulation:
     async def run(self) -> AsyncIterator[int]:
         """Count, page by page; yields the number of households done so far."""
         changed = set(restated(self.present.index.policy, self.proposed.index.policy))
-        programmes = _paired(self.present, self.proposed, self.day)
         moving = self.present.ranks != self.proposed.ranks and await self._find_moving()
         if not changed and not moving:
             return
+        whole, changing = (_both(self.present, self.proposed, self.day, only) for only in (None, changed))
         done = 0
         for begun in (
             (queries.households_after, queries.households_begun_after) if moving else (queries.households_after,)
@@ -169,7 +176,7 @@ class Simulation:
             after = STARTED
             while rows := await every(begun(self.connection, after=after, at_most=HOUSEHOLDS_AT_ONCE)):
                 page = [row["household"] for row in rows]
-                await self._compare(page, programmes, changed, moving=moving)
+                await self._compare(page, whole, changing, moving=moving)
                 after = page[-1]
                 done += len(page)
                 yield done
@@ -204,10 +211,10 @@ class Simulation:
 
     # -- comparing ---------------------------------------------------------------------------------
 
-    async def _compare(
-        self, page: Sequence[str], programmes: Sequence[_Both], changed: Collection[str], *, moving: bool
-    ) -> None:
-        """Count the decisions of these households and of those who live there now."""
+    async def _compare(self, page: Sequence[str], whole: _Both, changing: _Both, *, moving: bool) -> None:
+        """Count the decisions of these households and of those who live there now: those of the programmes that change,
+        and where anybody would leave or enter, of all.
+        """
         living = await self._living(queries.members, page)
         elsewhere: dict[str, str] = {}
         then = living
@@ -217,40 +224,25 @@ class Simulation:
                 for row in await every(queries.elsewhere(self.connection, households=",".join(page)))
             }
             then = await self._living(queries.members_then, [*{*page, *elsewhere.values()}])
-        visits = await self._visits(programmes, [*living.values(), *(then.values() if moving else ())])
-        changing = [each for each in programmes if each.code in changed]
-
-        def household(name: str, members: Sequence[Told]) -> Household:
-            return Household(name, members, self.day, visits)
-
+        found: list[tuple[_Both, _Found, _Found]] = []
         for name in page:
             now, will = living[name], then[name]
-            seen = household(name, now)
             if now is will or _names(now) == _names(will):
-                for each in changing:
-                    self._count_alike(each, seen)
+                found.append((changing, _found(changing.before, {name: now}), _found(changing.after, {name: now})))
                 continue
-            homes = [household(home, then[home]) for home in {name, *(elsewhere.get(who, name) for who in _names(now))}]
+            homes = {home: then[home] for home in (name, *(elsewhere.get(who, name) for who in _names(now)))}
             of_here = {name, *_names(now)}
-            for each in programmes:
-                before = _decided(each.before, [seen])
-                after = {s: d for s, d in _decided(each.after, homes).items() if s in of_here}
-                self._count(each.code, before, after)
-
-    def _count_alike(self, programme: _Both, seen: Household) -> None:
-        """Count a household that nobody leaves or enters."""
-        before, after = programme.before, programme.after
-        if before is None or after is None or before.unit != after.unit:
-            self._count(programme.code, _decided(before, [seen]), _decided(after, [seen]))
-            return
-        for (_, had, region), (_, will, _) in zip(seen.decided(before), seen.decided(after), strict=True):
-            self.sums.add(programme.code, region, had, will)
-
-    def _count(self, code: str, before: "_Decisions", after: "_Decisions") -> None:
-        for subject in before.keys() | after.keys():
-            had, was_in = before.get(subject, (None, None))
-            will, region = after.get(subject, (None, was_in))
-            self.sums.add(code, region, had, will)
+            after = {key: each for key, each in _found(whole.after, homes).items() if key[1] in of_here}
+            found.append((whole, _found(whole.before, {name: now}), after))
+        visits = await self._visits(found)
+        for by, before, after in found:
+            for key in before.keys() | after.keys():
+                had, will_have = (
+                    households.verified(each.get(key, Stands(key[1])), visits)
+                    for households, each in zip(by, (before, after), strict=True)
+                )
+                region = had.region if will_have.decided is NOTHING else will_have.region
+                self.sums.add(region, had.decided, will_have.decided)
 
     async def _living(self, by: Callable[..., AsyncIterator[Any]], households: Sequence[str]) -> dict[str, list[Told]]:
         living: dict[str, list[Told]] = {household: [] for household in households}
@@ -258,25 +250,30 @@ class Simulation:
             living[row["household"]].append(orjson.loads(row["told"]))
         return living
 
-    async def _visits(
-        self, programmes: Sequence[_Both], groups: Iterable[Sequence[Told]]
-    ) -> Mapping[str, list[Visit]] | None:
-        """The visits made to persons, by NIK, where a programme asks for verification."""
-        if not any(of.needs_verification for each in programmes for of in each[1:] if of is not None):
-            return None
-        return await visits_of(
-            self.connection, [nik for members in groups for told in members for nik in niks_of(told)]
-        )
+    async def _visits(self, found: Iterable[tuple[_Both, "_Found", "_Found"]]) -> Mapping[str, list[Visit]]:
+        """The visits that any of this depends on, by NIK."""
+        niks = {
+            nik
+            for _, before, after in found
+            for each in (*before.values(), *after.values())
+            if each.decided.unverified
+            for nik in each.niks
+        }
+        return await visits_of(self.connection, niks) if niks else {}
 
 
-_Decisions: TypeAlias = dict[str, tuple[Decision, str | None]]
+#: What is found of each subject, by unit and name.
+_Found: TypeAlias = dict[tuple[str, str], Stands]
 
 
-def _decided(programme: Programme | None, households: Iterable[Household]) -> _Decisions:
-    """Each subject's decision, and where it lives."""
-    if programme is None:
-        return {}
-    return {subject: (made, region) for each in households for subject, made, region in each.decided(programme)}
+def _found(households: Households, living: Mapping[str, Sequence[Told]]) -> _Found:
+    found: _Found = {}
+    for name, members in living.items():
+        whole, *persons = households.decided(name, members)
+        found["household", name] = whole
+        for each in persons:
+            found["person", each.subject] = each
+    return found
 
 
 def _names(members: Sequence[Told]) -> list[str]:

@@ -10,25 +10,30 @@ Invariants
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
+from functools import cache
 from importlib.resources import files
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 from uuid import UUID
 
 import aiosql
 from tepat_chassis.database import Connection
 
 from tepat_eligibility.domain import WITHDRAWN, Decision, Visit
+from tepat_eligibility.households import Decided, Stands
 
 queries: Any = aiosql.from_path(
     str(files("tepat_eligibility") / "sql" / "queries"), "asyncpg", mandatory_parameters=False
 )
 
 
-WITHDRAWALS: Final = list(WITHDRAWN.values())
-"""The reasons that only withdrawals have."""
-BY_HASH: Final = "set local enable_hashjoin = on"
-"""For what a statement has gathered itself: `sql/session.sql` has the rest looked up by key."""
-BY_KEY: Final = "set local enable_hashjoin = off"
+BY_HASH: Final = """
+set local enable_hashjoin = on; set local enable_bitmapscan = off; set local plan_cache_mode = force_generic_plan"""
+"""For what a statement has gathered itself, planned once: `sql/session.sql` has the rest looked up by key."""
+BY_KEY: Final = """
+set local enable_hashjoin = off; set local enable_bitmapscan = on; set local plan_cache_mode = force_custom_plan"""
+WHOLE: Final = "set local enable_hashjoin = on; set local enable_seqscan = on"
+"""For what looks at tables from end to end."""
+BY_KEY_AGAIN: Final = "set local enable_hashjoin = off; set local enable_seqscan = off"
 
 
 async def every(rows: AsyncIterator[Any]) -> list[Any]:
@@ -110,43 +115,13 @@ class ObjectionTold(NamedTuple):
     trace: str | None
 
 
-class Wanted:
-    """Decisions as they should stand, column by column; at most one a subject and programme.
+class Announced(NamedTuple):
+    """A decision to be announced."""
 
-    Subjects are pseudonyms as text: thousands of them go to the database as one text, at a tenth of an array's cost.
-    """
-
-    def __init__(self) -> None:
-        self.numbered: dict[Decision, int] = {}
-        self.subjects: list[str] = []
-        self.numbers: list[int] = []
-        self.regions: list[str] = []
-
-    def __len__(self) -> int:
-        return len(self.subjects)
-
-    def add(self, subject: str, decision: Decision, region: str | None) -> None:
-        """Want a decision of a subject, told with the region it lives in."""
-        self.subjects.append(subject)
-        self.numbers.append(self.numbered.setdefault(decision, len(self.numbered) + 1))
-        self.regions.append(region or "")
-
-    def told(self, places: Sequence[int] | None = None) -> dict[str, str]:
-        """Subjects, numbers and regions as a statement takes them: all, or those in some places."""
-        columns: tuple[Sequence[Any], ...] = (self.subjects, self.numbers, self.regions)
-        if places is not None:
-            columns = tuple([column[place] for place in places] for column in columns)
-        subjects, numbers, regions = columns
-        return {"subjects": ",".join(subjects), "numbers": ",".join(map(str, numbers)), "regions": ",".join(regions)}
-
-    def said(self) -> dict[str, list[Any]]:
-        """The decisions that the numbers stand for, field by field."""
-        named = ("units", "programmes", "decisions", "reasons", "due", "scores")
-        told = [
-            (each.unit, each.programme, each.decision, each.reasons, each.due, each.score) for each in self.numbered
-        ]
-        fields = zip(*told, strict=True) if told else [()] * len(named)
-        return dict(zip(named, map(list, fields), strict=True))
+    subject: str
+    decision: Decision
+    region: str | None
+    revision: int
 
 
 async def take_persons(connection: Connection, told: Sequence[PersonTold]) -> None:
@@ -205,50 +180,122 @@ async def visits_of(connection: Connection, niks: Collection[str]) -> Mapping[st
 
 async def keep(
     connection: Connection,
-    wanted: Wanted,
+    stands: Sequence[Stands],
     *,
-    judged: Sequence[str],
     only: Sequence[str] | None,
     deciding: Iterable[tuple[str, str]],
     version: str,
     as_of: date,
     now: datetime,
-) -> list[Any]:
+) -> list[Announced]:
     """Make decisions stand as wanted; those that differ from what was announced, with their new revisions.
 
     Args:
-        judged: all subjects looked at: what stands of them and is not wanted is withdrawn.
+        stands: all subjects looked at, each once: what stands of one and is not wanted is withdrawn.
         only: the programmes looked at, where not all were.
         deciding: unit and code of the programmes that decide today, which tells why one is withdrawn.
     """
+    changed = await _changed(connection, stands, only)
+    if not changed:
+        return []
     stamped = {"policy_version": version, "as_of": as_of, "decided_at": now}
-    said = wanted.said()
+    wanted = [
+        (each.subject, decision, each.region or "")
+        for each in (stands[place] for place in changed) for decision in each.decided.decisions
+    ]  # fmt: skip
+    told = _Numbered(wanted)
     await connection.execute(BY_HASH)
     differing = await every(
         queries.differing(
-            connection, judged=",".join(judged), only=only, withdrawn=WITHDRAWALS, **wanted.told(), **said
+            connection, judged=",".join({stands[place].subject: None for place in changed}), only=only, **told.columns,
+            **told.said,
         )
-    )
+    )  # fmt: skip
     await connection.execute(BY_KEY)
-    rows = []
+    still, announced = frozenset(deciding), list[Announced]()
     if places := [row["place"] for row in differing if row["place"] is not None]:
-        rows = await every(queries.decide(connection, **wanted.told(places), **said, **stamped))
-    still = frozenset(deciding)
+        told = _Numbered([wanted[place] for place in places])
+        await explain(connection, told.decisions)
+        announced += [
+            Announced(subject, told.decisions[number - 1], region, revision)
+            for subject, number, region, revision in await every(
+                queries.decide(connection, **told.columns, **told.said, **stamped)
+            )
+        ]
     unwanted = [
-        (row["subject"], row["programme"], WITHDRAWN[_why(row["unit"], (row["unit"], row["programme"]) in still)])
+        (row["subject"], _withdrawn(row["unit"], row["programme"], (row["unit"], row["programme"]) in still), "")
         for row in differing
         if row["place"] is None
     ]
     if unwanted:
-        subjects, programmes, reasons = map(list, zip(*unwanted, strict=True))
-        rows += await every(
-            queries.withdraw(connection, subjects=subjects, programmes=programmes, reasons=reasons, **stamped)
+        told = _Numbered(unwanted)
+        await explain(connection, told.decisions)
+        announced += [
+            Announced(subject, told.decisions[number - 1], region, revision)
+            for subject, number, region, revision in await every(
+                queries.withdraw(
+                    connection, subjects=told.columns["subjects"], numbers=told.columns["numbers"], **stamped,
+                    programmes=told.said["programmes"], explanations=told.said["explanations"],
+                )
+            )
+        ]  # fmt: skip
+    return announced
+
+
+async def _changed(connection: Connection, stands: Sequence[Stands], only: Sequence[str] | None) -> list[int]:
+    """The places of those of whom not all stands as it should, or more does; a subject may have two, as a person and
+    as a household.
+    """
+    numbered: dict[Decided, int] = {}
+    numbers = [numbered.setdefault(each.decided, len(numbered) + 1) for each in stands]
+    await connection.execute(BY_HASH)
+    rows = await every(
+        queries.changed(
+            connection, subjects=",".join([each.subject for each in stands]), numbers=",".join(map(str, numbers)),
+            regions=",".join([each.region or "" for each in stands]), folds=[each.fold for each in numbered], only=only,
         )
-    return rows
+    )  # fmt: skip
+    await connection.execute(BY_KEY)
+    changed = {stands[row["place"]].subject for row in rows}
+    return [place for place, each in enumerate(stands) if each.subject in changed] if changed else []
 
 
-def _why(unit: str, decides: bool) -> str:
-    """Why nothing is decided of a subject any longer."""
-    if not decides:
-        return "effective"
-    return "members" if unit == "household" else "stands_for"
+class _Numbered:
+    """Decisions of subjects, as statements take them: `columns`, with numbers in place of decisions, and `said`, the
+    decisions that the numbers stand for from 1, field by field.
+
+    Subjects are pseudonyms as text: thousands of them go to the database as one text, at a tenth of an array's cost.
+    """
+
+    def __init__(self, wanted: Iterable[tuple[str, Decision, str]]) -> None:
+        subjects, made, regions = zip(*wanted, strict=True) if (wanted := list(wanted)) else ((), (), ())
+        numbered: dict[Decision, int] = {}
+        numbers = [numbered.setdefault(decision, len(numbered) + 1) for decision in made]
+        self.decisions = list(numbered)
+        self.columns = {
+            "subjects": ",".join(subjects), "numbers": ",".join(map(str, numbers)), "regions": ",".join(regions),
+        }  # fmt: skip
+        self.said: dict[str, list[Any]] = {
+            "units": [each.unit for each in numbered], "programmes": [each.programme for each in numbered],
+            "decisions": [each.decision for each in numbered], "explanations": [each.id for each in numbered],
+        }  # fmt: skip
+
+
+async def explain(connection: Connection, decisions: Iterable[Decision]) -> None:
+    """Keep what decisions are explained by; each once, in one order for all who keep some at the same time."""
+    told = sorted({each.id: (each.id, each.reasons, each.due, each.score) for each in decisions}.values())
+    await queries.explain(connection, **_columns(("ids", "reasons", "due", "scores"), told))
+
+
+@cache
+def _withdrawn(unit: Literal["person", "household"], programme: str, decides: bool) -> Decision:
+    """What withdraws a decision, and says why nothing is decided of a subject any longer."""
+    why = "effective" if not decides else "members" if unit == "household" else "stands_for"
+    return Decision(unit, programme, "ineligible", WITHDRAWN[why])
+
+
+async def forget_explanations(connection: Connection) -> None:
+    """Forget what no decision is explained by any more."""
+    await connection.execute(WHOLE)
+    await queries.forget_explanations(connection)
+    await connection.execute(BY_KEY_AGAIN)

@@ -1,6 +1,6 @@
 -- name: decisions
 -- Decisions as last announced, in the order of subject and programme.
-select * from decision
+select d.*, reasons, due, score from decision d join explanation e on e.id = d.explanation
 where (:after_subject::uuid is null or (subject, programme) > (:after_subject, :after_programme))
     and (:programme::text is null or programme = :programme)
     and (:decision::text is null or decision = :decision)

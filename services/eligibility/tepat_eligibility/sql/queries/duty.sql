@@ -136,6 +136,22 @@ order by person;
 select nik::text as nik, verified_on, event_time, event_id, agency, programme, outcome, verification_id
 from unnest(string_to_array(:niks, ',')::uuid[]) as nik join verification using (nik);
 
+-- name: changed
+-- Of these subjects those of whom (of these programmes, where any are named) not what is wanted stands, by their places.
+-- What is wanted of one is given by its number in the array of folds: the explanations of its decisions, xored.
+select w.place::int - 1 as place
+from unnest(
+        string_to_array(:subjects, ',')::uuid[], string_to_array(:numbers, ',')::int[],
+        string_to_array(:regions, ',')) with ordinality as w (subject, number, region, place)
+    cross join lateral (
+        select coalesce(bit_xor(explanation), 0) as fold, count(*) as standing, count(region) as placed,
+            min(region) as least, max(region) as greatest
+        from decision d
+        where d.subject = w.subject and not withdrawn and (:only::text[] is null or programme = any(:only))) s
+where s.fold <> (:folds::bigint[])[w.number]
+    or case when w.region = '' then s.placed > 0
+            else s.placed < s.standing or s.least <> w.region or s.greatest <> w.region end;
+
 -- name: differing
 -- Of the decisions wanted those that stand otherwise or not at all, by their places; and, without a place, those that
 -- stand of these subjects (of these programmes, where any are named) and are neither wanted nor withdrawn.
@@ -144,57 +160,61 @@ with judged as materialized (
     select d.*
     from unnest(string_to_array(:judged, ',')::uuid[]) as j (subject)
     cross join lateral (
-        select subject, programme, unit, decision, reasons, due, score, region
+        select subject, programme, unit, explanation, region, withdrawn
         from decision where subject = j.subject offset 0) d
     where :only::text[] is null or d.programme = any(:only::text[])
 ), said as materialized (
-    select number, programme, unit, decision, reasons, due, score
-    from unnest(:units::text[], :programmes::text[], :decisions::text[], :reasons::text[], :due::text[], :scores::text[])
-        with ordinality as said (unit, programme, decision, reasons, due, score, number)
+    select number, programme, explanation
+    from unnest(:programmes::text[], :explanations::bigint[]) with ordinality as said (programme, explanation, number)
 ), wanted as materialized (
-    select place, subject, nullif(region, '') as region, programme, unit, decision, reasons, due, score
+    select place, subject, nullif(region, '') as region, programme, explanation
     from unnest(
         string_to_array(:subjects, ',')::uuid[], string_to_array(:numbers, ',')::int[],
         string_to_array(:regions, ',')) with ordinality as told (subject, number, region, place)
     join said using (number))
 select w.place::int - 1 as place, subject::text as subject, programme, d.unit
 from wanted w full join judged d using (subject, programme)
-where case when w.place is null then d.reasons <> all(:withdrawn::text[])
-           else (w.unit, w.decision, w.reasons, w.due, w.score, w.region)
-                is distinct from (d.unit, d.decision, d.reasons, d.due, d.score, d.region) end;
+where case when w.place is null then not d.withdrawn
+           else (w.explanation, w.region, false) is distinct from (d.explanation, d.region, d.withdrawn) end;
+
+-- name: explain!
+-- Keeps what decisions are explained by.
+insert into explanation (id, reasons, due, score)
+select * from unnest(:ids::bigint[], :reasons::text[], :due::text[], :scores::text[])
+on conflict do nothing;
 
 -- name: decide
 -- Keeps decisions that differ from those announced; gives them back with their revisions.
--- A decision is given by its number in the arrays of units, programmes, decisions, reasons, what is due and scores.
+-- A decision is given by its number in the arrays of units, programmes, decisions and explanations.
 merge into decision d using (
-    select subject, nullif(region, '') as region, (:units::text[])[number] as unit,
+    select subject, nullif(region, '') as region, number, (:units::text[])[number] as unit,
         (:programmes::text[])[number] as programme, (:decisions::text[])[number] as decision,
-        (:reasons::text[])[number] as reasons, (:due::text[])[number] as due,
-        (:scores::text[])[number] as score
+        (:explanations::bigint[])[number] as explanation
     from unnest(
         string_to_array(:subjects, ',')::uuid[], string_to_array(:numbers, ',')::int[],
         string_to_array(:regions, ',')) as told (subject, number, region)) as w
 on d.subject = w.subject and d.programme = w.programme
 when not matched then insert (
-        subject, programme, unit, decision, reasons, due, score, region, revision, policy_version, as_of, decided_at)
-    values (
-        w.subject, w.programme, w.unit, w.decision, w.reasons, w.due, w.score, w.region, 1, :policy_version, :as_of,
-        :decided_at)
-when matched and (d.unit, d.decision, d.reasons, d.due, d.score, d.region)
-        is distinct from (w.unit, w.decision, w.reasons, w.due, w.score, w.region)
-    then update set unit = w.unit, decision = w.decision, reasons = w.reasons, due = w.due, score = w.score,
-        region = w.region, revision = d.revision + 1, policy_version = :policy_version, as_of = :as_of,
+        subject, programme, unit, decision, explanation, region, revision, policy_version, as_of, decided_at)
+    values (w.subject, w.programme, w.unit, w.decision, w.explanation, w.region, 1, :policy_version, :as_of, :decided_at)
+when matched and (d.explanation, d.region, d.withdrawn) is distinct from (w.explanation, w.region, false)
+    then update set unit = w.unit, decision = w.decision, explanation = w.explanation, region = w.region,
+        withdrawn = false, revision = d.revision + 1, policy_version = :policy_version, as_of = :as_of,
         decided_at = :decided_at
-returning d.subject::text as subject, d.programme, d.unit, d.decision, d.reasons, d.due, d.score, d.region, d.revision;
+returning d.subject::text as subject, w.number, d.region, d.revision;
 
 -- name: withdraw
--- Withdraws decisions, each for its reason.
+-- Withdraws decisions, each by its number in the arrays of programmes and explanations.
 update decision d
-set decision = 'ineligible', reasons = w.reasons, due = null, score = null, revision = d.revision + 1,
-    policy_version = :policy_version, as_of = :as_of, decided_at = :decided_at
-from unnest(:subjects::uuid[], :programmes::text[], :reasons::text[]) as w (subject, programme, reasons)
-where d.subject = w.subject and d.programme = w.programme
-returning d.subject::text as subject, d.programme, d.unit, d.decision, d.reasons, d.due, d.score, d.region, d.revision;
+set decision = 'ineligible', explanation = (:explanations::bigint[])[w.number], withdrawn = true,
+    revision = d.revision + 1, policy_version = :policy_version, as_of = :as_of, decided_at = :decided_at
+from unnest(string_to_array(:subjects, ',')::uuid[], string_to_array(:numbers, ',')::int[]) as w (subject, number)
+where d.subject = w.subject and d.programme = (:programmes::text[])[w.number]
+returning d.subject::text as subject, w.number, d.region, d.revision;
+
+-- name: forget_explanations!
+-- Forgets what no decision is explained by any more.
+delete from explanation e where not exists (select from decision d where d.explanation = e.id);
 
 -- name: left_to_decide$
 -- How much is marked, touched, to be swept or to be forgotten.

@@ -9,15 +9,14 @@ insert into recalled default values on conflict do nothing;
 -- name: recall!
 -- Keeps what is announced of each key at its greatest revision.
 insert into decision as d (
-    subject, programme, unit, decision, reasons, due, score, region, policy_version, as_of, decided_at, revision)
+    subject, programme, unit, decision, explanation, withdrawn, region, policy_version, as_of, decided_at, revision)
 select * from unnest(
-    :subjects::uuid[], :programmes::text[], :units::text[], :decisions::text[], :reasons::text[], :due::text[],
-    :scores::text[], :regions::text[], :versions::text[], :days::date[], :times::timestamptz[], :revisions::bigint[])
+    :subjects::uuid[], :programmes::text[], :units::text[], :decisions::text[], :explanations::bigint[],
+    :withdrawn::bool[], :regions::text[], :versions::text[], :days::date[], :times::timestamptz[], :revisions::bigint[])
 on conflict (subject, programme) do update
-    set unit = excluded.unit, decision = excluded.decision, reasons = excluded.reasons, due = excluded.due,
-        score = excluded.score, region = excluded.region, policy_version = excluded.policy_version,
-        as_of = excluded.as_of, decided_at = excluded.decided_at,
-        revision = excluded.revision
+    set unit = excluded.unit, decision = excluded.decision, explanation = excluded.explanation,
+        withdrawn = excluded.withdrawn, region = excluded.region, policy_version = excluded.policy_version, as_of = excluded.as_of,
+        decided_at = excluded.decided_at, revision = excluded.revision
     where d.revision < excluded.revision;
 
 -- name: to_clear$
@@ -27,7 +26,7 @@ update recalled set cleared = true where not cleared returning true;
 -- name: orphans
 -- Subjects of standing decisions that live nowhere: known from our own topic alone.
 select distinct subject::text as subject from decision
-where reasons <> all(:withdrawn::text[])
+where not withdrawn
     and not exists (select from residence where person = subject)
     and not exists (select from residence where household = subject);
 
