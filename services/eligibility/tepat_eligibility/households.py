@@ -15,6 +15,8 @@ from functools import reduce
 from operator import xor
 from typing import Any, Final, NamedTuple
 
+from tepat_contracts.criteria import PERSON
+
 from tepat_eligibility.criteria import View
 from tepat_eligibility.domain import (
     ADULT,
@@ -91,7 +93,7 @@ class Households:
             self._by_unit[programme.unit].append(programme)
         every = [*self._by_unit["household"], *self._by_unit["person"]]
         asked = {name for programme in every for name in programme.asked}
-        self._asked = sorted(asked | {"age", "decile"})
+        self._asked = [name for name in PERSON if name in asked or name in ("age", "decile")]
         self._of_region = "region" in asked or "regions" in asked
         self._in_order = any(programme.in_order for programme in every)
         self._ages: dict[str, int | None] = {}

@@ -240,35 +240,47 @@ class Judge:
     # -- decisions ---------------------------------------------------------------------------------
 
     async def _sweep(self, connection: Connection, day: Day) -> bool:
-        """Decide some programmes again, for the next households: a page is judged while the one before is kept."""
+        """Decide some programmes again, for the next households: while a page is judged, the one before is kept and the
+        next one read.
+        """
         sweep = await queries.first_sweep(connection)
         if sweep is None:
             return False
         policy, only = await self._restated(connection), sweep["programmes"]
         after, judged = sweep["after"], None
-        for _ in range(PAGES_AT_ONCE):
-            rows = await every(queries.households_after(connection, after=after, at_most=HOUSEHOLDS_AT_ONCE))
-            if not rows:
+        page = await self._read_after(connection, after, policy, day, only)
+        for number in range(PAGES_AT_ONCE):
+            if page is None:
                 break
-            after = rows[-1]["household"]
-            page = self._page(dict.fromkeys(row["household"] for row in rows), policy, day, only)
-            await page.read(connection)
-            judging = asyncio.create_task(asyncio.to_thread(page.judge))
+            judging, following = asyncio.create_task(asyncio.to_thread(page.judge)), None
             try:
                 if judged is not None:
                     await self._keep(connection, judged)
+                if number + 1 < PAGES_AT_ONCE:
+                    following = await self._read_after(connection, page.last, policy, day, only)
             finally:
                 await judging  # no step begins while another is at work
             await page.verify(connection)
-            judged = page
+            judged, page = page, following
         if judged is None:
             await queries.end_sweep(connection, id=sweep["id"])
         else:
             await self._keep(connection, judged)
-            await queries.sweep_on(connection, id=sweep["id"], after=after)
+            await queries.sweep_on(connection, id=sweep["id"], after=judged.last)
         return True
 
-    async def _decide(self, connection: Connection, households: Mapping[str, str | None], day: Day) -> None:
+    async def _read_after(
+        self, connection: Connection, after: str, policy: InForce[Policed], day: Day, only: Sequence[str]
+    ) -> "_Page | None":
+        """The next page of households, in the order of their pseudonyms."""
+        rows = await every(queries.households_after(connection, after=after, at_most=HOUSEHOLDS_AT_ONCE))
+        if not rows:
+            return None
+        page = self._page(dict.fromkeys(row["household"] for row in rows), policy, day, only)
+        await page.read(connection)
+        return page
+
+    async def _decide(self, connection: Connection, households: dict[str, str | None], day: Day) -> None:
         """Decide households and those who live in them; announce what differs."""
         policy = await self._restated(connection)
         page = self._page(households, policy, day)
@@ -278,7 +290,7 @@ class Judge:
         await self._keep(connection, page)
 
     def _page(
-        self, traces: Mapping[str, str | None], policy: InForce[Policed], day: Day, only: Sequence[str] | None = None
+        self, traces: dict[str, str | None], policy: InForce[Policed], day: Day, only: Sequence[str] | None = None
     ) -> "_Page":
         """A page, judged by what was made of households like them as long as policy, day and programmes are these."""
         of = (policy.seq, day.iso, only)
@@ -317,7 +329,7 @@ class _Page:
     """
 
     def __init__(
-        self, named: Mapping[str, str | None], policy: InForce[Policed], day: Day, only: Sequence[str] | None,
+        self, named: dict[str, str | None], policy: InForce[Policed], day: Day, only: Sequence[str] | None,
         households: Households,
     ) -> None:  # fmt: skip
         self.policy, self.day, self.only = policy, day, only
@@ -346,6 +358,11 @@ class _Page:
             visits = await visits_of(connection, {nik for place in unverified for nik in self.stands[place].niks})
             for place in unverified:
                 self.stands[place] = self._households.verified(self.stands[place], visits)
+
+    @property
+    def last(self) -> str:
+        """The last of the households, in the order they were named in."""
+        return next(reversed(self._named))
 
     @property
     def traces(self) -> dict[str, str | None]:
