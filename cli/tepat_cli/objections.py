@@ -12,6 +12,8 @@ commands = typer.Typer(no_args_is_help=True, help="What is objected to in a vill
 
 
 def _days_left(item: Item) -> str | None:
+    if item["state"] == "not_filed_yet":
+        return "not filed yet"
     left = item.get("days_left")
     return None if left is None else f"{left} of 14"
 
@@ -33,7 +35,9 @@ COLUMNS = (
 @commands.command("list")
 def list_(
     *,
-    state: Annotated[str | None, typer.Option(help="open, upheld, rejected, lapsed or other_village")] = None,
+    state: Annotated[
+        str | None, typer.Option(help="not_filed_yet, open, upheld, rejected, lapsed or other_village")
+    ] = None,
     programme: Annotated[str | None, typer.Option(help="to this programme")] = None,
     limit: LimitOption = None,
     as_json: JsonOption = False,

@@ -16,6 +16,12 @@ def _count(name: str) -> Shown:
     return Shown(name.replace("_", " "), lambda item: item[name], justify="right")
 
 
+def _reason(item: Item) -> str | None:
+    reason: str | None = item["reason"]
+    untold = item["outcome"] == "rejected" and not (reason or "").strip()
+    return "no reason given / tanpa alasan" if untold else reason
+
+
 VISITED = tuple(_count(name) for name in ("visited", "confirmed", "rejected", "moved", "deceased", "not_found"))
 BATCHES = (
     Shown("batch", lambda item: item["batch"], style=lambda _: "bold"),
@@ -23,10 +29,11 @@ BATCHES = (
     *VISITED,
     Shown("listed on", lambda item: item["listed_on"]),
     Shown("last visit", lambda item: item["last_visit"]),
+    Shown("forgotten", lambda item: item.get("forgotten") or None, justify="right"),
 )
 REASONS = (
     Shown("not confirmed", lambda item: item["outcome"]),
-    Shown("reason", lambda item: item["reason"]),
+    Shown("reason", _reason),
     Shown("persons", lambda item: item["persons"], justify="right"),
 )
 VISITS = (
@@ -35,7 +42,7 @@ VISITS = (
     Shown("person", lambda item: item["person"]),
     Shown("programme", lambda item: item["programme"]),
     Shown("outcome", lambda item: item["outcome"], style=lambda _: "bold"),
-    Shown("reason", lambda item: item["reason"]),
+    Shown("reason", _reason),
     Shown("on", lambda item: item["verified_on"]),
     Shown("officer", lambda item: item["officer"]),
     Shown("region", lambda item: item["region"]),
@@ -89,8 +96,10 @@ def _named(field: str) -> Callable[[Item], Any]:
 
 def summary(told: Item) -> str:
     """The funnel in a line."""
-    ends = ("rejected", "moved", "deceased", "not_found", "waiting")
-    others = ", ".join(f"{told[name]:,} {name.replace('_', ' ')}" for name in ends if told[name])
+    ends = ("rejected", "moved", "deceased", "not_found", "waiting", "forgotten")
+    others = ", ".join(f"{told[name]:,} {name.replace('_', ' ')}" for name in ends if told.get(name))
+    if told.get("rejected_without_reason"):
+        others += f"; {told['rejected_without_reason']:,} rejected without a reason"
     figures = f"{told['listed']:,} listed → {told['confirmed']:,} confirmed"
     return f"{printable(told['batch'])}: {figures}{f'; {others}' if others else ''}"
 

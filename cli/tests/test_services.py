@@ -300,6 +300,13 @@ def test_the_funnel_of_a_batch(api: Api, tepat: Tepat) -> None:
     assert "Bu Rini\t4011\t891" in ran.out
     assert api.asked[0].url.params["agency"] == "dinsos"
     assert objects(tepat("verification", "funnel", "2026-02", "--json").out) == [FUNNEL]
+    untold = {"outcome": "rejected", "reason": None, "persons": 7}
+    api.answers["GET /eligibility/v1/verifications/batches/2026-02"] = {
+        **FUNNEL, "forgotten": 2, "rejected_without_reason": 7, "reasons": [*FUNNEL["reasons"], untold],
+    }  # fmt: skip
+    ran = tepat("verification", "funnel", "2026-02")
+    assert "rejected\tno reason given / tanpa alasan\t7" in ran.out
+    assert "891 confirmed; 3,120 rejected, 2 forgotten; 7 rejected without a reason" in ran.words
     assert tepat("verification", "funnel", "none").status == 2
 
 
@@ -315,6 +322,11 @@ def test_batches_visits_and_objections_are_listed(api: Api, tepat: Tepat) -> Non
     api.answers["GET /eligibility/v1/verifications"] = {"items": [visit], "next": None}
     ran = tepat("verification", "list", "--batch", "2026-02", "--outcome", "rejected", "--officer", "Bu Rini")
     assert "sudah·[31m mampu" in ran.out
+    blank, moved = {**visit, "reason": " "}, {**visit, "outcome": "moved", "reason": None}
+    api.answers["GET /eligibility/v1/verifications"] = {"items": [blank, moved], "next": None}
+    out = tepat("verification", "list", "--batch", "2026-02", "--outcome", "rejected", "--officer", "Bu Rini").out
+    assert "rejected\tno reason given / tanpa alasan\t" in out
+    assert "moved\t\t" in out
     asked = {**api.asked[-1].url.params}
     assert {"batch": "2026-02", "outcome": "rejected", "officer": "Bu Rini"}.items() <= asked.items()
     objection = {
@@ -324,6 +336,9 @@ def test_batches_visits_and_objections_are_listed(api: Api, tepat: Tepat) -> Non
     api.answers["GET /eligibility/v1/objections"] = {"items": [objection], "next": None}
     assert "open\tsame\t5 of 14" in tepat("objections", "list", "--state", "open").out
     assert api.asked[-1].url.params["state"] == "open"
+    early = {**{name: told for name, told in objection.items() if name != "days_left"}, "state": "not_filed_yet"}
+    api.answers["GET /eligibility/v1/objections"] = {"items": [early], "next": None}
+    assert "not_filed_yet\tsame\tnot filed yet" in tepat("objections", "list").out
 
 
 def test_a_round_is_made_shown_and_listed(api: Api, tepat: Tepat) -> None:

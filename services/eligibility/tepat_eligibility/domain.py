@@ -10,7 +10,7 @@ Invariants:
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from hashlib import sha256
@@ -31,6 +31,8 @@ ADULT: Final = 18
 """Years from which a person is no child."""
 ELDERLY: Final = 60
 """Years from which a person is elderly."""
+COUNTED: Final = {"children": "age", "elderly": "age", "regions": "region"}
+"""Fields of a household that are known where this one is known of every member."""
 UNRANKED: Final = 2**31
 """Trust of an agency that has no rank: less than any rank."""
 
@@ -186,9 +188,20 @@ class Visit(NamedTuple):
     verification_id: str = ""
 
 
-def latest(visits: Iterable[Visit], programme: str) -> Visit | None:
-    """The last of the visits made for a programme, or for any."""
-    return max((visit for visit in visits if visit.programme in (None, programme)), key=_order, default=None)
+def latest(visits: Iterable[Visit], programme: str, agencies: Collection[str], day: date) -> Visit | None:
+    """The last of the visits that count for a programme on a day: those made up to it, for the programme or for any.
+
+    Args:
+        agencies: those that have the programme. Who made a visit for it had it, or the visit had not passed the door;
+            one for any programme counts for those that its agency has.
+    """
+    counted = (
+        visit
+        for visit in visits
+        if visit.verified_on <= day
+        and (visit.programme == programme or (visit.programme is None and visit.agency in agencies))
+    )
+    return max(counted, key=_order, default=None)
 
 
 def _order(visit: Visit) -> tuple[Any, ...]:
@@ -202,7 +215,7 @@ LAPSES_AFTER: Final = 14
 """Days within which an officer goes and looks, or an objection lapses."""
 
 Village: TypeAlias = Literal["same", "other", "unknown"]
-ObjectionState: TypeAlias = Literal["open", "upheld", "rejected", "lapsed", "other_village"]
+ObjectionState: TypeAlias = Literal["not_filed_yet", "open", "upheld", "rejected", "lapsed", "other_village"]
 
 
 class Objection(NamedTuple):
@@ -226,18 +239,21 @@ def same_village(objection: Objection, told: Told | None, ranks: Mapping[str, in
 
 
 def became(
-    objection: Objection, village: Village, visits: Iterable[Visit], day: date
+    objection: Objection, village: Village, visits: Iterable[Visit], agencies: Collection[str], day: date
 ) -> tuple[ObjectionState, Visit | None]:
     """What has become of an objection on a day, and the visit that settled it.
 
     Args:
         visits: those made to the person under any NIK; counted are those for the programme, or for any, from the day
             it was filed until `LAPSES_AFTER` days later, whenever they are told.
+        agencies: those that have the programme.
     """
+    if day < objection.filed_on:
+        return "not_filed_yet", None
     if village == "other":
         return "other_village", None
     counted = (visit for visit in visits if 0 <= (visit.verified_on - objection.filed_on).days <= LAPSES_AFTER)
-    if (visit := latest(counted, objection.programme)) is not None:
+    if (visit := latest(counted, objection.programme, agencies, day)) is not None:
         upheld = (visit.outcome == "confirmed") == (objection.grounds == "wrongly_excluded")
         return ("upheld" if upheld else "rejected"), visit
     return ("lapsed" if (day - objection.filed_on).days > LAPSES_AFTER else "open"), None
@@ -248,16 +264,18 @@ class Programme:
 
     Args:
         score: that of the policy, if it has one.
+        agencies: those that have the programme.
     """
 
     KEPT: Final = 50_000
 
-    def __init__(self, ruled: Ruled, score: Score | None = None) -> None:
+    def __init__(self, ruled: Ruled, score: Score | None = None, agencies: Collection[str] = ()) -> None:
         assert ruled.criteria is not None
         self.code: Final = ruled.code
         self.unit: Final = ruled.unit
         self.needs_verification: Final = ruled.needs_verification
         self.effective: Final = ruled.effective
+        self._agencies: Final = agencies
         self._criteria: Final = Criteria(ruled.criteria, ruled.named_criteria)
         self._pays: Final = _Pays(ruled)
         self._score: Final = score if asks_score(ruled) else None
@@ -278,7 +296,7 @@ class Programme:
 
     def decide(self, person: View | None, household: View, day: Day, visits: Iterable[Visit] = ()) -> Decision:
         """Decide of a person in their household, or of a household where `person` is None."""
-        return self.verified(self.found(person, household, day), visits)
+        return self.verified(self.found(person, household, day), visits, day)
 
     def found(self, person: View | None, household: View, day: Day) -> Decision:
         """What the criteria come to; who is eligible may have to be verified yet."""
@@ -298,11 +316,11 @@ class Programme:
             decision = self._decided[seen, paid, scored] = self._judged(person, household, day, paid, scored)
         return decision
 
-    def verified(self, found: Decision, visits: Iterable[Visit]) -> Decision:
+    def verified(self, found: Decision, visits: Iterable[Visit], day: Day) -> Decision:
         """The same once visits are known."""
         if not self.needs_verification or found.decision != "eligible":
             return found
-        visit = latest(visits, self.code)
+        visit = latest(visits, self.code, self._agencies, day.date)
         return self._visited(found, None if visit is None else visit.outcome == "confirmed")
 
     # Those of whom these make the same are alike to this programme.
@@ -478,7 +496,19 @@ def _deciding(programme: Ruled, policy: Policy) -> tuple[Any, ...] | None:
         programme.unit, programme.criteria, programme.needs_verification, programme.effective, programme.amount,
         programme.period, programme.components, programme.most_components, programme.named_criteria,
         policy.score if asks_score(programme) else None,
+        having(programme.code, policy) if programme.needs_verification else None,
     )  # fmt: skip
+
+
+def having(programme: str, policy: Policy) -> frozenset[str]:
+    """The agencies that have a programme."""
+    return frozenset(agency.id for agency in policy.agencies if programme in agency.programmes)
+
+
+def changing_hands(old: Policy, new: Policy) -> list[str]:
+    """The programmes that other agencies have under another policy, sorted."""
+    programmes = {code for policy in (old, new) for agency in policy.agencies for code in agency.programmes}
+    return sorted(code for code in programmes if having(code, old) != having(code, new))
 
 
 def ranks(policy: Policy) -> dict[str, int]:

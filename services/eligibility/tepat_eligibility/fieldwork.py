@@ -2,8 +2,8 @@
 
 Invariants
 - A person is known here by a pseudonym; a reason is told as its agency wrote it, to readers alone.
-- Of several visits to one NIK in a batch the last counts, in the order in which visits outdate one another; listed is
-  whoever was told to be on the list, or was visited.
+- Of several visits to one NIK in a batch the last counts, in the order in which visits outdate one another, each from
+  its day on; listed is whoever was told to be on the list, or is told to be visited.
 - What lies outside the reader's regions is neither told nor counted.
 """
 
@@ -36,7 +36,7 @@ def router(database: Database) -> APIRouter:
             )
         )
         answer = page.of([_batch(row) for row in rows], lambda told: (told["batch"],))
-        return answer | {"items": [each for each in answer["items"] if each["listed"]]}
+        return answer | {"items": [each for each in answer["items"] if each["listed"] or each["forgotten"]]}
 
     @routes.get("/verifications/batches/{batch:path}")
     async def funnel(
@@ -47,15 +47,22 @@ def router(database: Database) -> APIRouter:
         """One batch: the same figures for all of it, by region, officer and day, and why people were not confirmed."""
         rows = await every(queries.funnel(database.pool, batch=batch, agency=agency, regions=_regions(reader)))
         whole = next(row for row in rows if row["of"] == "batch")
-        if whole["listed"] == 0:
+        forgotten = None
+        if agency is None:  # it is not kept by whom the forgotten were told
+            forgotten = await queries.forgotten(database.pool, batch=batch, regions=_regions(reader))
+        if not (whole["listed"] or forgotten):
             raise HTTPException(404, "there is no such batch")
+        reasons = [
+            {"outcome": row["ended"], "reason": row["reason"] or None, "persons": row["listed"]}
+            for row in rows if row["of"] == "reason" and row["ended"] not in (None, "confirmed")
+        ]  # fmt: skip
         return {
             "batch": batch, **_figures(whole), "waiting": whole["listed"] - whole["visited"],
-            "evidenced": whole["evidenced"],
-            "reasons": [
-                {"outcome": row["ended"], "reason": row["reason"] or None, "persons": row["listed"]}
-                for row in rows if row["of"] == "reason" and row["ended"] not in (None, "confirmed")
-            ],
+            "evidenced": whole["evidenced"], "forgotten": forgotten,
+            "rejected_without_reason": sum(
+                each["persons"] for each in reasons if each["outcome"] == "rejected" and each["reason"] is None
+            ),
+            "reasons": reasons,
             "regions": [{"region": row["region"], **_figures(row)} for row in rows if row["of"] == "region"],
             "officers": [
                 {"officer": row["officer"], **_figures(row, 1)}
@@ -117,7 +124,7 @@ def _figures(row: Any, first: int = 0) -> dict[str, int]:
 
 def _batch(row: Any) -> dict[str, Any]:
     days = {name: row[name] for name in ("listed_on", "first_visit", "last_visit")}
-    return {"batch": row["batch"], **_figures(row), **days}
+    return {"batch": row["batch"], **_figures(row), "forgotten": row["forgotten"], **days}
 
 
 def _visit(row: Any) -> dict[str, Any]:

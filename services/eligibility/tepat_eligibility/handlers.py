@@ -26,7 +26,7 @@ from tepat_contracts.policy import Policy, from_document
 from tepat_contracts.topics import Kind
 
 from tepat_eligibility import store
-from tepat_eligibility.domain import ranks, restated
+from tepat_eligibility.domain import changing_hands, ranks, restated
 from tepat_eligibility.policed import Policed
 from tepat_eligibility.store import ListedTold, ObjectionTold, PersonTold, RenewalTold, VisitTold, queries
 
@@ -180,5 +180,7 @@ class Policies:
             await queries.mark_everybody(connection)
         if programmes := restated(old, policy):
             await queries.start_sweep(connection, programmes=programmes)
+        if programmes := changing_hands(old, policy):
+            await queries.mark_objected(connection, programmes=programmes)
         await connection.execute(WAKE)
         return {**document, "secret_id": old.secret_id}

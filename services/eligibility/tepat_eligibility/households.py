@@ -138,7 +138,8 @@ class Households:
         made = [visit for nik in stands.niks for visit in visits.get(nik, ())]
         programmes = self._by_unit[found.decisions[0].unit]
         after = tuple(
-            programme.verified(each, made) for programme, each in zip(programmes, found.decisions, strict=True)
+            programme.verified(each, made, self._day)
+            for programme, each in zip(programmes, found.decisions, strict=True)
         )
         verified = self._verified.get(after)
         if verified is None:

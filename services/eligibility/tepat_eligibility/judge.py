@@ -38,6 +38,7 @@ from tepat_eligibility.domain import (
     Told,
     became,
     card,
+    having,
     niks_of,
     same_village,
     today,
@@ -125,6 +126,7 @@ class Judge:
         else:  # another time zone: what turned forward once must turn back
             await queries.mark_everybody(connection)
         await queries.mark_lapsing(connection, day=day.date)
+        await queries.mark_coming(connection, before=min(before, day.date), day=max(before, day.date))
         kept = kept_since(policy.document.index.policy.retention.verifications, day.date)
         if retired := await queries.retire(connection, before=kept):
             log.info("visits, lists and objections no longer kept", records=retired, before=kept.isoformat())
@@ -200,13 +202,14 @@ class Judge:
         }
         names = {nik: [nik] if told is None else niks_of(told) for nik, told in whom.items()}
         visits = await visits_of(connection, {each for one in names.values() for each in one})
+        ruled = policy.document.index.policy
+        agencies = {code: having(code, ruled) for code in {row["programme"] for row in filed}}
         settled = []
         for row in filed:
             nik, objection = row["nik"], Objection(row["programme"], row["grounds"], row["region"], row["filed_on"])
             village = same_village(objection, whom[nik], policy.document.ranks)
-            state, visit = became(
-                objection, village, [v for each in names[nik] for v in visits.get(each, ())], day.date
-            )
+            made = [v for each in names[nik] for v in visits.get(each, ())]
+            state, visit = became(objection, village, made, agencies[objection.programme], day.date)
             by = (visit.verified_on, f"{visit.agency}/{visit.verification_id}") if visit is not None else (None, None)
             settled.append((row["agency"], row["objection_id"], state, village, *by))
         columns = ("agencies", "ids", "states", "villages", "settled_on", "settled_by")

@@ -6,7 +6,7 @@ from typing import Any
 
 from tepat_contracts.policy import PolicyIndex, from_document
 
-from tepat_eligibility.domain import Programme, ranks
+from tepat_eligibility.domain import Programme, having, ranks
 from tepat_eligibility.score import Score
 
 
@@ -33,5 +33,5 @@ def parse(document: Any) -> Policed:
     """The policy out of its document. Raises pydantic.ValidationError."""
     policy = from_document(document)
     score = None if policy.score is None else Score(policy.score)
-    programmes = tuple(Programme(p, score) for p in policy.programmes if p.criteria is not None)
+    programmes = tuple(Programme(p, score, having(p.code, policy)) for p in policy.programmes if p.criteria is not None)
     return Policed(PolicyIndex(policy), ranks(policy), programmes)

@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple
 from tepat_contracts.criteria import LEFT_OUT
 
 from tepat_eligibility.criteria import OF_SCORE, Expression, Uses, View, named
+from tepat_eligibility.domain import COUNTED
 
 BY_DEFAULT: Final = LEFT_OUT
 """How a programme ranks that does not say it: those first who were left out the longest."""
@@ -48,8 +49,19 @@ class RankBy:
         return Scored(
             subject, left_out, float(value or 0) if known else None,
             _facts(self._named, person, household) | {LEFT_OUT: left_out},
-            [] if known else self._named.lacking(person, household),
+            [] if known else _lacking(self._named, person, household),
         )  # fmt: skip
+
+
+def _lacking(names: Uses, person: View | None, household: View) -> list[str]:
+    """What is not known; of what is counted over a household's members also what lacks of one of them."""
+    lacking = names.lacking(person, household)
+    of_members = [
+        f"household.members.{name}"
+        for counted, name in COUNTED.items()
+        if f"household.{counted}" in lacking and any(name not in member for member in household["members"])
+    ]
+    return list(dict.fromkeys([*lacking, *of_members]))
 
 
 def _facts(names: Uses, person: View | None, household: View) -> dict[str, Any]:
@@ -82,6 +94,9 @@ def why(
         lacks = ", ".join(missing) or "rank_by"
         english += f"; ranked last, since this is not known: {lacks}"
         indonesian += f"; diurutkan terakhir karena belum diketahui: {lacks}"
+        if any(name.endswith(".age") for name in missing):
+            english += " (a birth date lacks, or lies ahead)"
+            indonesian += " (tanggal lahir belum ada, atau di masa depan)"
     elif rank > places and score == cut:
         english += "; as many points as the last one reached, and drawn by lot behind them"
         indonesian += "; nilainya sama dengan penerima terakhir, dan ditentukan dengan undian"

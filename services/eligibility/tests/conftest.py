@@ -297,7 +297,7 @@ class Eligibility:
         """Forget everything."""
         tables = (
             "person", "renewal", "verification", "mark", "residence", "touched", "sweep", "today", "decision",
-            "standing", "outbox", "recalled", "erased", "listed", "objection", "ranked", "ranking",
+            "standing", "outbox", "recalled", "erased", "listed", "objection", "ranked", "ranking", "forgotten",
         )  # fmt: skip
         await self.database.pool.execute("; ".join(f"delete from {table}" for table in tables))
         self.standing.in_force = None

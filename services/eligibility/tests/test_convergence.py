@@ -35,15 +35,24 @@ def score(weight: int) -> dict[str, Any]:
     return {"code": "pmt", **named, "intercept": 10, "variables": variables, "deciles": list(range(1, 10))}
 
 
+def with_ngo(programmes: list[str], *ruled: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """A policy with an agency that visits for any programme, and has these."""
+    told = policy(*ruled, **more)
+    ngo = {"id": "cc-ngo", "name": "NGO", "programmes": programmes, "trust_rank": 9}
+    return {**told, "agencies": [*told["agencies"], ngo]}
+
+
 POLICIES = [
-    policy(
+    with_ngo(
+        ["BABY"],
         programme("PKH", POOR),
         programme("PIP", f"{PUPIL} && {POOR}", unit="person"),
         programme("BABY", CHILD, needs_verification=True),
         programme("NEED", NEEDY),
         score=score(weight=-2),
     ),
-    policy(
+    with_ngo(
+        ["PIP"],
         programme("PKH", f"{POOR} && {CHILD}"),
         programme("PIP", PUPIL, unit="person", needs_verification=True, effective={"from": "2026-03-02"}),
         programme("BABY", None),
@@ -51,7 +60,8 @@ POLICIES = [
         score=score(weight=-1),
         ranks={"dinsos": 1, "dukcapil": 2},
     ),
-    policy(
+    with_ngo(
+        [],
         programme("PKH", POOR),
         programme("PIP", None, unit="person"),
         programme("BABY", CHILD, effective={"to": "2026-03-02"}),
@@ -83,7 +93,7 @@ facts = st.tuples(
     st.lists(
         st.tuples(
             st.integers(1, 4), st.sampled_from(["confirmed", "rejected"]), st.sampled_from([None, "PIP", "BABY"]),
-            st.sampled_from(["V-1", "V-2"]), st.integers(0, 1), st.sampled_from(["2026-02-01", "2026-02-02"]),
+            st.sampled_from(["V-1", "V-2", "N-1"]), st.integers(0, 1), st.sampled_from(["2026-02-01", "2026-03-02"]),
             st.sampled_from(["a", "b"]),
         ),
         max_size=5,
@@ -104,7 +114,8 @@ def events_of(told: Any) -> list[dict[str, Any]]:
     for card, ends in cards.items():
         events += [renewed(card, end, revision=revision) for revision, end in enumerate(ends, 1)]
     for serial, outcome, code, name, revision, day, event_id in visits:
-        more = {"programme": code} if code else {}
+        of_ngo = name == "N-1"
+        more = {"agency": "cc-ngo"} if of_ngo else {"programme": code} if code else {}
         events.append(
             visited(serial, outcome, verification_id=name, revision=revision, verified_on=day, _id=event_id, **more)
         )
@@ -161,7 +172,9 @@ def model(events: list[dict[str, Any]], policy: dict[str, Any], day: str) -> dic
                     word = "ineligible"
                 elif None in values:
                     word = "unknown"
-                elif each.get("needs_verification") and not confirmed(events, [told] if told else living, each["code"]):
+                elif each.get("needs_verification") and not confirmed(
+                    events, [told] if told else living, each["code"], policy, day
+                ):
                     word = "needs_verification"
                 else:
                     word = "eligible"
@@ -169,7 +182,10 @@ def model(events: list[dict[str, Any]], policy: dict[str, Any], day: str) -> dic
     return stand
 
 
-def confirmed(events: list[dict[str, Any]], people: list[dict[str, Any]], code: str) -> bool:
+def confirmed(
+    events: list[dict[str, Any]], people: list[dict[str, Any]], code: str, policy: dict[str, Any], day: str
+) -> bool:
+    having = {agency["id"] for agency in policy["agencies"] if code in agency["programmes"]}
     held: dict[str, tuple[Any, Any]] = {}
     for event in events:
         if event["type"] == "tepat.verification.recorded.v1":
@@ -183,7 +199,10 @@ def confirmed(events: list[dict[str, Any]], people: list[dict[str, Any]], code: 
     made = [
         (event["data"]["verified_on"], event["id"], event["data"]["outcome"])
         for _, event in held.values()
-        if nik_of(int(event["data"]["nik"][-4:])) in niks and event["data"].get("programme") in (None, code)
+        if nik_of(int(event["data"]["nik"][-4:])) in niks
+        and event["data"]["verified_on"] <= day
+        and event["data"].get("programme", code) == code
+        and ("programme" in event["data"] or event["source"].rpartition(":")[2] in having)
     ]
     # of two visits on one day with one event id either may be the last: such histories are left out below
     return bool(made) and max(made)[2] == "confirmed"

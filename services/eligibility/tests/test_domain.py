@@ -15,6 +15,7 @@ from tepat_eligibility.domain import (
     Programme,
     Visit,
     card,
+    changing_hands,
     household_view,
     latest,
     person_view,
@@ -228,8 +229,8 @@ def test_the_deceased_are_not_eligible_unless_the_policy_says_so() -> None:
     assert burial.decide(pupil, household, DAY).decision == "eligible"
 
 
-def visit(outcome: str, on: str, programme: str | None = None, event_id: str = "e") -> Visit:
-    return Visit(date.fromisoformat(on), datetime(2026, 1, 1, tzinfo=UTC), event_id, "dinsos", programme, outcome)
+def visit(outcome: str, on: str, programme: str | None = None, agency: str = "dinsos") -> Visit:
+    return Visit(date.fromisoformat(on), datetime(2026, 1, 1, tzinfo=UTC), "e", agency, programme, outcome)
 
 
 @pytest.mark.parametrize(
@@ -242,10 +243,17 @@ def visit(outcome: str, on: str, programme: str | None = None, event_id: str = "
         ([visit("rejected", "2026-01-02"), visit("confirmed", "2026-01-01")], "needs_verification", False),
         ([visit("moved", "2026-01-01"), visit("confirmed", "2026-01-02")], "eligible", True),
         ([visit("not_found", "2026-01-02", "BPNT"), visit("confirmed", "2026-01-01")], "eligible", True),
+        ([visit("confirmed", "2026-03-01")], "eligible", True),
+        # of a day to come
+        ([visit("confirmed", "2026-03-02")], "needs_verification", "unknown"),
+        ([visit("rejected", "2030-11-20"), visit("confirmed", "2026-01-01")], "eligible", True),
+        # by an agency that does not have the programme: for any it says nothing of this one
+        ([visit("confirmed", "2026-01-01", agency="cc-ngo")], "needs_verification", "unknown"),
+        ([visit("confirmed", "2026-01-01", "PKH", agency="cc-ngo")], "eligible", True),
     ],
 )
 def test_the_last_visit_confirms_who_is_eligible(visits: list[Visit], decision: str, outcome: object) -> None:
-    programme = Programme(ruled("household.decile <= 4", needs_verification=True))
+    programme = Programme(ruled("household.decile <= 4", needs_verification=True), agencies=("dinsos",))
     poor = {"size": 1, "decile": 1, "members": []}
     made = programme.decide(None, poor, DAY, visits)
     assert (made.decision, reasons(made)[-1]["outcome"]) == (decision, outcome)
@@ -255,7 +263,7 @@ def test_the_last_visit_confirms_who_is_eligible(visits: list[Visit], decision: 
 
 
 def test_of_no_visits_none_is_the_last() -> None:
-    assert latest([], "PKH") is None
+    assert latest([], "PKH", (), DAY.date) is None
 
 
 def test_a_day_is_that_of_a_time_zone() -> None:
@@ -264,9 +272,10 @@ def test_a_day_is_that_of_a_time_zone() -> None:
     assert today(evening, "UTC") == date(2026, 2, 28)
 
 
-def policy(*programmes: dict[str, Any]) -> Any:
+def policy(*programmes: dict[str, Any], **agencies: list[str]) -> Any:
     full = [{"name": {"id": "P", "en": "P"}, "unit": "household", **programme} for programme in programmes]
-    return from_document({"version": "t", "agencies": [], "programmes": full, "overlap_rules": []})
+    told = [{"id": id_, "name": id_, "programmes": codes} for id_, codes in agencies.items()]
+    return from_document({"version": "t", "agencies": told, "programmes": full, "overlap_rules": []})
 
 
 def test_only_programmes_that_decide_otherwise_are_decided_again() -> None:
@@ -281,6 +290,15 @@ def test_only_programmes_that_decide_otherwise_are_decided_again() -> None:
     assert restated(policy({"code": "A"}), policy()) == []
     one, other = ({**a, "criteria": [named(code, "household.size > 1")]} for code in ("x", "y"))
     assert restated(policy(one), policy(other)) == ["A"]
+
+
+def test_who_has_a_programme_is_asked_where_officers_verify_it() -> None:
+    a, b = {"code": "A", "criteria": "true", "needs_verification": True}, {"code": "B", "criteria": "true"}
+    one, other = policy(a, b, one=["A", "B"], two=[]), policy(a, b, one=["B"], two=["A"])
+    assert restated(one, other) == ["A"]
+    assert changing_hands(one, other) == ["A"]
+    assert changing_hands(one, policy(a, b, one=["A", "B"])) == []
+    assert changing_hands(one, policy(a, b)) == ["A", "B"]
 
 
 def test_a_day_changes_programmes_that_speak_of_it_begin_or_end() -> None:
@@ -372,7 +390,9 @@ def test_each_person_counts_once_at_the_highest_and_so_many_a_family(
 
 
 def test_what_is_due_is_told_of_the_eligible_alone() -> None:
-    fixed = Programme(ruled("household.decile <= 4", amount=600_000, period="quarter", needs_verification=True))
+    fixed = Programme(
+        ruled("household.decile <= 4", amount=600_000, period="quarter", needs_verification=True), agencies=("dinsos",)
+    )
     poor = household_view([{"decile": 2, "deceased": False}])
     confirmed = Visit(date(2026, 2, 1), datetime(2026, 2, 1, tzinfo=UTC), "v", "dinsos", None, "confirmed")
     assert fixed.decide(None, poor, DAY).due is None

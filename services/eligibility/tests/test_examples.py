@@ -24,7 +24,7 @@ def person(age: int, sex: str = "P", region: str = "33.74.01.1001", **more: Any)
 
 def decided(code: str, *members: dict[str, Any], day: Day = DAY, visited: bool = False) -> Decision:
     """What a programme decides of the family, or of its first member."""
-    programme = Programme(POLICY[code])
+    programme = Programme(POLICY[code], agencies=(CONFIRMED.agency,))
     assert programme.effective.holds(day.date)
     one = members[0] if programme.unit == "person" else None
     return programme.decide(one, household_view(list(members)), day, [CONFIRMED] if visited else [])

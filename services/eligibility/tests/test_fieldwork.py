@@ -148,13 +148,117 @@ async def test_capital_is_due_once_to_the_verified_with_a_business(eligibility: 
     assert due == {1: {"amount": 2_500_000, "period": "once"}} | dict.fromkeys((2, 3, 4, 5))
 
 
+@pytest.mark.integration
+async def test_a_visit_counts_from_its_day_on(eligibility: Eligibility) -> None:
+    await eligibility.follow(policy(PKH, version="t-2"))
+    events = [
+        person(nik_of(1), lives("mawar"), attributes={"decile": 2}, aliases=[nik_of(2)]),
+        person(nik_of(2), stands_for=nik_of(1)), visited(1),
+        visited(2, "rejected", verification_id="V-x", verified_on="2026-03-03", reason="sudah mampu"),
+        visited(9, verified_on="2026-03-03"),
+    ]  # fmt: skip
+    for seed in range(3):
+        await eligibility.empty()
+        await eligibility.follow(policy(PKH, version="t-2"))
+        random.Random(seed).shuffle(events)
+        for event in events:
+            await eligibility.take(event)
+            await eligibility.decide()
+        found = {}
+        for day in ("2026-03-02", "2026-03-03", "2026-03-04"):
+            await eligibility.on(day)
+            async with eligibility.asked(fieldwork.router(eligibility.database)) as asked:
+                funnel = (await asked.get("verifications/batches/2026-02")).json()
+                (batch,) = (await asked.get("verifications/batches")).json()["items"]
+            assert {name: batch[name] for name in fieldwork.FIGURES} == {n: funnel[n] for n in fieldwork.FIGURES}
+            decided = (await eligibility.standing_decisions())["PKH", lives("mawar")["household"]]
+            found[day] = (decided, funnel["listed"], funnel["visited"], funnel["waiting"])
+        assert found == {
+            "2026-03-02": ("eligible", 3, 1, 2), "2026-03-03": ("needs_verification", 3, 3, 0),
+            "2026-03-04": ("needs_verification", 3, 3, 0),
+        }  # fmt: skip
+    await eligibility.on("2026-03-01")  # another time zone: a day back
+    assert (await eligibility.standing_decisions())["PKH", lives("mawar")["household"]] == "eligible"
+
+
+@pytest.mark.integration
+async def test_a_visit_for_any_programme_counts_for_those_its_agency_has(eligibility: Eligibility) -> None:
+    both = [PKH, programme("SB", "household.decile <= 4", needs_verification=True)]
+
+    def having(version: str, *codes: str) -> dict[str, Any]:
+        told = policy(*both, version=version)
+        return {**told, "agencies": [*told["agencies"], {"id": "cc-ngo", "name": "NGO", "programmes": [*codes]}]}
+
+    await eligibility.follow(having("t-2", "SB"))
+    await eligibility.take(
+        person(nik_of(1), lives("mawar"), attributes={"decile": 2}),
+        visited(1, agency="cc-ngo", verified_on="2026-02-21"), objected(1), objected(8),
+    )  # fmt: skip
+    words = []
+    for number, codes in enumerate((["SB"], ["PKH", "SB"], [], ["PKH"]), 3):
+        await eligibility.follow(having(f"t-{number}", *codes))
+        await eligibility.decide()
+        told = await eligibility.standing_decisions()
+        home = lives("mawar")["household"]
+        words.append((told["PKH", home], told["SB", home], (await states(eligibility))["S-1"][0]))
+    assert words == [
+        ("needs_verification", "eligible", "open"), ("eligible", "eligible", "upheld"),
+        ("needs_verification", "needs_verification", "open"), ("eligible", "needs_verification", "upheld"),
+    ]  # fmt: skip
+
+
+@pytest.mark.integration
+async def test_rejections_without_a_reason_are_counted(eligibility: Eligibility) -> None:
+    await eligibility.take(
+        visited(1, "rejected"), visited(2, "rejected", reason="  "), visited(3, "rejected", reason="sudah mampu"),
+        visited(4, "moved"), visited(5),
+    )  # fmt: skip
+    async with eligibility.asked(fieldwork.router(eligibility.database)) as asked:
+        funnel = (await asked.get("verifications/batches/2026-02")).json()
+    assert (funnel["rejected"], funnel["rejected_without_reason"]) == (3, 2)
+    assert {"outcome": "rejected", "reason": None, "persons": 2} in funnel["reasons"]
+
+
+@pytest.mark.integration
+async def test_a_batch_tells_how_many_were_forgotten(eligibility: Eligibility) -> None:
+    await eligibility.follow(policy(PKH, version="t-2", retention={"verifications": "P30D"}))
+    south = "33.74.02.1001"
+    await eligibility.take(
+        *(listed(serial, listed_on="2026-01-31") for serial in range(1, 4)), visited(1), visited(2),
+        visited(2, verification_id="V-2b"), listed(4, region=south, listed_on="2026-02-20"), visited(9, batch="other"),
+    )  # fmt: skip
+    await eligibility.forget(nik_of(1))
+    await eligibility.forget(nik_of(1), nik_of(7))
+
+    async def figures(regions: list[str]) -> list[tuple[str, int, int]]:
+        async with eligibility.asked(fieldwork.router(eligibility.database), regions=regions) as asked:
+            told = (await asked.get("verifications/batches")).json()["items"]
+            for each in told:
+                funnel = (await asked.get(f"verifications/batches/{each['batch']}")).json()
+                assert (funnel["listed"], funnel["forgotten"]) == (each["listed"], each["forgotten"])
+        return [(each["batch"], each["listed"], each["forgotten"]) for each in told]
+
+    await eligibility.decide()
+    assert await figures([]) == [("2026-02", 3, 1), ("other", 1, 0)]
+    found = []
+    for day in ("2026-03-03", "2026-03-04", "2026-03-05"):
+        await eligibility.on(day)
+        found.append(await figures([]))
+    assert found == [
+        [("2026-02", 2, 2), ("other", 1, 0)],  # of the second the visit is kept a day longer than the place on the list
+        [("2026-02", 1, 3), ("other", 0, 1)],
+        [("2026-02", 1, 3), ("other", 0, 1)],
+    ]
+    assert await figures(["33.74.02"]) == [("2026-02", 1, 0)]
+
+
 # --- objections -------------------------------------------------------------------------------------------------
 
 
 async def states(eligibility: Eligibility) -> dict[str, tuple[str, str, int | None]]:
     async with eligibility.asked(fieldwork.router(eligibility.database)) as asked:
         told = (await asked.get("objections")).json()["items"]
-        for state in ("open", "upheld", "rejected", "lapsed", "other_village"):
+        for state in ("not_filed_yet", "open", "upheld", "rejected", "lapsed", "other_village"):
             one = (await asked.get("objections", params={"state": state})).json()["items"]
             assert one == [each for each in told if each["state"] == state]
     return {each["objection_id"]: (each["state"], each["village"], each.get("days_left")) for each in told}
@@ -212,6 +316,26 @@ async def test_what_becomes_of_objections(eligibility: Eligibility) -> None:
 
 
 @pytest.mark.integration
+async def test_an_objection_is_filed_on_its_day_and_not_before(eligibility: Eligibility) -> None:
+    far = person(nik_of(2), lives("far", region="33.74.09.1002"), region="33.74.09.1002")
+    await eligibility.take(
+        far, objected(1, filed_on="2026-03-03"), objected(2, filed_on="2026-03-03"), objected(3, filed_on="2027-02-26"),
+        visited(1, verified_on="2026-03-03"),
+    )  # fmt: skip
+    found = []
+    for day in ("2026-03-01", "2026-03-02", "2026-03-03"):
+        await eligibility.on(day)
+        found.append({name: (state, left) for name, (state, _, left) in (await states(eligibility)).items()})
+    early = dict.fromkeys(("S-1", "S-2", "S-3"), ("not_filed_yet", None))
+    assert found == [
+        early, early, {"S-1": ("upheld", None), "S-2": ("other_village", None), "S-3": ("not_filed_yet", None)},
+    ]  # fmt: skip
+    await eligibility.take(visited(1, verified_on="2026-03-03", revision=1, nik=nik(8)))
+    await eligibility.decide()
+    assert (await states(eligibility))["S-1"] == ("open", "unknown", 14)
+
+
+@pytest.mark.integration
 async def test_a_visit_to_another_nik_of_the_person_settles_it(eligibility: Eligibility) -> None:
     await eligibility.take(
         person(nik_of(1), lives("mawar"), aliases=[nik_of(2), nik_of(3)]), person(nik_of(2), stands_for=nik_of(1)),
@@ -263,15 +387,15 @@ async def test_days_at_the_end_of_time_settle_and_list(eligibility: Eligibility)
     await eligibility.take(objected(1, filed_on="9999-12-31"), objected(2, filed_on="0001-01-01"))
     await eligibility.decide()
     assert {name: state for name, (state, _, _) in (await states(eligibility)).items()} == {
-        "S-1": "open", "S-2": "lapsed",
+        "S-1": "not_filed_yet", "S-2": "lapsed",
     }  # fmt: skip
 
 
 FILED = date(2026, 2, 1)
 days = st.integers(-3, LAPSES_AFTER + 4).map(lambda n: FILED + timedelta(n))
 visits = st.builds(
-    Visit, days, st.just(NOON), st.sampled_from("abcdefgh"), st.just("dinsos"), st.sampled_from([None, "PKH", "PIP"]),
-    st.sampled_from(["confirmed", "rejected", "moved", "deceased", "not_found"]),
+    Visit, days, st.just(NOON), st.sampled_from("abcdefgh"), st.sampled_from(["dinsos", "cc-ngo"]),
+    st.sampled_from([None, "PKH", "PIP"]), st.sampled_from(["confirmed", "rejected", "moved", "deceased", "not_found"]),
 )  # fmt: skip
 
 
@@ -280,17 +404,25 @@ def test_what_becomes_of_an_objection_depends_on_its_visits_and_the_day_alone(
     made: list[Visit], grounds: str, day: date, rng: random.Random
 ) -> None:
     objection = Objection("PKH", grounds, "33.74.01.1001", FILED)
-    state, visit = became(objection, "same", made, day)
+    state, visit = became(objection, "same", made, ("dinsos",), day)
     again = made[:]
     rng.shuffle(again)
-    assert became(objection, "same", again + again, day) == (state, visit)
-    within = [v for v in made if v.programme != "PIP" and FILED <= v.verified_on <= FILED + timedelta(14)]
+    assert became(objection, "same", again + again, ("dinsos",), day) == (state, visit)
+    if day < FILED:
+        assert (state, visit) == ("not_filed_yet", None)
+        return
+    within = [
+        v
+        for v in made
+        if (v.programme == "PKH" or (v.programme is None and v.agency == "dinsos"))
+        and FILED <= v.verified_on <= min(day, FILED + timedelta(14))
+    ]
     if not within:
         assert state == ("lapsed" if day > FILED + timedelta(14) else "open")
         return
-    last = max(within, key=lambda v: (v.verified_on, v.event_id, v.programme or "", v.outcome))
+    last = max(within, key=lambda v: (v.verified_on, v.event_id, v.agency, v.programme or "", v.outcome))
     assert (state == "upheld") == ((last.outcome == "confirmed") == (grounds == "wrongly_excluded"))
-    assert became(objection, "other", made, day) == ("other_village", None)
+    assert became(objection, "other", made, ("dinsos",), day) == ("other_village", None)
 
 
 def test_the_village_is_that_of_the_day_it_was_filed() -> None:

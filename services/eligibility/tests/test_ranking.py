@@ -61,7 +61,9 @@ def test_what_it_rests_on_and_what_is_missing() -> None:
         "s", 1, 21.0, {"household.elderly": 2, "left_out": 1}, [],
     )  # fmt: skip
     unknown = rank_by.scored("s", None, {"members": [{}]}, TODAY, 0)
-    assert (unknown.score, unknown.missing, unknown.facts) == (None, ["household.elderly"], {"left_out": 0})
+    assert (unknown.score, unknown.missing, unknown.facts) == (
+        None, ["household.elderly", "household.members.age"], {"left_out": 0},
+    )  # fmt: skip
     orphan = RankBy("person.orphan ? 1 : 0")
     assert orphan.scored("s", {"orphan": True}, {"members": []}, TODAY, 0).score == 1.0
     assert orphan.scored("s", {}, {"members": []}, TODAY, 0).missing == ["person.orphan"]
@@ -82,6 +84,9 @@ def test_what_it_rests_on_and_what_is_missing() -> None:
         ((13, 650, 100, 2.0, 2.0, []), "13th of 650; places: 100"),
         ((650, 650, 100, None, 2.0, ["household.elderly"]),
          "650th of 650; places: 100; ranked last, since this is not known: household.elderly"),
+        ((650, 650, 100, None, 2.0, ["household.elderly", "household.members.age"]),
+         "650th of 650; places: 100; ranked last, since this is not known: household.elderly, household.members.age"
+         " (a birth date lacks, or lies ahead)"),
     ],
 )  # fmt: skip
 def test_everybody_is_told_why(arguments: Any, english: str) -> None:
@@ -157,6 +162,7 @@ async def test_a_hundred_packages_over_650_poor_in_rounds(eligibility: Eligibili
         assert {each["subject"] for each in first[-2:]} == {g("h648"), g("h649")}
         assert "household.elderly" in first[-1]["missing"]
         assert "household.elderly" in first[-1]["why"]["en"]
+        assert "household.members.age" in first[-1]["missing"]
 
         again = await make(client, "2026-W10")  # the same name, the same list
         assert again == made

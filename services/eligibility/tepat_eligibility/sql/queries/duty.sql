@@ -31,10 +31,22 @@ delete from decision where subject = any(:subjects::uuid[]) returning programme,
 
 -- name: retire$
 -- Forgets visits, places on lists and objections of days before one, and marks whom they were about; how many.
+-- Of batches it is kept how many were forgotten: those of whom nothing is left there.
 with gone as (
-    delete from verification where verified_on < :before returning nik
+    delete from verification where verified_on < :before returning nik, batch, region
 ), unlisted as (
-    delete from listed where listed_on < :before returning nik
+    delete from listed where listed_on < :before returning nik, batch, region
+), counted as (
+    insert into forgotten (batch, region, persons)
+    select batch, region, count(*)
+    from (select batch, nik, min(region) as region
+          from (select * from gone union all select * from unlisted) as told
+          where batch is not null group by batch, nik) as p
+    where not exists (
+            select from verification v where v.batch = p.batch and v.nik = p.nik and v.verified_on >= :before)
+        and not exists (select from listed l where l.batch = p.batch and l.nik = p.nik and l.listed_on >= :before)
+    group by batch, region order by batch, region
+    on conflict (batch, region) do update set persons = forgotten.persons + excluded.persons
 ), settled as (
     delete from objection where filed_on < :before returning nik
 ), about as (select nik from gone union all select nik from unlisted union all select nik from settled
@@ -47,6 +59,13 @@ insert into mark (g)
 select nik from objection where state = 'open' and filed_on < :day::date - 14
 union
 select nik from objection where state = 'lapsed' and filed_on >= :day::date - 14;
+
+-- name: mark_coming!
+-- Marks those to whom a visit is dated between two days, or about whom an objection is: they count from their day on.
+insert into mark (g)
+select nik from verification where verified_on > :before and verified_on <= :day
+union
+select nik from objection where filed_on > :before and filed_on <= :day;
 
 -- name: take_marks
 -- Takes the oldest marks: each person or household once, with the trace of its last mark.

@@ -11,10 +11,18 @@ insert into mark (g, trace) select person, trace from taken;
 
 -- name: forget_persons!
 -- Forgets what the registry, visits, lists and objections told of these persons and how they were ranked, and has
--- forgotten what was decided of them.
+-- forgotten what was decided of them. Of their batches it is kept how many were forgotten.
 with gone as (delete from person where person = any(:persons::uuid[])),
-     seen as (delete from verification where nik = any(:persons::uuid[])),
-     on_list as (delete from listed where nik = any(:persons::uuid[])),
+     seen as (delete from verification where nik = any(:persons::uuid[]) returning batch, nik, region),
+     on_list as (delete from listed where nik = any(:persons::uuid[]) returning batch, nik, region),
+     counted as (
+        insert into forgotten (batch, region, persons)
+        select batch, region, count(*)
+        from (select batch, min(region) as region
+              from (select * from seen union all select * from on_list) as told
+              where batch is not null group by batch, nik) as person
+        group by batch, region order by batch, region
+        on conflict (batch, region) do update set persons = forgotten.persons + excluded.persons),
      objected as (delete from objection where nik = any(:persons::uuid[])),
      in_round as (delete from ranked where subject = any(:persons::uuid[]))
 insert into erased (person) select unnest(:persons::uuid[]) on conflict (person) do nothing;
@@ -95,6 +103,10 @@ insert into mark (g, trace) select distinct nik, trace from taken;
 -- name: mark_everybody!
 -- Marks every person, those of one household beside each other.
 insert into mark (g) select person from person left join residence using (person) order by household;
+
+-- name: mark_objected!
+-- Marks those about whom something is objected to these programmes.
+insert into mark (g) select distinct nik from objection where programme = any(:programmes::text[]);
 
 -- name: start_sweep!
 -- Has programmes decided again for everybody.
