@@ -45,6 +45,7 @@ from tepat_chassis.auth import Auth, Needs, authenticated
 from tepat_chassis.health import Health
 from tepat_chassis.logging import configure, get_logger, mask
 from tepat_chassis.metrics import CONTENT_TYPE, Metrics
+from tepat_chassis.standing import NothingInForceError
 
 STOP_SECONDS = 4.8
 SWITCH_SECONDS = 0.0005
@@ -181,6 +182,7 @@ def api(
     app.add_exception_handler(RequestValidationError, _input_problem)
     for away in AWAY:
         app.add_exception_handler(away, _away)
+    app.add_exception_handler(NothingInForceError, _no_policy)
     app.add_exception_handler(Exception, _our_problem)
 
     @app.get("/health/live", tags=["operation"])
@@ -263,6 +265,10 @@ async def _away(request: Request, error: Exception) -> Response:
     which = "broker" if isinstance(error, KafkaError) else "database"
     log.warning("a request could not be answered", path=request.url.path, away=which, error=type(error).__name__)
     return _problem(503, f"the {which} can't be reached just now: try again", {"retry-after": "1"})
+
+
+async def _no_policy(_: Request, __: Exception) -> Response:
+    return _problem(409, "no policy was applied yet: `tepat policy apply FILE`")
 
 
 async def _our_problem(_: Request, __: Exception) -> Response:

@@ -1,14 +1,23 @@
-"""The quarantine over HTTP: list it, open one record of it, take records again."""
+"""The quarantine over HTTP: list it, open one record of it, take records again.
 
-from typing import TYPE_CHECKING, Annotated, Any
+Invariant: a quarantined record may hold numbers and names wherever they don't belong, so without a purpose nothing of
+it is told but its shape. Who opens it has seen whoever it names.
+"""
+
+import json
+import re
+from typing import TYPE_CHECKING, Annotated, Any, Final
+from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
-from fastapi import APIRouter, Depends, HTTPException
+from fastapi import APIRouter, Depends, HTTPException, Query
 from pydantic import BaseModel, ConfigDict
 
 from tepat_chassis.acts import record
 from tepat_chassis.auth import Person, Right, needs
 from tepat_chassis.http import Page, paging
+from tepat_chassis.logging import mask
+from tepat_chassis.pseudonyms import as_uuid
 from tepat_chassis.quarantine import replay
 
 if TYPE_CHECKING:
@@ -28,6 +37,12 @@ select topic, partition, "offset", agency, event_id, reason, pointer, message, e
 from quarantine where topic = $1 and partition = $2 and "offset" = $3"""
 
 SUMMARY = "select agency, reason, count(*) as records from quarantine group by agency, reason order by agency, reason"
+
+
+NUMBER: Final = re.compile(rb"(?<!\d)\d{16}(?!\d)")
+FIELD: Final = re.compile(r"[a-z][a-z_]{0,63}\d?")
+#: Of an event, what says who sent what: told without a purpose too.
+ENVELOPE: Final = ("specversion", "id", "source", "type", "time")
 
 
 class Entry(BaseModel):
@@ -51,6 +66,13 @@ def quarantine_router(service: "Service[Any]") -> APIRouter:
     router = APIRouter(tags=["quarantine"])
     database = service.database
 
+    async def named(value: bytes) -> set[UUID]:
+        """Whom the numbers in a record may name: a number of a card names nobody."""
+        if service.pseudonyms is None:
+            return set()
+        pseudonyms = service.pseudonyms((await service.standing.ruling()).document)
+        return {as_uuid(pseudonyms.nik(number.decode())) for number in NUMBER.findall(value)}
+
     @router.get("/quarantine")
     async def listing(
         person: Annotated[Person, Depends(needs(Right.read))],  # noqa: ARG001 – the right is what counts
@@ -72,20 +94,32 @@ def quarantine_router(service: "Service[Any]") -> APIRouter:
 
     @router.get("/quarantine/{topic}/{partition}/{offset}")
     async def one(
-        topic: str, partition: int, offset: int, person: Annotated[Person, Depends(needs(Right.operate))]
-    ) -> dict[str, Any]:
-        """One record with its bytes, as text where they are UTF-8, else in hexadecimal. The look is recorded."""
+        topic: str, partition: int, offset: int, person: Annotated[Person, Depends(needs(Right.operate))],
+        purpose: Annotated[
+            str | None, Query(min_length=3, max_length=500, description="why it is disclosed; recorded")
+        ] = None,
+    ) -> dict[str, Any]:  # fmt: skip
+        """One record: with a purpose and the right to disclose its bytes, as text where they are UTF-8, else in
+        hexadecimal; otherwise (`masked`) its shape, 9 for a digit and x or X for a letter. The look is recorded.
+        """
+        if purpose is not None and Right.disclose not in person.rights:
+            raise HTTPException(403, f"the right {Right.disclose} is missing")
+        place = f"{topic}-{partition}-{offset}"
         async with database.transaction() as connection:
             row = await connection.fetchrow(ONE, topic, partition, offset)
             if row is None:
                 raise HTTPException(404, "no such record is in quarantine")
-            await record(connection, person, "quarantine.show", f"{topic}-{partition}-{offset}")
+            try:
+                value = service.sealer.open(topic, partition, offset, row["sealed"]).value or b""
+            except InvalidTag:
+                raise HTTPException(409, "sealed under another key: restore the secret `seal` of that time") from None
+            if purpose is None:
+                await record(connection, person, "quarantine.show", place)
+            else:
+                await record(connection, person, "disclose", place, {"purpose": mask(purpose)}, await named(value))
         told = {name: value for name, value in row.items() if name != "sealed"}
-        try:
-            opened = service.sealer.open(topic, partition, offset, row["sealed"])
-        except InvalidTag:
-            raise HTTPException(409, "sealed under another key: restore the secret `seal` of that time") from None
-        value = opened.value or b""
+        if purpose is None:
+            return told | {"value": shape(value.decode(errors="replace")), "encoding": "utf-8", "masked": True}
         try:
             told |= {"value": value.decode(), "encoding": "utf-8"}
         except UnicodeDecodeError:
@@ -107,3 +141,34 @@ def quarantine_router(service: "Service[Any]") -> APIRouter:
         return replayed._asdict()
 
     return router
+
+
+def shape(text: str) -> str:
+    """What a record looks like: its fields and who sent it where it is JSON, and of all else no letter and no digit."""
+    try:
+        told = json.loads(text)
+        if isinstance(told, dict) and "specversion" in told:
+            kept = {name: mask(told[name]) for name in ENVELOPE if isinstance(told.get(name), str)}
+            return json.dumps(_shape(told) | kept)
+        return json.dumps(_shape(told))
+    except (ValueError, RecursionError):
+        return _outline(text)
+
+
+def _shape(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name if FIELD.fullmatch(name) else _outline(name): _shape(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_shape(each) for each in value]
+    if isinstance(value, str):
+        return _outline(value)
+    if value is None or isinstance(value, bool):
+        return value
+    return int(_outline(str(value))) if isinstance(value, int) else 9.9
+
+
+def _outline(text: str) -> str:
+    """Every digit as 9, every letter as x or X."""
+    return "".join(
+        "9" if sign.isdigit() else "X" if sign.isupper() else "x" if sign.isalnum() else sign for sign in text
+    )

@@ -32,7 +32,7 @@ from tepat_chassis.inbox import Inbox, Intake
 from tepat_chassis.metrics import Metrics
 from tepat_chassis.outbox import Relay
 from tepat_chassis.pace import open_gate
-from tepat_chassis.pseudonyms import read_secret
+from tepat_chassis.pseudonyms import Pseudonyms, read_secret
 from tepat_chassis.quarantine import AgencyIntake, Sealer
 from tepat_chassis.quarantine_api import quarantine_router
 from tepat_chassis.settings import ServiceSettings
@@ -92,6 +92,8 @@ class Service(Generic[P]):
         self.pending: Callable[[Connection], Awaitable[int]] = _nothing
         #: Runs once the topics and the schema are there, before anything is taken or sent.
         self.prepare: Callable[[], Awaitable[None]] = _unprepared
+        #: Makes the pseudonyms that stand under a policy: whoever opens a quarantined record has seen whom it names.
+        self.pseudonyms: Callable[[P], Pseudonyms] | None = None
         self._migrations = (files("tepat_chassis") / "sql" / "migrations", sql / "migrations")
         self._inboxes: list[Inbox[Any]] = []
         self._ends = kafka.Ends(settings.kafka)

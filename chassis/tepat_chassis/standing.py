@@ -3,7 +3,8 @@
 Invariants
 - What is in force is a row of table ``standing``, written under the exclusive lock of its service. A
   batch that was decoded under one version and finds another in its transaction is decoded again.
-- Until a first document is in force nothing that depends on it is taken.
+- Until a first document is in force nothing that depends on it is taken: a loop waits for it (``first``), a person who
+  asks is told at once that there is none (``ruling``).
 """
 
 import asyncio
@@ -21,6 +22,10 @@ T = TypeVar("T")
 log = structlog.get_logger()
 
 POLL_SECONDS = 0.5
+
+
+class NothingInForceError(Exception):
+    """What was asked for rests on a document of which none was ever put in force."""
 
 
 class InForce(NamedTuple, Generic[T]):
@@ -57,6 +62,12 @@ class Standing(Generic[T]):
         """Wait until a document is in force."""
         while (in_force := self.in_force or await self.refresh()) is None:  # noqa: ASYNC110 – it may come elsewhere
             await asyncio.sleep(POLL_SECONDS)
+        return in_force
+
+    async def ruling(self) -> InForce[T]:
+        """What is in force. Raises NothingInForceError."""
+        if (in_force := self.in_force or await self.refresh()) is None:
+            raise NothingInForceError
         return in_force
 
     @staticmethod

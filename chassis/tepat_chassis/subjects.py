@@ -3,6 +3,8 @@
 Invariants
 - Everything is told to those with the right to disclose alone, for a purpose, and recorded before it is answered.
 - Persons are asked for by pseudonyms: by all of theirs, as the registry knows them.
+- Who saw them is found by index, whatever it was seen through: a household, a report and a suspicion concern persons
+  whom their acts name.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -19,7 +21,9 @@ from tepat_chassis.database import Connection, Database
 from tepat_chassis.logging import mask
 
 Discloser = Annotated[Person, Depends(needs(Right.disclose))]
-SEEN = "select at, who, name, act, target, detail from act where target = any($1::text[]) order by id"
+SEEN = """
+select at, who, name, act, target, detail from act where target = any($1::text[]) or persons && $2::uuid[]
+order by id"""
 
 
 class Subject(BaseModel):
@@ -32,13 +36,19 @@ class Subject(BaseModel):
 
 
 Held = Callable[[Connection, Person, Subject], Awaitable[Mapping[str, Sequence[Mapping[str, Any]]]]]
+Whole = Callable[[Connection, Person, Subject], Awaitable[Subject]]
 
 
-def router(service: str, database: Database, held: Held) -> APIRouter:
+async def _as_asked(connection: Connection, person: Person, subject: Subject) -> Subject:  # noqa: ARG001
+    return subject
+
+
+def router(service: str, database: Database, held: Held, whole: Whole = _as_asked) -> APIRouter:
     """`POST /v1/subjects/held`.
 
     Args:
         held: everything kept of the subject, by kind, as far as the asking person's regions go.
+        whole: the subject by all their pseudonyms, where this service knows more of them than it was asked for.
     """
     routes = APIRouter(tags=["subjects"])
 
@@ -47,9 +57,10 @@ def router(service: str, database: Database, held: Held) -> APIRouter:
         """All that is held of a person, and who saw it or acted on it."""
         detail = {"purpose": mask(subject.purpose), "what": "all that is held"}
         async with database.transaction() as connection:
+            subject = await whole(connection, person, subject)
             told = await held(connection, person, subject)
-            await acts.record(connection, person, "disclose", str(subject.persons[0]), detail)
-            rows = await connection.fetch(SEEN, list(map(str, subject.persons)))
+            await acts.record(connection, person, "disclose", str(subject.persons[0]), detail, subject.persons)
+            rows = await connection.fetch(SEEN, list(map(str, subject.persons)), subject.persons)
         seen = [dict(row) | {"detail": orjson.loads(row["detail"])} for row in rows]
         return {"service": service, "held": told, "seen": seen}
 

@@ -15,6 +15,7 @@ from tepat_chassis.auth import Auth, Person, Right, TokenRefusedError, needs
 from tepat_chassis.health import Health
 from tepat_chassis.http import Background, Page, api, paging
 from tepat_chassis.metrics import Metrics
+from tepat_chassis.standing import NothingInForceError
 
 NIK = "3374014101010001"
 Reader = Annotated[Person, Depends(needs(Right.read))]
@@ -188,6 +189,15 @@ async def test_a_server_that_is_away_is_told_as_such(
     answer = await client.get("/v1/failing")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
     assert answer.json()["detail"] == f"the {away} can't be reached just now: try again"
+
+
+async def test_what_rests_on_a_policy_says_that_there_is_none(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FAILING, "error", NothingInForceError())
+    answer = await client.get("/v1/failing")
+    assert (answer.status_code, answer.headers["Content-Type"]) == (409, "application/problem+json")
+    assert answer.json()["detail"] == "no policy was applied yet: `tepat policy apply FILE`"
 
 
 async def test_a_body_over_a_mebibyte_is_refused(client: httpx.AsyncClient) -> None:

@@ -156,8 +156,18 @@ def test_one_quarantined_record_is_shown(api: Api, tepat: Tepat, named: str) -> 
     assert "nik_invalid" in tepat("quarantine", "show", named).out
     (shown,) = objects(tepat("quarantine", "show", named, "--json").out)
     assert shown == HELD
+    assert "purpose" not in api.asked[-1].url.params
+    tepat("quarantine", "show", named, "--purpose", "asked by dinsos")
+    assert api.asked[-1].url.params["purpose"] == "asked by dinsos"
     ran = tepat("quarantine", "show", "agency.dinsos.payouts.v1-3-43")
     assert (ran.status, "not in quarantine" in ran.words) == (2, True)
+
+
+def test_without_a_policy_the_command_says_so(api: Api, tepat: Tepat) -> None:
+    detail = "no policy was applied yet: `tepat policy apply FILE`"
+    api.answers["GET /registry/v1/reports"] = httpx.Response(409, json={"status": 409, "detail": detail})
+    ran = tepat("reports", "list")
+    assert (ran.status, detail in ran.words) == (2, True)
 
 
 def test_replaying_names_each_record_to_its_owner(api: Api, tepat: Tepat) -> None:

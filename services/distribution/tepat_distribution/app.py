@@ -31,7 +31,8 @@ def build(settings: DistributionSettings) -> FastAPI:
     """The service, ready to be served."""
     service = Service(settings, parse=policed.parse, sql=files("tepat_distribution") / "sql")
     store = Store(data_of, Recall(settings.kafka, data_of))
-    payouts = Payouts(store, cache(lambda secret_id: Pseudonyms(read_secret(settings.secrets, secret_id))))
+    pseudonyms = cache(lambda secret_id: Pseudonyms(read_secret(settings.secrets, secret_id)))
+    payouts = Payouts(store, pseudonyms)
 
     service.prepare = partial(recall, settings.kafka, service.database, store)
     service.policy(StandingIntake(from_document, partial(follow, store)))
@@ -45,6 +46,7 @@ def build(settings: DistributionSettings) -> FastAPI:
     )
     service.duty("mark", Detector(store).work)
     service.duty("aid", Teller(store).work, drained=False)
+    service.pseudonyms = lambda policy: pseudonyms(policy.secret_id)
     service.pending = left_to_do
     return service.api(api.router(service.database), subjects.router(service.name, service.database, api.held))
 

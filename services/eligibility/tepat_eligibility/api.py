@@ -97,24 +97,50 @@ def router(database: Database) -> APIRouter:
 
 
 async def held(connection: Connection, reader: Person, subject: Subject) -> dict[str, Any]:
-    """Everything kept of a person: as the registry told of them, the visits made to them, what was decided."""
+    """Everything kept of a person, all that erasing takes away (`forget_persons`): as the registry told of them, the
+    lists they stand on, the visits made to them, objections, what was decided, and where they were ranked.
+    """
     persons = []
     for row in await every(queries.known(connection, g=subject.persons)):
         told = orjson.loads(row["told"])
         if reader.covers(told.get("region")):
             persons.append(_person(row, told)["detail"] | {"told": told})
+    lists = await every(queries.listed_known(connection, niks=subject.persons))
     visits = await every(queries.visits_known(connection, niks=subject.persons, verification_id=None))
+    objections = await every(queries.objections_known(connection, niks=subject.persons, objection_id=None))
+    subjects = [*subject.persons, *subject.households]
     decisions = await every(
         queries.decisions(
             connection, after_subject=None, after_programme=None, programme=None, decision=None, unit=None,
-            subjects=[*subject.persons, *subject.households], regions=list(reader.regions) or None, at_most=None,
+            subjects=subjects, regions=list(reader.regions) or None, at_most=None,
         )
     )  # fmt: skip
+    rounds = await every(queries.ranked_known(connection, subjects=subjects))
     return {
         "persons": persons,
-        "verifications": [_visit(row)["detail"] for row in visits if reader.covers(row["region"])],
+        "listed": [_kept(row) for row in lists if reader.covers(row["region"])],
+        "verifications": [_kept(row) for row in visits if reader.covers(row["region"])],
+        "objections": [_kept(row) for row in objections if reader.covers(row["region"])],
         "decisions": [_decision(row) for row in decisions],
+        "ranked": [_placed(row) for row in rounds if reader.covers(row["region"])],
     }
+
+
+def _kept(row: Any) -> dict[str, Any]:
+    """All that is kept of what an agency told of a person."""
+    told = {name: value for name, value in row.items() if name not in ("nik", "digest", "trace", "evidence")}
+    evidence = {"evidence": orjson.loads(row["evidence"] or "[]")} if "evidence" in row else {}
+    return {"person": row["nik"], **told, **evidence, "traceparent": row["trace"]}
+
+
+def _placed(row: Any) -> dict[str, Any]:
+    """A place in a round, and what it rests on."""
+    of = ("round", "programme", "region", "as_of", "made_at", "policy_version", "rank_by", "places")
+    told = ("subject", "rank", "reached", "score", "left_out")
+    return {
+        **{name: row[name] for name in (*of, *told)}, "made_by": row["who"],
+        **{name: orjson.loads(row[name]) for name in ("facts", "missing")},
+    }  # fmt: skip
 
 
 def _unit(household: UUID | None, person: UUID | None) -> Literal["household", "person"] | None:

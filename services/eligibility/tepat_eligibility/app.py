@@ -47,6 +47,7 @@ def build(settings: EligibilitySettings, clock: Callable[[], datetime] = lambda:
     )
     service.duty("mark", Judge(service.standing, clock).work)
     service.prepare = prepare
+    service.pseudonyms = lambda policy: pseudonyms(policy.secret_id)
     service.pending = queries.left_to_decide
     return service.api(
         api.router(service.database),

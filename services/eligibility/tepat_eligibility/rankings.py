@@ -63,7 +63,7 @@ class Rankings:
         """The round, made now or before; its row. Raises HTTPException."""
         if not person.covers(wanted.region):
             raise HTTPException(403, "it lies outside your regions")
-        policy = await self._standing.first()
+        policy = await self._standing.ruling()
         programme = policy.document.index.programmes.get(wanted.programme)
         async with self._database.transaction() as connection:
             await every(queries.one_ranking_at_a_time(connection, programme=wanted.programme))

@@ -1,8 +1,29 @@
 """Who is erased by the registry is forgotten here, with what was decided of them."""
 
-import pytest
+from typing import Any
+from uuid import UUID
 
-from .conftest import Eligibility, g, lives, nik_of, person, policy, programme, visited
+import httpx
+import pytest
+from fastapi import APIRouter
+from tepat_chassis.auth import Person, Right
+from tepat_chassis.standing import NothingInForceError
+from tepat_chassis.subjects import Subject
+from tepat_eligibility import api, rankings
+
+from .conftest import (
+    NOON,
+    Eligibility,
+    g,
+    listed,
+    lives,
+    nik_of,
+    objected,
+    person,
+    policy,
+    programme,
+    visited,
+)
 
 pytestmark = pytest.mark.integration
 
@@ -52,6 +73,66 @@ async def test_visits_to_the_erased_are_forgotten(eligibility: Eligibility) -> N
     await eligibility.forget(nik_of(1))
     await eligibility.decide()
     assert set((await rows(eligibility)).values()) == {0}
+
+
+def rounds(eligibility: Eligibility) -> APIRouter:
+    return rankings.router(eligibility.database, eligibility.standing, lambda _: bytes(32), lambda: NOON)
+
+
+async def made(client: httpx.AsyncClient, round_: str, programme: str) -> httpx.Response:
+    asked = {"round": round_, "programme": programme, "region": "33.74.01.1001", "places": 1}
+    return await client.post("rankings", json=asked)
+
+
+async def test_all_that_erasing_takes_away_is_told_before(eligibility: Eligibility) -> None:
+    cap = programme("CAP", "true", unit="person")
+    await eligibility.follow(policy(programme("PKH", "true"), cap, version="t-2"))
+    await eligibility.take(
+        person(nik_of(1), lives("mawar"), attributes=POOR), person(nik_of(2), lives("melati"), attributes=POOR)
+    )
+    evidence = [{"kind": "photo", "sha256": "ab" * 32}]
+    for serial in (1, 2):
+        visit = visited(serial, "rejected", reason="sudah mampu", evidence=evidence)
+        await eligibility.take(listed(serial), visit, objected(serial))
+    await eligibility.decide()
+    async with eligibility.asked(rounds(eligibility)) as client:
+        for round_, code in (("r-1", "CAP"), ("r-2", "PKH")):
+            assert (await made(client, round_, code)).json()["ranked"] == 2
+
+    async def held(serial: int, household: str, *regions: str) -> dict[str, Any]:
+        subject = Subject(persons=[UUID(nik_of(serial))], households=[UUID(g(household))], purpose="asked for")
+        reader = Person("rini", "Bu Rini", frozenset(Right), regions)
+        async with eligibility.database.transaction() as connection:
+            return await api.held(connection, reader, subject)
+
+    told = await held(1, "mawar")
+    assert [len(told[kind]) for kind in ("persons", "listed", "verifications", "objections", "decisions")] == [
+        1, 1, 1, 1, 2,
+    ]  # fmt: skip
+    (on_list,), (visit,), (objection,) = told["listed"], told["verifications"], told["objections"]
+    assert (on_list["batch"], str(on_list["person"]), on_list["listed_on"].isoformat()) == (
+        "2026-02", nik_of(1), "2026-01-15",
+    )  # fmt: skip
+    assert (visit["reason"], visit["officer"], visit["evidence"]) == ("sudah mampu", "Bu Rini", evidence)
+    assert (objection["grounds"], objection["filed_by"], objection["state"]) == ("wrongly_excluded", "rt", "open")
+    assert [(each["round"], str(each["subject"]), each["made_by"]) for each in told["ranked"]] == [
+        ("r-1", nik_of(1), "rini"), ("r-2", g("mawar"), "rini"),
+    ]  # fmt: skip
+    assert {kind for kind, rows in (await held(1, "mawar", "33.71")).items() if rows} == set()
+
+    await eligibility.forget(nik_of(1))
+    await eligibility.decide()
+    left = await held(1, "mawar")
+    assert {kind for kind, rows in left.items() if rows} == {"ranked"}  # the household's round, which is no person's
+    assert [each["round"] for each in left["ranked"]] == ["r-2"]
+    assert [len(rows) for rows in (await held(2, "melati")).values()] == [1, 1, 1, 1, 2, 2]
+
+
+async def test_without_a_policy_no_round_is_waited_for(eligibility: Eligibility) -> None:
+    await eligibility.empty()
+    async with eligibility.asked(rounds(eligibility)) as client:
+        with pytest.raises(NothingInForceError):
+            await made(client, "r-1", "PKH")
 
 
 async def test_who_is_told_of_again_is_decided_anew(eligibility: Eligibility) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache, partial
 from importlib.resources import files
+from operator import attrgetter
 
 from fastapi import FastAPI
 from tepat_chassis.database import Lock
@@ -48,6 +49,7 @@ def build(settings: RegistrySettings, clock: Callable[[], datetime] = clock) -> 
     service.duty(LOOK, Suspects(service.standing, clock).work)
     service.duty(ROUTE, Reports(service.standing, clock).work)
     service.prepare = partial(recall, settings.kafka, service.database)
+    service.pseudonyms = attrgetter("pseudonyms")
     service.pending = queries.left_to_do
     return service.api(*api.routers(service, clock))
 

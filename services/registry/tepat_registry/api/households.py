@@ -51,7 +51,7 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
         """
         if purpose is not None and Right.disclose not in reader.rights:
             raise HTTPException(403, f"the right {Right.disclose} is missing")
-        policy = (await service.standing.first()).document
+        policy = (await service.standing.ruling()).document
         async with database.transaction() as connection:
             store = store_of(connection, policy, clock())
             rows = [row async for row in queries.cards_of(connection, household=pseudonym)]
@@ -75,8 +75,10 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
             if on is None and not members and not (not niks and any(map(reader.covers, areas))):
                 raise HTTPException(403, "the household lives outside your regions")
             if purpose is not None:
-                detail = {"purpose": mask_text(purpose), "persons": sorted(each["person"] for each in members)}
-                await acts.record(connection, reader, "disclose", str(pseudonym), detail)
+                await acts.record(
+                    connection, reader, "disclose", str(pseudonym), {"purpose": mask_text(purpose)},
+                    [each["person"] for each in members],
+                )  # fmt: skip
             named = {
                 name for told in persons.values() for name in (told["person"], told["stands_for"], *told["aliases"])
             }

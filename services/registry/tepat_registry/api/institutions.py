@@ -68,7 +68,7 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
         since: Annotated[date | None, Query(description="also month by month from this day on")] = None,
     ) -> dict[str, Any]:
         """How many kelurahan (and desa) of an area an active institution covers: by part, and through the months."""
-        in_force = (await service.standing.first()).document.index
+        in_force = (await service.standing.ruling()).document.index
         zone = ZoneInfo(in_force.policy.time_zone)
         if region not in in_force.regions:
             raise HTTPException(422, "that area is not known")

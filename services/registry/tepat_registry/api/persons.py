@@ -58,7 +58,7 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
         """What is known of a person; with a purpose and the right to disclose also numbers, name and all the rest."""
         if purpose is not None and Right.disclose not in reader.rights:
             raise HTTPException(403, f"the right {Right.disclose} is missing")
-        policy = (await service.standing.first()).document
+        policy = (await service.standing.ruling()).document
         async with database.transaction() as connection:
             nik = await queries.nik_of(connection, pseudonym=pseudonym)
             if nik is None:
@@ -79,7 +79,7 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
     @routes.post("/lookup")
     async def lookup(wanted: Lookup, reader: Reader) -> dict[str, Any]:  # noqa: ARG001 – any reader may ask
         """The pseudonym of a NIK or a card, so that neither ever stands in an address."""
-        pseudonyms = (await service.standing.first()).document.pseudonyms
+        pseudonyms = (await service.standing.ruling()).document.pseudonyms
         async with database.pool.acquire() as connection:
             if wanted.nik is not None:
                 pseudonym = as_uuid(pseudonyms.nik(wanted.nik))

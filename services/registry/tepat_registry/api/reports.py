@@ -45,7 +45,7 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
         in_charge: Annotated[str | None, Query(description="of which this agency has charge")] = None,
     ) -> dict[str, Any]:
         """Where reports stand, in the person's regions."""
-        zone = ZoneInfo((await service.standing.first()).document.index.policy.time_zone)
+        zone = ZoneInfo((await service.standing.ruling()).document.index.policy.time_zone)
         agency, after = page.after or ("", "")
         found: list[dict[str, Any]] = []
         while len(found) <= page.limit:
@@ -71,7 +71,7 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
         """A report as it stands at this moment, and all that happened to it; its people as the registry knows them."""
         if purpose is not None and Right.disclose not in reader.rights:
             raise HTTPException(403, f"the right {Right.disclose} is missing")
-        policy = (await service.standing.first()).document
+        policy = (await service.standing.ruling()).document
         zone = ZoneInfo(policy.index.policy.time_zone)
         async with database.transaction() as connection:
             routed = (await reports.ways(connection, {report_id})).get((agency, report_id))
@@ -79,10 +79,11 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
                 raise HTTPException(404, "no such report was filed")
             if not reader.covers(routed.way.data["region"]):
                 raise HTTPException(403, "it comes from outside your regions")
+            matched = await match(connection, store_of(connection, policy, clock()), routed.way.data, policy)
             if purpose is not None:
                 target = mask_text(f"report {agency}/{report_id}")
-                await acts.record(connection, reader, "disclose", target, {"purpose": mask_text(purpose)})
-            matched = await match(connection, store_of(connection, policy, clock()), routed.way.data, policy)
+                named = {each for whom in matched for each in whom.persons}
+                await acts.record(connection, reader, "disclose", target, {"purpose": mask_text(purpose)}, named)
         return {
             "agency": agency, "report_id": report_id, "key": routed.key,
             **_told(routed.way, zone), "people": _people(routed.way.data, matched, disclosed=purpose is not None),

@@ -49,19 +49,23 @@ def routers(service: Service[InUse], clock: Callable[[], datetime]) -> Sequence[
 
     async def known(connection: Connection, person: Person, pseudonym: UUID) -> list[Any]:
         """Every NIK of a person, the one that stands for all first."""
+        policy = (await service.standing.ruling()).document
         names = [row async for row in queries.names_of(connection, pseudonym=pseudonym)]
         if not names:
             raise HTTPException(404, "no such person is known")
-        policy = (await service.standing.first()).document
         nik = names[0]["number"]
         told = (await store_of(connection, policy, clock()).persons([nik]))[nik]
         if not person.covers(told.get("region")):
             raise HTTPException(403, "the person lives outside your regions")
         return names
 
-    async def held(connection: Connection, person: Person, subject: Subject) -> dict[str, Any]:
+    async def whole(connection: Connection, person: Person, subject: Subject) -> Subject:
         names = await known(connection, person, subject.persons[0])
-        niks, persons = [row["number"] for row in names], [row["pseudonym"] for row in names]
+        return subject.model_copy(update={"persons": [row["pseudonym"] for row in names]})
+
+    async def held(connection: Connection, person: Person, subject: Subject) -> dict[str, Any]:  # noqa: ARG001
+        names = [row async for row in queries.names_of(connection, pseudonym=subject.persons[0])]
+        niks, persons = [row["number"] for row in names], subject.persons
         return {
             "persons": [
                 {"nik": str(row["number"]), "person": row["pseudonym"], "stands_for": row["stands_for"]}
@@ -87,7 +91,7 @@ def routers(service: Service[InUse], clock: Callable[[], datetime]) -> Sequence[
     @routes.post("/persons/{pseudonym}/erase")
     async def erase(pseudonym: UUID, erasing: Erasing, person: Eraser) -> dict[str, Any]:
         """Have a person forgotten, under every NIK of theirs, once the agency's topic says it."""
-        policy = (await service.standing.first()).document
+        policy = (await service.standing.ruling()).document
         must_be_able_to_say(erasing.agency, policy)
         async with service.database.transaction() as connection:
             names = await known(connection, person, pseudonym)
@@ -95,8 +99,9 @@ def routers(service: Service[InUse], clock: Callable[[], datetime]) -> Sequence[
             facts = [row["time"] async for row in queries.facts_held(connection, niks=[row["number"] for row in names])]
             reason = mask_text(erasing.reason)
             await acts.record(
-                connection, person, "erase", str(names[0]["pseudonym"]), {"agency": erasing.agency, "reason": reason}
-            )
+                connection, person, "erase", str(names[0]["pseudonym"]), {"agency": erasing.agency, "reason": reason},
+                [row["pseudonym"] for row in names],
+            )  # fmt: skip
             topic = inbound_name(erasing.agency, Kind.BENEFICIARIES)
             events = [
                 envelope.event(
@@ -108,7 +113,7 @@ def routers(service: Service[InUse], clock: Callable[[], datetime]) -> Sequence[
             await put(connection, [Message(topic, event["data"]["nik"], envelope.write(event)) for event in events])
         return {"person": str(pseudonym), "told": PERSON_ERASED, "events": [event["id"] for event in events]}
 
-    return [routes, subjects.router(SERVICE, service.database, held)]
+    return [routes, subjects.router(SERVICE, service.database, held, whole)]
 
 
 async def refuse_what_must_stay(connection: Connection, persons: Sequence[UUID], policy: Policy, now: datetime) -> None:

@@ -69,15 +69,17 @@ class Suspects:
 
     async def decide(self, pair: str, person: Person, reason: str, was: State, becomes: State) -> dict[str, Any]:
         """Dismiss or reopen it; as it stands then."""
-        policy = (await self._service.standing.first()).document
+        policy = (await self._service.standing.ruling()).document
         async with self._service.database.transaction() as connection:
             row = await self.one(connection, pair, person)
             told = {"decided_by": person.sub, "reason": mask_text(reason)}
             changed = await queries.decide(connection, pair=pair, was=was, becomes=becomes, at=self._clock(), **told)
             if changed is None:
                 raise HTTPException(409, f"it is {row['state']}, not {was}")
-            await acts.record(connection, person, f"suspect.{becomes}", pair, {"reason": told["reason"]})
             suspicion, store = Suspicion.of(row), store_of(connection, policy, self._clock())
+            await acts.record(
+                connection, person, f"suspect.{becomes}", pair, {"reason": told["reason"]}, suspicion.persons
+            )
             dismissed = becomes == "dismissed"
             await store.announce([
                 suspicion.news(ours.SUSPECT_DISMISSED, **told) if dismissed else suspicion.news(ours.SUSPECT_RAISED)
@@ -88,7 +90,7 @@ class Suspects:
 
     async def say(self, pair: str, said: Confirmation, person: Person, *, holds: bool) -> dict[str, Any]:
         """Let the fact go onto the agency's topic, or its withdrawal."""
-        policy = (await self._service.standing.first()).document
+        policy = (await self._service.standing.ruling()).document
         must_be_able_to_say(said.agency, policy)
         async with self._service.database.transaction() as connection:
             row = await self.one(connection, pair, person)
@@ -103,7 +105,7 @@ class Suspects:
             type_, data = link.told(person.sub, reason) if holds else link.withdrawn(person.sub, reason)
             await acts.record(
                 connection, person, "suspect.merge" if holds else "suspect.unmerge", pair,
-                {"agency": said.agency, "reason": reason},
+                {"agency": said.agency, "reason": reason}, Suspicion.of(row).persons,
             )  # fmt: skip
             event = envelope.event(
                 service=self._service.name,

@@ -35,7 +35,7 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
 
     async def asked(on: date | None, region: str | None, decile: int, days: int) -> dict[str, Any]:
         """What both statements ask of the database."""
-        in_force = (await service.standing.first()).document.index
+        in_force = (await service.standing.ruling()).document.index
         if region is not None and region not in in_force.regions:
             raise HTTPException(422, "that area is not known")
         zone = in_force.policy.time_zone
@@ -83,7 +83,7 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
     ) -> dict[str, Any]:
         """By part of an area how many households are needy, and of them those in which somebody receives nothing."""
         of = await asked(on, region, decile, days)
-        names = (await service.standing.first()).document.index.regions
+        names = (await service.standing.ruling()).document.index.regions
         items = [
             {"region": row["region"], "name": names.get(row["region"]), **{name: row[name] for name in COUNTED}}
             async for row in queries.unserved_by(

@@ -24,6 +24,14 @@ select * from verification
 where nik = any(:niks::uuid[]) or verification_id = :verification_id
 order by event_time;
 
+-- name: listed_known
+-- The lists on which NIKs stand.
+select * from listed where nik = any(:niks::uuid[]) order by event_time;
+
+-- name: ranked_known
+-- The rounds in which persons or households were ranked, with their places there.
+select * from ranked join ranking using (round) where subject = any(:subjects::uuid[]) order by number, rank;
+
 -- name: objections_known
 -- The objections that concern NIKs, or known by an id.
 select * from objection

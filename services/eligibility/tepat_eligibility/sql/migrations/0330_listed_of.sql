@@ -1,0 +1,2 @@
+-- The lists on which somebody stands.
+create index listed_of on listed (nik);

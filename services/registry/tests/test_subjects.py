@@ -1,0 +1,147 @@
+"""What a person is told of those who saw them, whatever they were seen through; and what is told without a policy."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from importlib.resources import files
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+import pytest_asyncio
+from tepat_chassis import http, subjects
+from tepat_chassis.auth import Person, Right, authenticated
+from tepat_chassis.health import Health
+from tepat_chassis.metrics import Metrics
+from tepat_contracts.topics import Kind
+from tepat_registry import api
+from tepat_registry.suspects import RENEWAL
+
+from .conftest import NOW, Registry, filed, kk, merged, nik, number, recorded
+
+pytestmark = pytest.mark.integration
+
+ANI, ALIAS, BUDI, CITRA = (number(serial) for serial in range(1, 5))
+MAWAR, MELATI = number(11), number(12)
+PURPOSE = {"purpose": "a visit"}
+
+
+@pytest_asyncio.fixture
+async def asked(registry: Registry) -> AsyncIterator[httpx.AsyncClient]:
+    """The registry's answers, as they are to somebody who has every right."""
+    service: Any = SimpleNamespace(name="registry", database=registry.database, standing=registry.standing)
+    app = http.api(
+        "registry", title="Registry", auth=SimpleNamespace(), health=Health(), metrics=Metrics(),  # type: ignore[arg-type]
+        status=dict, routers=api.routers(service, lambda: NOW),  # type: ignore[arg-type]
+    )  # fmt: skip
+    app.dependency_overrides[authenticated] = lambda: Person("rini", "Bu Rini", frozenset(Right), ())
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://t/v1/") as client:
+        yield client
+
+
+async def seen(asked: httpx.AsyncClient, who: str) -> list[tuple[str, str]]:
+    """Acts and their targets, as a person is told of them."""
+    answer = await asked.post("subjects/held", json={"persons": [nik(who)], **PURPOSE})
+    return [(each["act"], each["target"]) for each in answer.json()["seen"]]
+
+
+async def test_a_person_finds_every_act_whatever_it_went_through(registry: Registry, asked: httpx.AsyncClient) -> None:
+    await registry.take([
+        recorded(ANI, MAWAR), recorded(BUDI, MAWAR), recorded(CITRA, MELATI, name="Joko Susilo"),
+        recorded(ALIAS, MELATI), merged(ALIAS, ANI),
+    ])  # fmt: skip
+    people = [{"nik": ANI, "name": "Siti"}, {"name": "Djoko Soesilo"}]
+    await registry.take([filed("R-1", people=people), filed("R-2", people=[])], Kind.REPORTS)
+    pair = f"{nik(ALIAS)}+{nik(BUDI)}"
+    await registry.database.pool.execute(
+        "insert into suspect (pair, kind, a, b, state, persons, evidence, region, raised_at)"
+        " values ($1, 'duplicate', $2, $3, 'raised', $4, '{}', '33.74.01.1001', now())",
+        pair, nik(ALIAS), nik(BUDI), orjson.dumps([nik(ALIAS), nik(BUDI)]).decode(),
+    )  # fmt: skip
+    said = {"reason": "one person", "agency": "dinsos", "into": nik(BUDI)}
+    for answer in (
+        await asked.get(f"households/{kk(MAWAR)}", params=PURPOSE),
+        await asked.get(f"households/{kk(MELATI)}"),  # masked: nobody was disclosed
+        await asked.get("reports/dinsos/R-1", params=PURPOSE),
+        await asked.get("reports/dinsos/R-2", params=PURPOSE),
+        await asked.get(f"persons/{nik(ALIAS)}", params=PURPOSE),
+        await asked.post(f"suspects/{pair}/dismiss", json={"reason": "two persons"}),
+        await asked.post(f"suspects/{pair}/reopen", json={"reason": "perhaps not"}),
+        await asked.post(f"suspects/{pair}/merge", json=said),
+    ):
+        assert answer.status_code == 200, answer.text
+    household, report, one = ("disclose", kk(MAWAR)), ("disclose", "report dinsos/R-1"), ("disclose", nik(ALIAS))
+    decided = [(f"suspect.{what}", pair) for what in ("dismissed", "raised", "merge")]
+    assert await seen(asked, BUDI) == [household, *decided, ("disclose", nik(BUDI))]
+    assert await seen(asked, CITRA) == [report, ("disclose", nik(CITRA))]
+    # under whichever of their numbers they ask, and whichever was asked for: this very act included
+    every = [household, report, one, *decided, ("disclose", nik(ANI))]
+    assert await seen(asked, ANI) == every
+    assert await seen(asked, ALIAS) == [*every, every[-1]]
+
+
+async def test_acts_of_before_find_their_persons_as_far_as_they_are_known(
+    registry: Registry, asked: httpx.AsyncClient
+) -> None:
+    await registry.take([recorded(ANI, MAWAR), recorded(BUDI, MAWAR)])
+    await registry.take([filed("R-1", people=[{"nik": ANI, "name": "Siti"}])], Kind.REPORTS)
+    pair = f"{kk(MAWAR)}+{kk(MELATI)}"
+    pool = registry.database.pool
+    await pool.execute(
+        "insert into suspect (pair, kind, a, b, state, persons, evidence, raised_at)"
+        " values ($1, $2, $3, $4, 'dismissed', $5, '{}', now())",
+        pair, RENEWAL, kk(MAWAR), kk(MELATI), orjson.dumps([nik(ANI)]).decode(),
+    )  # fmt: skip
+    acts: list[tuple[str, str, dict[str, Any]]] = [
+        ("disclose", kk(MAWAR), {"purpose": "p", "persons": [nik(ANI)]}),
+        ("disclose", "report dinsos/R-1", {"purpose": "p"}),
+        ("suspect.dismissed", pair, {"reason": "r"}),
+    ]
+    for act, target, detail in acts:
+        await pool.execute(
+            "insert into act (who, act, target, detail) values ('rini', $1, $2, $3)",
+            act, target, orjson.dumps(detail).decode(),
+        )  # fmt: skip
+    await pool.execute((files("tepat_registry") / "sql" / "migrations" / "0250_act_persons.sql").read_text())
+    assert await seen(asked, ANI) == [*((act, target) for act, target, _ in acts), ("disclose", nik(ANI))]
+    assert await seen(asked, BUDI) == [("disclose", nik(BUDI))]
+    details = [orjson.loads(row["detail"]) for row in await pool.fetch("select detail from act order by id limit 3")]
+    assert details == [{"purpose": "p"}, {"purpose": "p"}, {"reason": "r"}]
+
+
+async def test_acts_are_found_by_index(registry: Registry) -> None:
+    pool = registry.database.pool
+    await pool.execute(
+        "insert into act (who, act, target, persons) select 'rini', 'disclose', gen_random_uuid()::text,"
+        " array[gen_random_uuid(), gen_random_uuid()] from generate_series(1, 20000)"
+    )
+    await pool.execute("vacuum analyze act")
+    plan = "\n".join(row[0] for row in await pool.fetch("explain " + subjects.SEEN, [nik(ANI)], [nik(ANI)]))
+    assert "act_persons" in plan
+    assert "act_target" in plan
+    assert "Seq Scan" not in plan
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        f"GET persons/{nik(ANI)}", f"GET households/{kk(MAWAR)}", "GET reports", "GET reports/dinsos/R-1",
+        "GET unserved", "GET unserved/count", "GET coverage?region=33.74", "POST lookup", "POST subjects/held",
+        f"POST persons/{nik(ANI)}/erase", "POST suspects/a+b/dismiss", "POST suspects/a+b/merge",
+    ],
+)  # fmt: skip
+async def test_without_a_policy_every_question_is_answered_so_at_once(
+    registry: Registry, asked: httpx.AsyncClient, question: str
+) -> None:
+    await registry.empty()
+    bodies: dict[str, Any] = {
+        "lookup": {"nik": ANI}, "subjects/held": {"persons": [nik(ANI)], **PURPOSE},
+        "suspects/a+b/dismiss": {"reason": "two persons"},
+    }  # fmt: skip
+    method, path = question.split()
+    body = {"json": bodies.get(path, {"agency": "dinsos", "reason": "asked for"})} if method == "POST" else {}
+    async with asyncio.timeout(5):
+        answer = await asked.request(method, path, **body)
+    assert answer.status_code == 409
+    assert answer.json()["detail"] == "no policy was applied yet: `tepat policy apply FILE`"
