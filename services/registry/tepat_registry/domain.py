@@ -28,6 +28,8 @@ MOST_ALIASES: Final = 16_000
 #: The last decile of those whom programmes are for.
 NEEDY: Final = 4
 LAST_DAY: Final = date.max.isoformat()
+#: Dots in the code of a kelurahan or desa: people without a NIK are looked for in one.
+VILLAGE: Final = 3
 
 _ATTRIBUTES: Final = tuple(Attributes.__annotations__)
 _OF_PERSON: Final = ("sex", "birth_date", "region", "deceased_on")

@@ -20,7 +20,7 @@ from tepat_registry.handlers import store_of
 from tepat_registry.reports import Reports, match
 from tepat_registry.routing import Charge, Helping, Told
 
-from .conftest import MIGRATIONS, NOW, Registry, answered, filed, institution, nik, number, policy, recorded
+from .conftest import MIGRATIONS, NOW, Registry, answered, filed, institution, merged, nik, number, policy, recorded
 
 pytestmark = pytest.mark.integration
 
@@ -199,6 +199,10 @@ async def test_people_are_matched_to_those_the_registry_knows_there(routed: Regi
         recorded(number(2), number(12), name="Joko Susilo", birth_date="1988-01-01"),
         recorded(number(3), number(13), name="Siti Aminah"),
         recorded(number(4), number(14), name="Moh. Yusuf", region=SEKAYU),
+        recorded(number(5), number(15), name="Dewi", birth_date="1970-01-01"),
+        recorded(number(6), number(16), name="Dewi", birth_date="1970-01-01"),
+        recorded(number(7), number(17), name="Rudi", birth_date="1970-01-01"),
+        recorded(number(8), number(18), name="Rudi", birth_date="1970-01-01"), merged(number(8), number(7)),
     ])  # fmt: skip
     people = [
         {"nik": number(3), "name": "Siti"},
@@ -208,6 +212,9 @@ async def test_people_are_matched_to_those_the_registry_knows_there(routed: Regi
         {"name": "Siti Aminah"},
         {"name": "Siti Aminah", "birth_date": "1999-09-09"},
         {"name": "Muhammad Yusup"},
+        {"name": "Dewi", "birth_date": "1970-01-01"},
+        {"name": "Dewi"},
+        {"name": "Rudi", "birth_date": "1970-01-01"},
     ]
     await routed.take([filed("R-1", "rt-01", people=people)], Kind.REPORTS)
     in_force = await routed.standing.first()
@@ -217,7 +224,8 @@ async def test_people_are_matched_to_those_the_registry_knows_there(routed: Regi
     assert [tuple(each) for each in found] == [
         ("nik", [nik(number(3))], True), ("nik", [nik(number(9))], False),
         ("name_and_birth_date", [nik(number(1))], True), (None, [], False), ("possible", [nik(number(3))], True),
-        (None, [], False), (None, [], False),
+        (None, [], False), (None, [], False), ("possible", sorted([nik(number(5)), nik(number(6))]), True),
+        (None, [], False), ("name_and_birth_date", [nik(number(7))], True),
     ]  # fmt: skip
 
 

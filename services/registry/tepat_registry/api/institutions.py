@@ -13,12 +13,12 @@ from tepat_contracts.events.beneficiaries import INSTITUTION_RECORDED
 
 from tepat_registry import domain
 from tepat_registry.api.reader import Reader
+from tepat_registry.domain import VILLAGE
 from tepat_registry.handlers import InUse
 from tepat_registry.store import queries, read
 
 AT_ONCE: Final = 1_000
-#: Dots in the code of a kelurahan or desa, and groups in those of the areas above it.
-VILLAGE: Final = 3
+#: Groups in the code of a kelurahan or desa, and in those of the areas above it.
 LEVELS: Final = {"kabupaten": 2, "kecamatan": 3, "kelurahan": 4}
 
 

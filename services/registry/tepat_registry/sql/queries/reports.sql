@@ -105,8 +105,8 @@ select n.number, e.pseudonym as stands_for from number n join number e on e.kind
 where n.kind = 0 and n.number = any(:niks::bigint[]);
 
 -- name: residents
--- Who is said to live in an area, by NIKs that stand for a person.
-select distinct f.nik from fact f join number n on n.kind = 0 and n.number = f.nik and n.stands_for = n.number
+-- Who is said to live in an area, by NIK, and whom each stands for.
+select distinct f.nik, n.stands_for from fact f join number n on n.kind = 0 and n.number = f.nik
 where substring(f.data from '"region":"([0-9.]+)"') = :region
   and (f.until is null or f.until >= f.since);
 
