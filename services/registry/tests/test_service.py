@@ -424,6 +424,8 @@ async def test_what_people_may_see(province: Province) -> None:
     assert [each["institution_id"] for each in listed] == ["W-1", "W-2"]
     listed = (await province.get("institutions", region="33.74.01.1001")).json()["items"]
     assert [each["institution_id"] for each in listed] == ["W-1"]
+    unfiled = (await province.get("reports/unfiled")).json()["items"]
+    assert [(each["report_id"], each["outcome"]) for each in unfiled] == [("R-2", "helped")]
 
     events = [orjson.loads(record.value) for record in await province.read("registry.persons.v1")]
     ours = [each for each in events if each["data"]["person"] == province.nik(ANI)]
@@ -663,6 +665,14 @@ async def test_how_much_of_a_town_is_covered_through_the_months(province: Provin
     assert [(each["region"], each["covered"]) for each in by["items"]] == [
         ("33.71.01", 2), ("33.71.02", 2), ("33.71.03", by["items"][2]["kelurahan"]),
     ]  # fmt: skip
+    listed = (await province.get("institutions", region="33.71")).json()["items"]
+    assert len(listed) == 6, "those that cover a part of it as well"
+    assert (await province.get("institutions", region="33.74")).json()["items"] == []
+    await province.send([institution("PSM-2", kind="LKS", regions=["33.71"], _time="2099-02-01T00:00:00+07:00")])
+    await province.idle()  # its clock is wrong: it counts from when it was told
+    assert len((await province.get("institutions", region="33.71.02.1003")).json()["items"]) == 2
+    told = (await province.get("coverage", region="33.71", kind="LKS", on="2099-12-31")).json()
+    assert told["covered"] == 17
     assert (await province.get("coverage", region="99.99")).status_code == 422
 
 

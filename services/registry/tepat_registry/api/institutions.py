@@ -31,7 +31,7 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
     async def institutions(
         reader: Reader,
         page: Annotated[Page, Depends(paging(str, str))],
-        region: Annotated[str | None, Query(description="those that cover this area")] = None,
+        region: Annotated[str | None, Query(description="those that cover this area or a part of it")] = None,
         active: bool = True,
     ) -> dict[str, Any]:
         """Sources of help from the community, in the person's regions, as agencies recorded them."""
@@ -49,7 +49,11 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
                 for told in ({"agency": row["agency"], **shown(read(row["data"]))} for row in rows)
                 if told["active"] is active
                 and any(reader.covers(code) for code in told["regions"])
-                and (region is None or any(f"{region}.".startswith(f"{code}.") for code in told["regions"]))
+                and (
+                    region is None
+                    or regions.holds(told["regions"], region)
+                    or any(regions.holds([region], code) for code in told["regions"])
+                )
             )
             if len(rows) < AT_ONCE:
                 break

@@ -99,6 +99,15 @@ where (agency, about) > (:agency, :after)
   and (:state::text is null or state = :state) and (:in_charge::text is null or in_charge = :in_charge)
 order by agency, about limit :most;
 
+-- name: unfiled_answers
+-- The next answers, by agency and id, of which no report is known, by none of the names that `routing.answered` takes.
+select distinct on (t.agency, t.about) t.agency, t.about, t.at, t.data from report_told t
+where t.type = :answered and (t.agency, t.about) > (:agency, :after)
+  and not exists (select from report_told f where f.about = t.about and f.type = :filed)
+  and not exists (select from report_told f where f.about = substring(t.about from '/(.+)') and f.type = :filed
+                                              and f.agency = split_part(t.about, '/', 1))
+order by t.agency, t.about, t.revision desc limit :most;
+
 -- name: known_persons
 -- Of these NIKs those that the registry knows of.
 select n.number, e.pseudonym as stands_for from number n join number e on e.kind = 0 and e.number = n.stands_for
