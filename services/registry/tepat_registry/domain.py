@@ -47,7 +47,8 @@ class Fact(NamedTuple):
     """What an agency says of a NIK from ``since`` on.
 
     ``person`` and ``household`` are the pseudonyms of NIK and KK, ``data`` is canonical JSON, ``warnings`` are those
-    of ``identity.warnings`` with spaces between.
+    of ``identity.warnings``, `unborn` (the birth date lies after the event's own time) and `name` (it tells nobody
+    apart), with spaces between.
     """
 
     nik: Number

@@ -42,6 +42,9 @@ HOUSEHOLDS: Final = "registry.households.v1"
 SUSPECTS: Final = "registry.suspects.v1"
 REPORTS: Final = "registry.reports.v1"
 
+#: What merges that lead back to where they began are suspected as.
+CIRCLE: Final = "merge_circle"
+
 #: The duty of looking for what may be suspected.
 LOOK: Final = "look"
 #: The duty of letting reports go where they go.
@@ -172,21 +175,31 @@ class Store:
     async def _suspect(
         self, found: Mapping[Number, list[Number]], ends: Mapping[Number, Number], traces: Mapping[Number, str]
     ) -> None:
-        """Raise the circles found; clear those that stood announced and are no more."""
+        """Raise the circles found; clear those that stood raised and are no more. One alone is none."""
         rows = [row async for row in queries.circles(self._connection, numbers=list(ends))]
+        found = {least: members for least, members in found.items() if len(members) > 1}
         opened = {row["least"] for row in rows} - found.keys()
-        news = []
-        for least, members in found.items():
-            pair, persons = self.nik(least), sorted(map(self.nik, members))
-            data = {"pair": pair, "kind": "merge_circle", "persons": persons}
-            news.append(News(SUSPECTS, ours.SUSPECT_RAISED, pair, data, traces.get(least)))
-        for least in opened:
-            pair = self.nik(least)
-            data = {"pair": pair, "kind": "merge_circle"}
-            news.append(News(SUSPECTS, ours.SUSPECT_CLEARED, pair, data, traces.get(ends[least])))
-        await queries.open_circles(self._connection, numbers=list(opened))
-        await queries.close_circles(self._connection, numbers=list(found))
-        await self.announce(news)
+        raised = [
+            News(
+                SUSPECTS, ours.SUSPECT_RAISED, pair,
+                {"pair": pair, "kind": CIRCLE, "persons": sorted(map(self.nik, members))}, traces.get(least),
+            )
+            for least, members in found.items() for pair in [self.nik(least)]
+        ]  # fmt: skip
+        cleared = [
+            News(SUSPECTS, ours.SUSPECT_CLEARED, pair, {"pair": pair, "kind": CIRCLE}, traces.get(ends[least]))
+            for least in opened for pair in [self.nik(least)]
+        ]  # fmt: skip
+        if cleared:
+            _ = [_ async for _ in queries.clear_suspects(self._connection, pairs=[each.key for each in cleared])]
+        if raised:
+            pairs, none = [each.key for each in raised], [None] * len(raised)
+            _ = [_ async for _ in queries.raise_(
+                self._connection, now=self._now, pairs=pairs, kinds=[CIRCLE] * len(raised), a=pairs, b=pairs,
+                persons=[orjson.dumps(each.data["persons"]).decode() for each in raised],
+                evidence=["{}"] * len(raised), regions=none, traces=[each.trace for each in raised],
+            )]  # fmt: skip
+        await self.announce([*cleared, *raised])
 
     async def _take_erasures(self, erasures: list[Erasure]) -> None:
         """Forget what was told of persons up to then, and leave tombstones of what was announced of them."""
@@ -213,10 +226,10 @@ class Store:
         await aid.keep_named(self._connection, queries, unknown)
         await self.announce_persons(touched)
         gone = list(unknown.values())
-        pairs = [row["pair"] async for row in queries.forget_suspects(self._connection, persons=gone, named=gone)]
+        rows = [row async for row in queries.forget_suspects(self._connection, persons=gone, named=gone)]
         await self._forget(PERSONS, gone)
-        await self._forget(SUSPECTS, [*gone, *pairs])
-        await self.look(list(touched), list(left))
+        await self._forget(SUSPECTS, [*gone, *(row["pair"] for row in rows)])
+        await self.look(list(touched), list(left.union(*((row["a"], row["b"]) for row in rows)) - {*map(UUID, gone)}))
 
     async def _strip_reports(self, until: Mapping[Number, datetime]) -> None:
         """Take persons who are erased out of what was reported by then."""

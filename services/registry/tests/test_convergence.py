@@ -177,7 +177,7 @@ def model(events: list[dict[str, Any]], trust: dict[str, int | None], recent: se
         circle = [who]
         while (following := links.get(circle[-1])) is not None and following not in circle:
             circle.append(following)
-        if following == who and who == min(circle):
+        if following == who and who == min(circle) and len(circle) > 1:
             circles[nik(who)] = {"pair": nik(who), "kind": "merge_circle", "persons": sorted(map(nik, circle))}
     where = {
         follow(cards, data["kk"]): set() for _, data, _ in facts
@@ -248,6 +248,10 @@ async def test_any_order_any_repetition_any_split_and_any_moment_of_a_policy(
     assert await registry.fold("registry.households.v1", "household") == households
     suspects = await registry.fold("registry.suspects.v1", "pair")
     assert {pair: told for pair, told in suspects.items() if told["kind"] == "merge_circle"} == circles
+    rows = registry.database.pool.fetch("select * from suspect where kind = 'merge_circle' and state = 'raised'")
+    assert {row["pair"]: orjson.loads(row["persons"]) for row in await rows} == {
+        pair: told["persons"] for pair, told in circles.items()
+    }
     assert {pair: told["persons"] for pair, told in suspects.items() if told["kind"] == "renewal"} == suggested
     event_(str(len(suggested)))
 
