@@ -305,6 +305,14 @@ async def test_killed_at_any_moment_it_announces_the_same(province: Province) ->
     assert all(persons[who]["stands_for"] == province.nik(niks[0]) for who in into)
     suspects = await province.announced("registry.suspects.v1", set(map(province.nik, niks)))
     assert {key for key, event in suspects.items() if event["type"].endswith("raised.v1")} == {province.nik(niks[0])}
+    (circle,) = (await province.get("suspects", kind="merge_circle")).json()["items"]
+    assert (circle["pair"], len(circle["persons"])) == (province.nik(niks[0]), 30)
+    answer = await province.post(f"suspects/{circle['pair']}/dismiss", {"reason": "it is none"}, "registrar")
+    assert answer.status_code == 409
+    listed = (await province.get("suspects", limit=1000)).json()["items"]
+    assert listed[0] == circle
+    chances = [each["evidence"].get("probability", 1.0) for each in listed]
+    assert chances == sorted(chances, reverse=True)
 
 
 async def test_a_new_database_goes_on_above_what_is_announced(province: Province) -> None:
@@ -705,7 +713,10 @@ async def test_a_household_with_all_it_receives_and_those_who_receive_nothing(pr
         institution("I-2", regions=["33.75"]), institution("I-3", active=False),
     ])  # fmt: skip
     await province.send(
-        [filed("R-" + province.name, kind="unserved_poor", people=[{"name": "Ani", "nik": ANI}], text="rahasia")],
+        [
+            filed("R-" + province.name, kind="unserved_poor", people=[{"name": "Ani", "nik": ANI}], text="rahasia"),
+            filed("N-" + province.name, kind="disability", people=[{"name": "ANI RAHAYU", "birth_date": "1990-02-01"}]),
+        ],
         Kind.REPORTS,
     )
     await province.idle()
@@ -715,7 +726,9 @@ async def test_a_household_with_all_it_receives_and_those_who_receive_nothing(pr
     assert (told["payouts"], told["ppks"]) == ([ended, paid], ["korban_bencana_alam"])
     assert [member["person"] for member in told["members"]] == [province.nik(ANI)]
     assert [each["institution_id"] for each in told["institutions"]] == ["I-1"]
-    assert [(each["report_id"], each["kind"]) for each in told["reports"]] == [("R-" + province.name, "unserved_poor")]
+    assert sorted((each["report_id"], each["kind"]) for each in told["reports"]) == [
+        ("N-" + province.name, "disability"), ("R-" + province.name, "unserved_poor"),
+    ]  # fmt: skip
     assert not any(secret in seen.text for secret in (ANI, MAWAR, "Ani Rahayu", "rahasia", "birth_date"))
 
     assert (await province.get(path, purpose="a visit")).status_code == 403
