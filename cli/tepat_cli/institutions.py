@@ -31,7 +31,9 @@ MONTHS = (Shown("on", lambda item: item["on"]), Shown("covered", lambda item: it
 @commands.command("list")
 def list_(
     *,
-    region: Annotated[str | None, typer.Option(help="those that cover this area, such as 33.71.01.1001")] = None,
+    region: Annotated[
+        str | None, typer.Option(help="those that cover this area, or a part of it, such as 33.71")
+    ] = None,
     active: Annotated[bool, typer.Option("--active/--ended", help="those at work, or those no longer")] = True,
     limit: LimitOption = None,
     as_json: JsonOption = False,

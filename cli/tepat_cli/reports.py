@@ -10,7 +10,7 @@ from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOp
 from tepat_cli.services import Services, segment
 from tepat_cli.terminal import Item, Shown, details, json_line, listing, outlet, printable
 
-commands = typer.Typer(no_args_is_help=True, help="Reports from below: list, show.")
+commands = typer.Typer(no_args_is_help=True, help="Reports from below: list, show, unfiled.")
 
 
 def _who(item: Item) -> str:
@@ -50,6 +50,8 @@ def _answered(item: Item) -> str:
     outcome = item["outcome"].replace("_", " ")
     to = f" to {item['to_agency']}" if "to_agency" in item else ""
     noted = "" if item.get("counts", True) else ", which changes nothing"
+    if item.get("unknown"):
+        noted = ", an agency that the policy does not know: it stays where it is"
     return f"{item['agency']} answers: {outcome}{to}{noted}" + (f" – {item['reason']}" if "reason" in item else "")
 
 
@@ -69,6 +71,12 @@ WORDS: Final[Mapping[str, Callable[[Item], str]]] = {
     "policy": lambda item: f"policy {item['version']} puts another in charge",
     "overdue": lambda item: f"overdue at {item['step']}: nobody is left to ask",
 }
+UNFILED = (
+    Shown("report", lambda item: item["report_id"]),
+    Shown("answered by", lambda item: item["agency"]),
+    Shown("at", lambda item: item["answered_at"]),
+    Shown("outcome", lambda item: item["outcome"]),
+)
 HAPPENED = (
     Shown("at", lambda item: item["at"]),
     Shown("what happened", lambda item: WORDS[item["what"]](item) if item["what"] in WORDS else item["what"]),
@@ -100,6 +108,22 @@ def list_(
             overdue="true" if overdue else None, in_charge=in_charge,
         )  # fmt: skip
         listing(found, COLUMNS, as_json=as_json, limit=limit, none="no report")
+
+
+@commands.command()
+def unfiled(
+    *,
+    limit: LimitOption = None,
+    as_json: JsonOption = False,
+    data: DataOption = None,
+    kafka: KafkaOption = None,
+    api: ApiOption = None,
+    role: AsOption = None,
+) -> None:
+    """Answers to reports that nobody has filed: an id mistyped, or a report yet to come, with which they count."""
+    with Services(Place.of(data, kafka, api, role), "reader") as services:
+        found = services.items("registry", "reports/unfiled", most=limit)
+        listing(found, UNFILED, as_json=as_json, limit=limit, none="every answer is to a report that was filed")
 
 
 @commands.command()

@@ -16,6 +16,8 @@ AgencyOption = Annotated[str, typer.Option(help="in whose name it is said: one w
 
 
 def _evidence(item: Item) -> str:
+    if item["kind"] == "merge_circle":
+        return f"{len(item['persons'])} NIKs are merged in a circle"
     return "  ".join(f"{name}={printable(value)}" for name, value in item["evidence"].items())
 
 
@@ -33,8 +35,10 @@ COLUMNS = (
 @commands.command("list")
 def list_(
     *,
-    state: Annotated[str, typer.Option(help="raised, dismissed or cleared")] = "raised",
-    kind: Annotated[str | None, typer.Option(help="of this kind: renewal, duplicate")] = None,
+    state: Annotated[
+        str, typer.Option(help="raised, withheld (there are more probable ones), dismissed or cleared")
+    ] = "raised",
+    kind: Annotated[str | None, typer.Option(help="of this kind: renewal, duplicate, merge_circle")] = None,
     region: Annotated[str | None, typer.Option(help="in this area, such as 33.74.01")] = None,
     limit: LimitOption = None,
     as_json: JsonOption = False,
@@ -43,7 +47,8 @@ def list_(
     api: ApiOption = None,
     role: AsOption = None,
 ) -> None:
-    """What waits for somebody to decide: cards that a whole family left for a new one, NIKs of perhaps one person."""
+    """What waits for somebody to decide: circles of merges, cards that a whole family left for a new one, NIKs of
+    perhaps one person, the most probable first."""
     with Services(Place.of(data, kafka, api, role), "reader") as services:
         found = services.items("registry", "suspects", most=limit, state=state, kind=kind, region=region)
         listing(found, COLUMNS, as_json=as_json, limit=limit, none=f"nothing is {state}")
@@ -67,7 +72,8 @@ def show(
         return
     evidence = told.pop("evidence")
     details(told, 12)
-    print("evidence")
+    if evidence:
+        print("evidence")
     details({f"  {name}": value for name, value in evidence.items()}, 12)
 
 

@@ -208,6 +208,10 @@ HAPPENED = [
     {"what": "nobody", "step": "kelurahan"},
     {"what": "answered", "step": "kota", "agency": "lsm", "outcome": "declined", "counts": False},
     {"what": "answered", "step": "kota", "agency": "bpbd", "outcome": "referred", "to_agency": "pu", "reason": "air"},
+    {
+        "what": "answered", "step": "kota", "agency": "bpbd", "outcome": "referred", "to_agency": "aa-prov",
+        "unknown": True, "counts": False,
+    },
     {"what": "dreamt", "step": "kota"},
 ]  # fmt: skip
 
@@ -231,12 +235,25 @@ def test_reports_are_listed_and_each_is_one_timeline_in_words(api: Api, tepat: T
         "nobody has charge of it at kelurahan: passed at once",
         "lsm answers: declined, which changes nothing",
         "bpbd answers: referred to pu – air",
+        "bpbd answers: referred to aa-prov, an agency that the policy does not know: it stays where it is",
         "dreamt",
         "(not disclosed)",
     ):
         assert words in ran.out
     assert objects(tepat("reports", "show", "rt-01/R/1", "--json", "--purpose", "visit").out) == [shown]
     assert api.asked[-1].url.params["purpose"] == "visit"
+
+
+def test_answers_to_no_report_and_circles_of_merges_are_listed(api: Api, tepat: Tepat) -> None:
+    answer = {"agency": "bpbd", "report_id": "R-9", "outcome": "helped", "answered_at": "2026-01-02T08:00:00+08:00"}
+    api.answers["GET /registry/v1/reports/unfiled"] = {"items": [answer], "next": None}
+    assert "R-9\tbpbd" in tepat("reports", "unfiled").out
+    circle = {
+        "pair": "p-1", "kind": "merge_circle", "state": "raised", "persons": ["p-1", "p-2"], "evidence": {},
+        "region": None, "raised_at": "2026-01-02T08:00:00Z",
+    }  # fmt: skip
+    api.answers["GET /registry/v1/suspects"] = {"items": [circle], "next": None}
+    assert "2 NIKs are merged in a circle" in tepat("suspects", "list", "--kind", "merge_circle").out
 
 
 def step(at: str, service: str, what: str) -> dict[str, Any]:

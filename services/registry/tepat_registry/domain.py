@@ -28,6 +28,8 @@ MOST_ALIASES: Final = 16_000
 #: The last decile of those whom programmes are for.
 NEEDY: Final = 4
 LAST_DAY: Final = date.max.isoformat()
+#: Dots in the code of a kelurahan or desa: people without a NIK are looked for in one.
+VILLAGE: Final = 3
 
 _ATTRIBUTES: Final = tuple(Attributes.__annotations__)
 _OF_PERSON: Final = ("sex", "birth_date", "region", "deceased_on")
@@ -45,7 +47,8 @@ class Fact(NamedTuple):
     """What an agency says of a NIK from ``since`` on.
 
     ``person`` and ``household`` are the pseudonyms of NIK and KK, ``data`` is canonical JSON, ``warnings`` are those
-    of ``identity.warnings`` with spaces between.
+    of ``identity.warnings``, `unborn` (the birth date lies after the event's own time) and `name` (it tells nobody
+    apart), with spaces between.
     """
 
     nik: Number

@@ -85,7 +85,8 @@ def traits(nik: Number, facts: Sequence[Held], recent: Set[str]) -> Traits:
     """What a person is compared by; ``facts`` and ``recent`` as in ``domain.holding``. The name is that of the agency
     trusted most."""
     held = domain.holding(facts, recent, ("sex", "birth_date", "region"))
-    words = names.form(facts[0].data["name"])
+    name = facts[0].data["name"]
+    words = names.form(name) if names.tells(name) else ()
     return _traits(
         model(), nik, words, held["birth_date"].data["birth_date"], held["sex"].data["sex"],
         held["region"].data["region"], ((fact.agency, fact.household) for fact in facts),
@@ -105,7 +106,7 @@ async def _kept(connection: Connection, niks: Iterable[Number]) -> dict[Number, 
     async for nik, words, born, sex, region, listed in queries.traits_of(connection, niks=list(niks)):
         pairs = listed.split(" ")
         kept[nik] = _traits(
-            known, nik, tuple(words.split(" ")), born, sex, region, zip(pairs[::2], pairs[1::2], strict=True)
+            known, nik, tuple(words.split()), born, sex, region, zip(pairs[::2], pairs[1::2], strict=True)
         )
     return kept
 

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import orjson
 import structlog
@@ -28,6 +29,7 @@ from tepat_contracts.policy import Policy, PolicyIndex, from_document, report_ro
 from tepat_contracts.topics import Kind as TopicKind
 
 from tepat_registry.domain import Erasure, Fact, Kind, Link, Statement
+from tepat_registry.linkage import names
 from tepat_registry.store import ROUTE, Store, queries
 
 log = structlog.get_logger()
@@ -79,7 +81,12 @@ class Intake:
         trace = event.get("traceparent") or traceparent_of(record.topic, record.partition, record.offset)
         match event["type"]:
             case beneficiaries.PERSON_RECORDED:
-                warnings = identity.warnings(data["nik"], data["birth_date"], policy.index.regions)
+                zone = ZoneInfo(policy.index.policy.time_zone)
+                warnings = [
+                    *identity.warnings(data["nik"], data["birth_date"], policy.index.regions),
+                    *(["unborn"] if data["birth_date"] > event["time"].astimezone(zone).date() else ()),
+                    *(["name"] if not names.tells(data["name"]) else ()),
+                ]
                 return Fact(
                     int(data["nik"]), FastUUID(policy.pseudonyms.nik(data["nik"])), agency, data["since"],
                     data.get("until"), FastUUID(policy.pseudonyms.kk(data["kk"])), data["revision"], event["time"],

@@ -28,7 +28,7 @@ from tepat_contracts.events.reports import REPORT_FILED
 from tepat_contracts.policy import kept_since, report_routes
 
 from tepat_registry import routing
-from tepat_registry.domain import holding
+from tepat_registry.domain import VILLAGE, holding
 from tepat_registry.handlers import InUse, store_of
 from tepat_registry.linkage.names import form
 from tepat_registry.routing import Charge, Helping, Told, Way
@@ -38,9 +38,6 @@ log = structlog.get_logger()
 
 ROWS_AT_ONCE: Final = 4
 DUE_AT_ONCE: Final = 500
-#: Dots in the code of a kelurahan or desa: people without a NIK are looked for in one.
-VILLAGE: Final = 3
-
 Name = tuple[str, str]
 
 
@@ -190,9 +187,10 @@ def niks(data: Mapping[str, Any]) -> list[int]:
 
 
 class Matched(NamedTuple):
-    """Whom of the registry a person in a report is: by their `nik`; by `name_and_birth_date` within the kelurahan; or
-    `possible`, by their name alone, which nobody else there has. ``persons`` are the pseudonyms: of a NIK its own,
-    whether the registry knows it (`known`) or not; of namesakes born on one day each.
+    """Whom of the registry a person in a report is: by their `nik`; by `name_and_birth_date`, which within the
+    kelurahan one person alone has; or `possible`: by their name alone, which nobody else there has, or one of several
+    of that name born on that day. ``persons`` are the pseudonyms: of a NIK its own, whether the registry knows it
+    (`known`) or not; else of whoever it stands for. What is possible counts nowhere else (view `naming`).
     """
 
     by: str | None
@@ -207,12 +205,12 @@ async def match(connection: Connection, store: Store, data: Mapping[str, Any], p
     by_name: dict[tuple[str, ...], list[tuple[str | None, str]]] = {}
     if unnumbered and data["region"].count(".") == VILLAGE:
         wanted = {form(person["name"]) for person in unnumbered}
-        there = [row["nik"] async for row in queries.residents(connection, region=data["region"])]
+        there = {row["nik"]: row["stands_for"] async for row in queries.residents(connection, region=data["region"])}
         for nik, facts in (await store.facts(there)).items():
             holds = holding(facts, policy.recent)
             name = form(holds["name"].data["name"])
             if name in wanted and holds["region"].data["region"] == data["region"]:
-                by_name.setdefault(name, []).append((holds["birth_date"].data["birth_date"], store.nik(nik)))
+                by_name.setdefault(name, []).append((holds["birth_date"].data["birth_date"], store.nik(there[nik])))
     return [_matched(person, known, store, by_name) for person in data["people"]]
 
 
@@ -224,8 +222,8 @@ def _matched(
         return Matched("nik", [store.nik(int(person["nik"]))], int(person["nik"]) in known)
     namesakes = by_name.get(form(person["name"]), ())
     born = person.get("birth_date")
-    if born is not None:
-        found = sorted(who for day, who in namesakes if day == born)
-        return Matched("name_and_birth_date" if found else None, found, bool(found))
-    alone = [who for _, who in namesakes] if len(namesakes) == 1 else []
-    return Matched("possible" if alone else None, alone, bool(alone))
+    found = sorted({who for day, who in namesakes if born in (None, day)})
+    if born is not None and len(found) == 1:
+        return Matched("name_and_birth_date", found, known=True)
+    possible = found if born is not None or len(found) == 1 else []
+    return Matched("possible" if possible else None, possible, bool(possible))

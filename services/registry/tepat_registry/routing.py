@@ -3,7 +3,7 @@
 The neighbours are asked first where the policy says so and an active institution covers the region; then each step in
 turn, until somebody answers. An answer counts whoever among the policy's agencies gives it, and the timeline names
 them: who helps is not always who had charge. But that no help is due (`declined`) only those can say who were asked,
-or who filed it.
+or who filed it; and what is `referred` to an agency that the policy does not know stays where it is, its deadline too.
 
 Invariants
 - The way depends on the set of what was told, on the policies and institutions known when, and on the instant asked
@@ -206,16 +206,16 @@ class _Walk:
 
     def answer(self, at: datetime, told: Told) -> None:
         """Somebody answers."""
-        outcome, to = told.data["outcome"], told.data.get("to_agency")
+        outcome = told.data["outcome"]
+        to = told.data.get("to_agency") if outcome == "referred" else None
+        unknown = to is not None and to not in self._charge.agencies
         counts = (
-            self.state != "closed" or outcome == "referred"
-            if outcome != "declined"
-            else self.state != "closed" and told.agency in self._asked()
-        )
-        known = to if outcome == "referred" and to in self._charge.agencies else None
+            not unknown if outcome == "referred"
+            else self.state != "closed" and (outcome != "declined" or told.agency in self._asked())
+        )  # fmt: skip
         self._note(
-            at, "answered", told.agency, outcome=outcome, to_agency=known, reason=told.data.get("reason"),
-            counts=None if counts else False,
+            at, "answered", told.agency, outcome=outcome, to_agency=to, unknown=unknown or None,
+            reason=told.data.get("reason"), counts=None if counts else False,
         )  # fmt: skip
         if not counts:
             return
@@ -225,7 +225,7 @@ class _Walk:
                 if self._resolve is not None:
                     self.deadline = max(self.deadline or at, at + self._resolve)
         elif outcome == "referred":
-            self._refer(at, known)
+            self._refer(at, to)
         else:
             self.state, self.outcome, self.closed_by, self.deadline = "closed", outcome, told.agency, None
 

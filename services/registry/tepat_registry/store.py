@@ -31,7 +31,8 @@ from tepat_contracts.events.beneficiaries import INSTITUTION_RECORDED
 from tepat_contracts.events.reports import REPORT_ANSWERED, REPORT_FILED
 
 from tepat_registry import aid, domain
-from tepat_registry.domain import Erasure, Fact, Held, Kind, Link, Number, Statement, Who
+from tepat_registry.domain import VILLAGE, Erasure, Fact, Held, Kind, Link, Number, Statement, Who
+from tepat_registry.linkage.names import form
 
 queries: Any = aiosql.from_path(str(files("tepat_registry") / "sql" / "queries"), "asyncpg", mandatory_parameters=False)
 
@@ -40,6 +41,9 @@ PERSONS: Final = "registry.persons.v1"
 HOUSEHOLDS: Final = "registry.households.v1"
 SUSPECTS: Final = "registry.suspects.v1"
 REPORTS: Final = "registry.reports.v1"
+
+#: What merges that lead back to where they began are suspected as.
+CIRCLE: Final = "merge_circle"
 
 #: The duty of looking for what may be suspected.
 LOOK: Final = "look"
@@ -171,21 +175,31 @@ class Store:
     async def _suspect(
         self, found: Mapping[Number, list[Number]], ends: Mapping[Number, Number], traces: Mapping[Number, str]
     ) -> None:
-        """Raise the circles found; clear those that stood announced and are no more."""
+        """Raise the circles found; clear those that stood raised and are no more. One alone is none."""
         rows = [row async for row in queries.circles(self._connection, numbers=list(ends))]
+        found = {least: members for least, members in found.items() if len(members) > 1}
         opened = {row["least"] for row in rows} - found.keys()
-        news = []
-        for least, members in found.items():
-            pair, persons = self.nik(least), sorted(map(self.nik, members))
-            data = {"pair": pair, "kind": "merge_circle", "persons": persons}
-            news.append(News(SUSPECTS, ours.SUSPECT_RAISED, pair, data, traces.get(least)))
-        for least in opened:
-            pair = self.nik(least)
-            data = {"pair": pair, "kind": "merge_circle"}
-            news.append(News(SUSPECTS, ours.SUSPECT_CLEARED, pair, data, traces.get(ends[least])))
-        await queries.open_circles(self._connection, numbers=list(opened))
-        await queries.close_circles(self._connection, numbers=list(found))
-        await self.announce(news)
+        raised = [
+            News(
+                SUSPECTS, ours.SUSPECT_RAISED, pair,
+                {"pair": pair, "kind": CIRCLE, "persons": sorted(map(self.nik, members))}, traces.get(least),
+            )
+            for least, members in found.items() for pair in [self.nik(least)]
+        ]  # fmt: skip
+        cleared = [
+            News(SUSPECTS, ours.SUSPECT_CLEARED, pair, {"pair": pair, "kind": CIRCLE}, traces.get(ends[least]))
+            for least in opened for pair in [self.nik(least)]
+        ]  # fmt: skip
+        if cleared:
+            _ = [_ async for _ in queries.clear_suspects(self._connection, pairs=[each.key for each in cleared])]
+        if raised:
+            pairs, none = [each.key for each in raised], [None] * len(raised)
+            _ = [_ async for _ in queries.raise_(
+                self._connection, now=self._now, pairs=pairs, kinds=[CIRCLE] * len(raised), a=pairs, b=pairs,
+                persons=[orjson.dumps(each.data["persons"]).decode() for each in raised],
+                evidence=["{}"] * len(raised), regions=none, traces=[each.trace for each in raised],
+            )]  # fmt: skip
+        await self.announce([*cleared, *raised])
 
     async def _take_erasures(self, erasures: list[Erasure]) -> None:
         """Forget what was told of persons up to then, and leave tombstones of what was announced of them."""
@@ -210,12 +224,12 @@ class Store:
         await self._strip_reports(until)
         await queries.erase_named(self._connection, **which)
         await aid.keep_named(self._connection, queries, unknown)
-        await self.announce_persons({nik: trace for nik, trace in touched.items() if nik not in unknown})
+        await self.announce_persons(touched)
         gone = list(unknown.values())
-        pairs = [row["pair"] async for row in queries.forget_suspects(self._connection, persons=gone, named=gone)]
+        rows = [row async for row in queries.forget_suspects(self._connection, persons=gone, named=gone)]
         await self._forget(PERSONS, gone)
-        await self._forget(SUSPECTS, [*gone, *pairs])
-        await self.look(list(touched), list(left))
+        await self._forget(SUSPECTS, [*gone, *(row["pair"] for row in rows)])
+        await self.look(list(touched), list(left.union(*((row["a"], row["b"]) for row in rows)) - {*map(UUID, gone)}))
 
     async def _strip_reports(self, until: Mapping[Number, datetime]) -> None:
         """Take persons who are erased out of what was reported by then."""
@@ -303,7 +317,7 @@ class Store:
         await self._take_named([Statement(*(row[name] for name in Statement._fields)) async for row in rows])
 
     async def _take_named(self, reports: Sequence[Statement]) -> None:
-        """Take whom these reports name by NIK, who may be missed whatever their decile."""
+        """Take whom these reports name by NIK, or by name and birth date: they may be missed whatever their decile."""
         if not reports:
             return
         told = {(report.agency, report.about): report for report in reports}
@@ -321,7 +335,46 @@ class Store:
             alone=[str(FastUUID(self._pseudonyms.alone(str(nik)))) for nik in niks],
             regions=[region for *_, region, _ in named], at=[time for *_, time in named],
         )  # fmt: skip
-        await self._keep_missed(moved | {*niks})
+        sought = [
+            (report.agency, report.about, data["region"], " ".join(form(person["name"])), born, report.time)
+            for report in reports for data in [read(report.data)] if data["region"].count(".") == VILLAGE
+            for person in data["people"] if person.get("nik") is None and (born := person.get("birth_date")) is not None
+        ]  # fmt: skip
+        if sought:
+            agencies, about, regions, words, born, at = map(list, zip(*sought, strict=True))
+            await queries.take_sought(
+                self._connection, agencies=agencies, reports=about, regions=regions, words=words, born=born, at=at
+            )
+            regions, born = map(list, zip(*dict.fromkeys(zip(regions, born, strict=True)), strict=True))
+            moved |= {row["nik"] async for row in queries.residents_born(self._connection, regions=regions, born=born)}
+        await self._keep_missed(moved | {*niks} | await self._match(moved))
+
+    async def _match(self, niks: AbstractSet[Number]) -> set[Number]:
+        """Keep whom of these reports seek, and seek no longer; those for whom that may change who is meant."""
+        facts = await self.facts(niks)
+        return await self._keep_matched(niks, await self.persons(niks, facts), facts)
+
+    async def _keep_matched(
+        self, niks: Iterable[Number], persons: Mapping[Number, Mapping[str, Any]],
+        facts: Mapping[Number, Sequence[Held]],
+    ) -> set[Number]:  # fmt: skip
+        """The same, where what is known of them is at hand."""
+        lived = {nik: persons.get(nik, {}) for nik in niks}
+        about = [row["nik"] async for row in queries.perhaps_sought(
+            self._connection, niks=list(lived), regions=[told.get("region") for told in lived.values()],
+            born=[told.get("birth_date") for told in lived.values()],
+        )]  # fmt: skip
+        if not about:
+            return set()
+        told = [
+            (nik, self.nik(nik), lived[nik]["region"], " ".join(form(names["name"].data["name"])),
+             lived[nik]["birth_date"])
+            for nik in about if (names := domain.holding(facts.get(nik, ()), self.recent, ("name",)))
+        ]  # fmt: skip
+        known, people, regions, words, born = map(list, zip(*told, strict=True)) if told else ([] for _ in range(5))
+        return {row["nik"] async for row in queries.keep_matched(
+            self._connection, about=about, niks=known, persons=people, regions=regions, words=words, born=born,
+        )}  # fmt: skip
 
     async def retire_reports(self, before: datetime, most: int) -> int:
         """Forget reports filed before an instant, up to so many, and leave tombstones of them; how many there were."""
@@ -333,7 +386,7 @@ class Store:
             moved = {
                 row["nik"] async for row in queries.forget_named(self._connection, agencies=agencies, reports=about)
             }
-            await self._keep_missed(moved)
+            await self._keep_missed(moved | await self._match(moved))
             await self._forget(REPORTS, [row["key"] for row in rows])
         return len(rows)
 
@@ -374,7 +427,10 @@ class Store:
         if touched:
             facts = await self.facts(touched)
             persons = await self.persons(touched, facts)
+            moved = await self._keep_matched(touched, persons, facts)
             await aid.keep_needy(self._connection, queries, persons, facts)
+            if moved:
+                await self._keep_missed(moved)
             await self.announce(
                 [
                     News(PERSONS, ours.PERSON_RESOLVED, data["person"], data, touched[nik])

@@ -36,6 +36,9 @@ RENEWAL: Final = "renewal"
 DUPLICATE: Final = "duplicate"
 LOOKS_AT_ONCE: Final = 8
 NIKS_AT_ONCE: Final = 2_000
+MOST: Final = 10
+"""So many possible duplicates of one person are raised, the most probable ones; the others wait until these are decided
+or cleared."""
 FAMILY: Final = 40
 """Under one card there are no more people of one family; a card with more is an error of data, and nobody's move."""
 
@@ -101,24 +104,33 @@ class Suspects:
         return True
 
     async def _settle(self, connection: Connection, store: Store, found: Sequence[Suspicion], about: set[str]) -> None:
-        """Raise what is found, and clear what stood suspected of those looked at and is found no more."""
+        """Raise what is found, of one person the most probable, and clear what stood suspected of those looked at and
+        is found no more."""
         wanted = {each.pair: each for each in found}
         stood = [row["pair"] async for row in queries.suspects_of(connection, of=list(about))]
         if not (stood or wanted):
             return
         cleared = [row async for row in queries.clear_suspects(connection, pairs=[*{*stood} - wanted.keys()])]
-        raised = [row["pair"] async for row in queries.raise_(
+        changed = [row async for row in queries.raise_(
             connection, now=self._clock(), pairs=list(wanted), kinds=[each.kind for each in found],
             a=[each.a for each in found], b=[each.b for each in found],
             persons=[orjson.dumps(each.persons).decode() for each in found],
             evidence=[orjson.dumps(each.evidence, option=orjson.OPT_SORT_KEYS).decode() for each in found],
             regions=[each.region for each in found], traces=[each.trace for each in found],
         )] if wanted else []  # fmt: skip
-        await store.announce(
-            [_cleared(row) for row in cleared] + [wanted[pair].news(ours.SUSPECT_RAISED) for pair in raised]
-        )
-        if raised or cleared:
-            log.info("suspects announced", raised=len(raised), cleared=len(cleared))
+        of = about | {str(row[end]) for row in cleared for end in "ab"} | {end for s in found for end in (s.a, s.b)}
+        weighed = {
+            row["pair"]: row async for row in queries.weigh(connection, of=list(of), most=MOST, now=self._clock())
+        }
+        raised = [Suspicion.of(row) for row in weighed.values() if row["state"] == "raised"] + [
+            wanted[row["pair"]] for row in changed if row["state"] == "raised" and row["pair"] not in weighed
+        ]
+        gone = [row for row in cleared if row["was"] == "raised"] + [
+            row for row in weighed.values() if row["state"] == "withheld"
+        ]
+        await store.announce([_cleared(row) for row in gone] + [each.news(ours.SUSPECT_RAISED) for each in raised])
+        if raised or gone:
+            log.info("suspects announced", raised=len(raised), cleared=len(gone))
 
 
 def _cleared(row: Any) -> News:

@@ -258,8 +258,8 @@ class Registry:
 
     async def empty(self) -> None:
         """Forget everything."""
-        tables = "fact", "link", "number", "circle", "statement", "announced", "trust", "recheck", "standing", "outbox"
-        tables += "look", "suspect", "institution", "erased", "aid", "received", "named", "needy"
+        tables = "fact", "link", "number", "statement", "announced", "trust", "recheck", "standing", "outbox"
+        tables += "look", "suspect", "institution", "erased", "aid", "received", "named", "needy", "sought", "matched"
         tables += "report_told", "report", "route", "traits", "block"
         await self.database.pool.execute("; ".join(f"delete from {table}" for table in tables))
         self.standing.in_force = None

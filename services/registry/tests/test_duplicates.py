@@ -1,7 +1,7 @@
 """Whom the registry suspects to be one person depends on what is known, and not on the order in which it came."""
 
 import itertools
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,12 +10,13 @@ import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import event as event_
 from hypothesis import strategies as st
-from tepat_registry import duplicates
+from tepat_registry import duplicates, suspects
 from tepat_registry.handlers import store_of
 from tepat_registry.linkage.compare import FIELDS, Traits, blocks, levels
-from tepat_registry.linkage.model import model
+from tepat_registry.linkage.model import model, probability
+from tepat_registry.store import queries
 
-from .conftest import NOW, Registry, merged, nik, policy, recorded
+from .conftest import NOW, Registry, merged, nik, number, policy, recorded
 
 pytestmark = pytest.mark.integration
 
@@ -32,7 +33,9 @@ facts = st.builds(
     st.sampled_from(NIKS), st.sampled_from(KKS), st.sampled_from(AGENCIES), when,
     st.fixed_dictionaries({
         "revision": st.integers(0, 2), "sex": st.sampled_from("LLP"),
-        "name": st.sampled_from(["Djoko Soesilo", "H. Joko Susilo", "Joko Susilo", "Susilo", "Dewi Lestari"]),
+        "name": st.sampled_from([
+            "Djoko Soesilo", "H. Joko Susilo", "Joko Susilo", "Susilo", "Dewi Lestari", "Susilo 2", "-",
+        ]),
         "birth_date": st.sampled_from(["1980-05-17", "1980-05-17", "1980-05-18", "1980-01-01"]),
         "region": st.sampled_from(["33.74.01.1001", "33.74.01.1002", "64.72.01.1001"]),
         "since": st.sampled_from(["2020-01-01", "2021-01-01"]),
@@ -49,6 +52,7 @@ ranks = st.fixed_dictionaries(dict.fromkeys(AGENCIES, st.integers(1, 2)))
 @pytest_asyncio.fixture
 async def crowded(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Registry]:
     monkeypatch.setattr(duplicates, "CROWD", CROWD)
+    monkeypatch.setattr(suspects, "MOST", 1)
     yield registry
 
 
@@ -80,8 +84,16 @@ async def by_brute_force(registry: Registry, recent: set[str]) -> dict[str, Any]
             said = dict(zip(FIELDS, at, strict=True))
             found["+".join(persons)] = persons, model().band(weight), {
                 field: FIELDS[field][1][level] for field, level in said.items()
-            }  # fmt: skip
-    return found
+            }, weight  # fmt: skip
+    first: defaultdict[str, list[str]] = defaultdict(list)
+    place = sorted(found, key=lambda pair: (-round(probability(found[pair][3]), 4), pair))
+    for pair in place:
+        for who in found[pair][0]:
+            first[who].append(pair)
+    return {
+        pair: told for pair, (*told, _) in found.items()
+        if all(pair in first[who][: suspects.MOST] for who in told[0])
+    }  # fmt: skip
 
 
 async def kept(registry: Registry) -> dict[int, list[int]]:
@@ -120,7 +132,7 @@ async def test_any_order_any_split_and_any_moment_of_a_policy(
     told = await suspected(crowded)
     fields = set(FIELDS)
     assert wanted == {
-        pair: (each["persons"], each["evidence"]["band"], {k: v for k, v in each["evidence"].items() if k in fields})
+        pair: [each["persons"], each["evidence"]["band"], {k: v for k, v in each["evidence"].items() if k in fields}]
         for pair, each in told.items()
     }
     event_(str(len(wanted)))
@@ -138,6 +150,51 @@ async def test_a_key_that_a_crowd_shares_says_nothing(registry: Registry, monkey
     await registry.take([recorded(NIKS[2], KKS[1], "dukcapil", revision=1, name="Dewi", birth_date="1999-01-02")])
     await registry.look()
     assert len(await suspected(registry)) == 1
+
+
+@pytest.mark.parametrize("name", ["Orang{} Keluarga{}", "-", "Tanpa Nama"])
+async def test_who_has_no_name_that_tells_is_suspected_of_nobody(registry: Registry, name: str) -> None:
+    await registry.take([
+        recorded(number(n), number(500 + n // 3), name=name.format(n, n // 3), birth_date=f"1980-01-{n % 3 + 1:02}")
+        for n in range(1, 60)
+    ])  # fmt: skip
+    await registry.look()
+    assert await suspected(registry) == {}
+
+
+async def test_the_most_probable_of_many_are_raised_and_the_others_wait(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(suspects, "MOST", 3)
+    same = {"name": "Joko Susilo", "sex": "L", "birth_date": "1980-05-17"}
+    await registry.take([recorded(number(n), number(500 + n), AGENCIES[n % 2], **same) for n in range(1, 9)])
+    await registry.look()
+
+    async def listed(state: str) -> list[tuple[float, str]]:
+        rows = queries.suspects(
+            registry.database.pool, probability=2, after="", state=state, kind=None, region=None, most=100
+        )
+        return [(-row["probability"], row["pair"]) async for row in rows]
+
+    def most(told: list[tuple[float, str]]) -> int:
+        return max(Counter(who for _, pair in told for who in pair.split("+")).values())
+
+    raised, withheld = await listed("raised"), await listed("withheld")
+    assert raised == sorted(raised)
+    assert withheld
+    assert most(raised) == 3
+    assert {pair for _, pair in raised} == set(await suspected(registry))
+    assert len(raised) + len(withheld) == 8 * 7 // 2
+    first = raised[0][1]
+    await registry.database.pool.execute("update suspect set state = 'dismissed' where pair = $1", first)
+    await registry.database.pool.execute(
+        "insert into look (niks, households) select '{}', array[a, b] from suspect where pair = $1", first
+    )
+    await registry.look()  # makes room for others
+    after = await listed("raised")
+    assert (0, first) not in after
+    assert {pair for _, pair in after} - {pair for _, pair in raised}
+    assert most(after) == 3
 
 
 async def test_what_is_told_holds_no_value(registry: Registry) -> None:

@@ -24,7 +24,6 @@ async def kept(registry: Registry) -> dict[str, list[Any]]:
     """Every row that could name anybody."""
     tables = {
         "fact": "nik", "link": "from_number", "number": "number", "statement": "data", "suspect": "pair",
-        "circle": "least",
     }  # fmt: skip
     return {
         table: [row[0] for row in await registry.database.pool.fetch(f"select {column} from {table} order by 1")]
@@ -89,7 +88,7 @@ async def test_what_was_suspected_of_the_erased_is_gone_with_a_tombstone(registr
     await registry.take([erased(WHO, _time=THEN)])
     assert await registry.fold("registry.suspects.v1", "pair") == {}
     assert await kept(registry) == {
-        "fact": [], "link": [], "number": [int(OTHER)], "statement": [], "suspect": [], "circle": []
+        "fact": [], "link": [], "number": [int(OTHER)], "statement": [], "suspect": []
     }  # fmt: skip
     rows = await registry.database.pool.fetch("select key from outbox where value is null order by id")
     assert [row["key"] for row in rows] == [nik(WHO), nik(WHO)]  # of the person, and of the circle

@@ -65,6 +65,23 @@ def test_a_person_becomes_a_fact() -> None:
     assert trace_id(row.trace) is not None
 
 
+@pytest.mark.parametrize(
+    ("told", "warnings"),
+    [
+        ({"birth_date": "1990-02-01"}, None),
+        ({"birth_date": "1990-02-01", "name": "   "}, "name"),
+        ({"birth_date": "1990-02-01", "name": "Tanpa nama"}, "name"),
+        ({"birth_date": "2090-02-01"}, "unborn"),
+        ({"birth_date": "2090-02-01", "_time": "2090-01-31T16:59:59Z"}, "unborn"),
+        ({"birth_date": "2090-02-01", "_time": "2090-01-31T17:00:00Z"}, None),  # its first hour in Jakarta
+    ],
+)
+def test_what_cannot_be_so_is_taken_with_a_warning(told: dict[str, Any], warnings: str | None) -> None:
+    row = admit(recorded(number(1), number(2), **told))
+    assert isinstance(row, Fact)
+    assert row.warnings == warnings
+
+
 def test_links_lead_somewhere_or_are_taken_back() -> None:
     one, other = int(number(1)), int(number(2))
     for told, wanted in (

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tepat_registry.linkage import compare
+from tepat_registry.linkage import compare, names
 from tepat_registry.linkage.compare import FIELDS, Traits, blocks, levels
 from tepat_registry.linkage.model import Model, model, probability
 from tepat_registry.linkage.names import form
@@ -57,6 +57,15 @@ def test_nobody_is_left_without_a_name() -> None:
     assert form("Muhammad") == form("M.") == ("muhamad",)
     assert form("Ibu Haji") == ("ibu", "haji")
     assert form("阿明") == ("阿明",)
+
+
+def test_a_name_without_a_name_tells_nobody_apart() -> None:
+    for name in ("-", " ", "TANPA NAMA", "Tidak ada.", "xxx", "Orang12 Keluarga3", "Orang 12", "N.N.", "?"):
+        assert not names.tells(name), name
+    for name in ("Siti", "Ny. Siti", "Muh. Yusuf", "Ani", "李小龙"):
+        assert names.tells(name), name
+    assert names.form("Orang12 Keluarga3") == ("orang", "12", "keluarga", "3") != names.form("Orang1 Keluarga3")
+    assert names.form("Orang 11") != names.form("Orang 1")
 
 
 @given(st.text(st.sampled_from("abdehijkoHMSTst .,'é阿"), min_size=1))

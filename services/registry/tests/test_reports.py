@@ -13,14 +13,16 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 from tepat_chassis.duty import Duty
 from tepat_contracts.events.ours import OUTBOUND, REPORT_ROUTED
+from tepat_contracts.events.reports import REPORT_ANSWERED, REPORT_FILED
 from tepat_contracts.policy import report_routes
 from tepat_contracts.topics import Kind
 from tepat_registry import routing
 from tepat_registry.handlers import store_of
 from tepat_registry.reports import Reports, match
 from tepat_registry.routing import Charge, Helping, Told
+from tepat_registry.store import queries
 
-from .conftest import MIGRATIONS, NOW, Registry, answered, filed, institution, nik, number, policy, recorded
+from .conftest import MIGRATIONS, NOW, Registry, answered, filed, institution, merged, nik, number, policy, recorded
 
 pytestmark = pytest.mark.integration
 
@@ -199,6 +201,10 @@ async def test_people_are_matched_to_those_the_registry_knows_there(routed: Regi
         recorded(number(2), number(12), name="Joko Susilo", birth_date="1988-01-01"),
         recorded(number(3), number(13), name="Siti Aminah"),
         recorded(number(4), number(14), name="Moh. Yusuf", region=SEKAYU),
+        recorded(number(5), number(15), name="Dewi", birth_date="1970-01-01"),
+        recorded(number(6), number(16), name="Dewi", birth_date="1970-01-01"),
+        recorded(number(7), number(17), name="Rudi", birth_date="1970-01-01"),
+        recorded(number(8), number(18), name="Rudi", birth_date="1970-01-01"), merged(number(8), number(7)),
     ])  # fmt: skip
     people = [
         {"nik": number(3), "name": "Siti"},
@@ -208,6 +214,9 @@ async def test_people_are_matched_to_those_the_registry_knows_there(routed: Regi
         {"name": "Siti Aminah"},
         {"name": "Siti Aminah", "birth_date": "1999-09-09"},
         {"name": "Muhammad Yusup"},
+        {"name": "Dewi", "birth_date": "1970-01-01"},
+        {"name": "Dewi"},
+        {"name": "Rudi", "birth_date": "1970-01-01"},
     ]
     await routed.take([filed("R-1", "rt-01", people=people)], Kind.REPORTS)
     in_force = await routed.standing.first()
@@ -217,8 +226,32 @@ async def test_people_are_matched_to_those_the_registry_knows_there(routed: Regi
     assert [tuple(each) for each in found] == [
         ("nik", [nik(number(3))], True), ("nik", [nik(number(9))], False),
         ("name_and_birth_date", [nik(number(1))], True), (None, [], False), ("possible", [nik(number(3))], True),
-        (None, [], False), (None, [], False),
+        (None, [], False), (None, [], False), ("possible", sorted([nik(number(5)), nik(number(6))]), True),
+        (None, [], False), ("name_and_birth_date", [nik(number(7))], True),
     ]  # fmt: skip
+
+
+async def test_an_answer_waits_for_its_report_and_is_listed_as_long(routed: Registry) -> None:
+    async def unfiled() -> list[tuple[str, str]]:
+        rows = queries.unfiled_answers(
+            routed.database.pool, answered=REPORT_ANSWERED, filed=REPORT_FILED, agency="", after="", most=10
+        )
+        return [(row["agency"], row["about"]) async for row in rows]
+
+    early = [answered("R-1", "kelurahan"), answered("rt-01/R-2", "bpbd"), answered("R-2", "bpbd", outcome="declined")]
+    await routed.take(early, Kind.REPORTS, hour(1))
+    await routed.route()
+    assert await unfiled() == [("bpbd", "R-2"), ("bpbd", "rt-01/R-2"), ("kelurahan", "R-1")]
+    await routed.take([filed("R-2", "rt-02"), filed("R-1", "rt-01")], Kind.REPORTS, hour(2))
+    await routed.route()
+    assert await unfiled() == [("bpbd", "rt-01/R-2")]
+    await routed.take([filed("R-2", "rt-01")], Kind.REPORTS, hour(3))
+    await routed.route()
+    assert await unfiled() == []
+    told = await routed.reports_announced()
+    assert {key: data["state"] for key, data in told.items()} == {
+        "R-1": "closed", "R-2": "waiting", "rt-01/R-2": "closed",
+    }  # fmt: skip
 
 
 async def test_what_is_read_late_counts_from_when_it_stood_there(routed: Registry) -> None:

@@ -229,8 +229,9 @@ class Model:
         asked = {"rt-01", self.who} | {"dinsos" for _ in self.near}
         closed = self.state == "closed"
         counts = outcome == "referred" if closed else outcome != "declined" or who in asked
-        known = to if outcome == "referred" and to in self.policy[1] else None
-        more = {"to_agency": known} if known else {}
+        more: dict[str, Any] = {"to_agency": to} if outcome == "referred" and to else {}
+        if more and to not in self.policy[1]:
+            counts, more["unknown"] = False, True
         self.note(tick, "answered", who, outcome=outcome, **more, **({} if counts else {"counts": False}))
         if not counts:
             return
@@ -241,10 +242,10 @@ class Model:
         elif outcome == "referred":
             self.outcome = self.by = None
             standing = STEPS.index(self.step) if self.step in STEPS else self.lowest - 1
-            if known is None:
+            if to is None:
                 self.up(tick, standing + 1)
             else:
-                self.hand(tick, known, standing if self.step in STEPS else self.lowest)
+                self.hand(tick, to, standing if self.step in STEPS else self.lowest)
                 self.referred = True
         elif outcome != "acknowledged":
             self.state, self.outcome, self.by, self.deadline = "closed", outcome, who, None
@@ -293,6 +294,20 @@ def test_a_timeline_only_grows(
     before = way(by_then[0] or policies[:1], *by_then[1:], now)
     after = way(policies, filings, answers, institutions, later)
     assert list(after.timeline[: len(before.timeline)]) == list(before.timeline)
+
+
+def test_what_is_referred_to_nobody_known_stays_where_it_is_and_says_so() -> None:
+    routes = {
+        "neighbours": None,
+        "steps": [{"step": "kota", "within": 5, "resolve": None}],
+        "in_charge": [{"step": "kota", "agency": "kota-a", "kinds": [], "within": None, "region": None}],
+    }
+    found = way(
+        [(0, routes, AGENCIES)], [(0, 0, "fire", "33.74", "rt")], [(1, "kota-a", 0, "referred", "aa-prov")], (), 2
+    )
+    answer = found.timeline[-1]
+    assert (answer.what, answer.detail["to_agency"], answer.detail["unknown"]) == ("answered", "aa-prov", True)
+    assert (found.state, found.in_charge, found.deadline) == ("waiting", "kota-a", at(5))
 
 
 def filed(**first: int) -> dict[str, datetime]:

@@ -305,6 +305,14 @@ async def test_killed_at_any_moment_it_announces_the_same(province: Province) ->
     assert all(persons[who]["stands_for"] == province.nik(niks[0]) for who in into)
     suspects = await province.announced("registry.suspects.v1", set(map(province.nik, niks)))
     assert {key for key, event in suspects.items() if event["type"].endswith("raised.v1")} == {province.nik(niks[0])}
+    (circle,) = (await province.get("suspects", kind="merge_circle")).json()["items"]
+    assert (circle["pair"], len(circle["persons"])) == (province.nik(niks[0]), 30)
+    answer = await province.post(f"suspects/{circle['pair']}/dismiss", {"reason": "it is none"}, "registrar")
+    assert answer.status_code == 409
+    listed = (await province.get("suspects", limit=1000)).json()["items"]
+    assert listed[0] == circle
+    chances = [each["evidence"].get("probability", 1.0) for each in listed]
+    assert chances == sorted(chances, reverse=True)
 
 
 async def test_a_new_database_goes_on_above_what_is_announced(province: Province) -> None:
@@ -424,6 +432,8 @@ async def test_what_people_may_see(province: Province) -> None:
     assert [each["institution_id"] for each in listed] == ["W-1", "W-2"]
     listed = (await province.get("institutions", region="33.74.01.1001")).json()["items"]
     assert [each["institution_id"] for each in listed] == ["W-1"]
+    unfiled = (await province.get("reports/unfiled")).json()["items"]
+    assert [(each["report_id"], each["outcome"]) for each in unfiled] == [("R-2", "helped")]
 
     events = [orjson.loads(record.value) for record in await province.read("registry.persons.v1")]
     ours = [each for each in events if each["data"]["person"] == province.nik(ANI)]
@@ -663,6 +673,14 @@ async def test_how_much_of_a_town_is_covered_through_the_months(province: Provin
     assert [(each["region"], each["covered"]) for each in by["items"]] == [
         ("33.71.01", 2), ("33.71.02", 2), ("33.71.03", by["items"][2]["kelurahan"]),
     ]  # fmt: skip
+    listed = (await province.get("institutions", region="33.71")).json()["items"]
+    assert len(listed) == 6, "those that cover a part of it as well"
+    assert (await province.get("institutions", region="33.74")).json()["items"] == []
+    await province.send([institution("PSM-2", kind="LKS", regions=["33.71"], _time="2099-02-01T00:00:00+07:00")])
+    await province.idle()  # its clock is wrong: it counts from when it was told
+    assert len((await province.get("institutions", region="33.71.02.1003")).json()["items"]) == 2
+    told = (await province.get("coverage", region="33.71", kind="LKS", on="2099-12-31")).json()
+    assert told["covered"] == 17
     assert (await province.get("coverage", region="99.99")).status_code == 422
 
 
@@ -695,7 +713,10 @@ async def test_a_household_with_all_it_receives_and_those_who_receive_nothing(pr
         institution("I-2", regions=["33.75"]), institution("I-3", active=False),
     ])  # fmt: skip
     await province.send(
-        [filed("R-" + province.name, kind="unserved_poor", people=[{"name": "Ani", "nik": ANI}], text="rahasia")],
+        [
+            filed("R-" + province.name, kind="unserved_poor", people=[{"name": "Ani", "nik": ANI}], text="rahasia"),
+            filed("N-" + province.name, kind="disability", people=[{"name": "ANI RAHAYU", "birth_date": "1990-02-01"}]),
+        ],
         Kind.REPORTS,
     )
     await province.idle()
@@ -705,7 +726,9 @@ async def test_a_household_with_all_it_receives_and_those_who_receive_nothing(pr
     assert (told["payouts"], told["ppks"]) == ([ended, paid], ["korban_bencana_alam"])
     assert [member["person"] for member in told["members"]] == [province.nik(ANI)]
     assert [each["institution_id"] for each in told["institutions"]] == ["I-1"]
-    assert [(each["report_id"], each["kind"]) for each in told["reports"]] == [("R-" + province.name, "unserved_poor")]
+    assert sorted((each["report_id"], each["kind"]) for each in told["reports"]) == [
+        ("N-" + province.name, "disability"), ("R-" + province.name, "unserved_poor"),
+    ]  # fmt: skip
     assert not any(secret in seen.text for secret in (ANI, MAWAR, "Ani Rahayu", "rahasia", "birth_date"))
 
     assert (await province.get(path, purpose="a visit")).status_code == 403

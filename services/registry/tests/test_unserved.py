@@ -9,12 +9,13 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tepat_contracts.events.reports import REPORT_ANSWERED, REPORT_FILED
 from tepat_contracts.topics import Kind
 from tepat_registry import domain
 from tepat_registry.domain import Held
 from tepat_registry.store import queries
 
-from .conftest import Registry, alone, filed, kk, merged, nik, number, policy, recorded, renewed
+from .conftest import Registry, alone, erased, filed, kk, merged, nik, number, policy, recorded, renewed
 
 pytestmark = pytest.mark.integration
 
@@ -119,13 +120,47 @@ async def test_a_report_names_who_is_missed_known_or_not(registry: Registry) -> 
     assert set(await unserved(registry, "2026-04-20")) == {kk(KKS[3])}
 
 
+async def test_who_is_named_by_name_and_birth_date_is_missed_as_by_nik(registry: Registry) -> None:
+    who, other = NIKS[:2]
+    report = filed(
+        "r-1", kind="unserved_poor", people=[{"name": "TUN SUHARNI", "birth_date": "1951-03-02"}, {"name": "Bu Tini"}]
+    )
+    await registry.take([report], Kind.REPORTS)
+    assert await unserved(registry, "2026-02-01") == {}
+    told = {"name": "Hj. Toen Soeharni", "birth_date": "1951-03-02"}
+    await registry.take([recorded(who, KKS[0], **told), recorded(NIKS[2], KKS[2], name="Bu Tini")])  # late, and one of
+    assert set(await unserved(registry, "2026-02-01")) == {kk(KKS[0])}  # whom the name alone tells
+    await registry.take([recorded(other, KKS[1], **told)])  # which of the two?
+    assert await unserved(registry, "2026-02-01") == {}
+    await registry.take([merged(who, other)])  # they are one
+    assert set(await unserved(registry, "2026-02-01")) == {kk(KKS[1])}
+    await registry.take([merged(who, None, revision=1), recorded(who, KKS[0], revision=1, name="Tuti")])
+    assert set(await unserved(registry, "2026-02-01")) == {kk(KKS[1])}
+    reports = queries.reports_naming(
+        registry.database.pool, persons=[nik(other)], filed=REPORT_FILED, answered=REPORT_ANSWERED
+    )
+    assert [row["report"] async for row in reports] == ["r-1"]
+    await registry.take([erased(other, _time="2026-02-01T08:00:00Z")])
+    assert await unserved(registry, "2026-02-01") == {}
+    await registry.take([recorded(who, KKS[0], revision=2, **told)])
+    assert set(await unserved(registry, "2026-02-01")) == {kk(KKS[0])}
+    await registry.take([filed("r-1", revision=1, people=[])], Kind.REPORTS)
+    assert await unserved(registry, "2026-02-01") == {}
+    assert await registry.database.pool.fetch("select from matched") == []
+
+
 async def test_a_database_of_before_finds_who_is_needy(registry: Registry) -> None:
     await registry.take([recorded(NIKS[0], KKS[0], attributes={"decile": 1})])
-    await registry.take([filed("r-1", people=[{"name": "Pak Joko", "nik": NIKS[1]}])], Kind.REPORTS)
+    await registry.take([recorded(NIKS[2], KKS[1], name="Bu Tini", birth_date="1951-03-02")])
+    people = [{"name": "Pak Joko", "nik": NIKS[1]}, {"name": "Bu Tini", "birth_date": "1951-03-02"}]
+    await registry.take([filed("r-1", people=people)], Kind.REPORTS)
     before = await unserved(registry, "2026-03-01")
-    assert len(before) == 2
+    assert len(before) == 3
     pool = registry.database.pool
-    await pool.execute("delete from needy; delete from named; insert into recheck (after, everyone) values (0, true)")
+    await pool.execute(
+        "delete from needy; delete from named; delete from sought; delete from matched; "
+        "insert into recheck (after, everyone) values (0, true)"
+    )
     await registry.follow(policy(dinsos=1, dukcapil=2, lsm=None))
     assert await unserved(registry, "2026-03-01") == before
     assert await pool.fetchval("select count(*) from recheck") == 0
@@ -160,12 +195,12 @@ def test_stays_are_who_lived_where_on_each_day(drawn: list[tuple[int, int, str]]
 
 def _person(
     who: str, card: str, by: str, days: tuple[str, str | None], decile: int | None, area: str, died: str | None,
-    revision: int,
+    revision: int, called: tuple[str, str],
 ) -> Data:  # fmt: skip
     attributes = {} if decile is None else {"decile": decile}
     return recorded(
         who, card, by, since=days[0], until=days[1], attributes=attributes, region=area, deceased_on=died,
-        revision=revision,
+        revision=revision, name=called[0], birth_date=called[1],
     )  # fmt: skip
 
 
@@ -173,8 +208,11 @@ def _linked(link: Callable[..., Data], start: str, end: str, revision: int) -> D
     return link(start, end if end != start else None, revision=revision)
 
 
-def _filed(report: str, people: list[str], area: str, revision: int, day: str) -> Data:
-    named = [{"name": "X", "nik": each} for each in people]
+def _filed(report: str, people: list[Any], area: str, revision: int, day: str) -> Data:
+    named = [
+        {"name": "X", "nik": each} if isinstance(each, str) else {"name": each[0], "birth_date": each[1]}
+        for each in people
+    ]
     return filed(report, people=named, region=area, revision=revision, _time=f"{day}T08:00:00+07:00")
 
 
@@ -182,17 +220,23 @@ def _given(card: str, who: str, periods: list[tuple[str, str]]) -> tuple[str, li
     return card, [gets(who, *sorted(days), programme=f"P{n}") for n, days in enumerate(periods)]
 
 
-niks, kks, days, revisions = map(st.sampled_from, (NIKS, KKS, DAYS, range(3)))
+CALLED = [("Siti Aminah", "1990-02-01"), ("Siti Aminah", "1951-03-02"), ("Budi", "1990-02-01")]
+niks, kks, days, revisions, called = map(st.sampled_from, (NIKS, KKS, DAYS, range(3), CALLED))
 persons = st.builds(
     _person, niks, kks, st.sampled_from(sorted(RANKS)),
     st.tuples(st.sampled_from(DAYS[:3]), st.sampled_from([None, None, None, *DAYS])),
     st.sampled_from([None, 1, 4, 5]), st.sampled_from(AREAS), st.sampled_from([None, None, None, "2026-02-15"]),
-    revisions,
+    revisions, called,
 )  # fmt: skip
 merges = st.builds(_linked, st.just(merged), niks, niks, revisions)
 renewals = st.builds(_linked, st.just(renewed), kks, kks, revisions)
 reports = st.builds(
-    _filed, st.sampled_from(["r-1", "r-2"]), st.lists(niks, max_size=2), st.sampled_from(AREAS), revisions, days
+    _filed,
+    st.sampled_from(["r-1", "r-2"]),
+    st.lists(niks | called, max_size=2),
+    st.sampled_from(AREAS),
+    revisions,
+    days,
 )
 aids = st.builds(_given, kks, niks, st.lists(st.tuples(days, days), max_size=2))
 steps = st.lists(persons | persons | merges | renewals | reports | aids, min_size=1, max_size=14)
@@ -235,11 +279,22 @@ def _missed(facts: list[Data], named: list[Data], on: str) -> dict[str, tuple[st
     held = [e for e in held if (e["data"]["until"] or "9999") >= e["data"]["since"]]
     held.sort(key=lambda e: e["data"]["since"], reverse=True)
     held.sort(key=lambda e: (RANKS[e["source"].rpartition(":")[2]] or 99, e["source"]))
+    firsts: dict[str, Data] = {}
+    for each in held:
+        firsts.setdefault(each["data"]["nik"], each["data"])
     first_named: dict[str, str] = {}
     for report in _greatest(named, lambda e: e["data"]["report_id"]):
         day = datetime.fromisoformat(report["time"]).astimezone(ZoneInfo("Asia/Jakarta")).date().isoformat()
         for each in report["data"]["people"]:
-            who = person_of(each["nik"])
+            if "nik" in each:
+                who = person_of(each["nik"])
+            else:
+                wanted = each["name"], each["birth_date"], report["data"]["region"]
+                meant = {person_of(nik) for nik, data in firsts.items()
+                         if (data["name"], data["birth_date"], data["region"]) == wanted}  # fmt: skip
+                if len(meant) != 1:
+                    continue
+                (who,) = meant
             first_named[who] = min(day, first_named.get(who, day))
     found = {}
     for who in {e["data"]["nik"] for e in held} | set(first_named):

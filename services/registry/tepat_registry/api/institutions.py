@@ -13,12 +13,12 @@ from tepat_contracts.events.beneficiaries import INSTITUTION_RECORDED
 
 from tepat_registry import domain
 from tepat_registry.api.reader import Reader
+from tepat_registry.domain import VILLAGE
 from tepat_registry.handlers import InUse
 from tepat_registry.store import queries, read
 
 AT_ONCE: Final = 1_000
-#: Dots in the code of a kelurahan or desa, and groups in those of the areas above it.
-VILLAGE: Final = 3
+#: Groups in the code of a kelurahan or desa, and in those of the areas above it.
 LEVELS: Final = {"kabupaten": 2, "kecamatan": 3, "kelurahan": 4}
 
 
@@ -31,7 +31,7 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
     async def institutions(
         reader: Reader,
         page: Annotated[Page, Depends(paging(str, str))],
-        region: Annotated[str | None, Query(description="those that cover this area")] = None,
+        region: Annotated[str | None, Query(description="those that cover this area or a part of it")] = None,
         active: bool = True,
     ) -> dict[str, Any]:
         """Sources of help from the community, in the person's regions, as agencies recorded them."""
@@ -49,7 +49,11 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
                 for told in ({"agency": row["agency"], **shown(read(row["data"]))} for row in rows)
                 if told["active"] is active
                 and any(reader.covers(code) for code in told["regions"])
-                and (region is None or any(f"{region}.".startswith(f"{code}.") for code in told["regions"]))
+                and (
+                    region is None
+                    or regions.holds(told["regions"], region)
+                    or any(regions.holds([region], code) for code in told["regions"])
+                )
             )
             if len(rows) < AT_ONCE:
                 break

@@ -14,6 +14,7 @@ from tepat_chassis.auth import Right
 from tepat_chassis.http import Page, paging
 from tepat_chassis.logging import mask as mask_text
 from tepat_chassis.service import Service
+from tepat_contracts.events.reports import REPORT_ANSWERED, REPORT_FILED
 from tepat_contracts.identity import mask
 
 from tepat_registry import routing
@@ -21,7 +22,7 @@ from tepat_registry.api.reader import Reader
 from tepat_registry.handlers import InUse, store_of
 from tepat_registry.reports import Matched, Reports, match
 from tepat_registry.routing import State, Way
-from tepat_registry.store import queries
+from tepat_registry.store import queries, read
 
 #: Of what was filed, what only a disclosure shows.
 DISCLOSED: Final = ("filed_by", "text")
@@ -58,6 +59,19 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
                 break
             agency, after = rows[-1]["agency"], rows[-1]["about"]
         return page.of(found, lambda told: (told["agency"], told["report_id"]))
+
+    @routes.get("/reports/unfiled")
+    async def unfiled(reader: Reader, page: Annotated[Page, Depends(paging(str, str))]) -> dict[str, Any]:
+        """Answers to reports that nobody has filed: each counts once its report arrives. They are of no region."""
+        if not reader.covers(None):
+            raise HTTPException(403, "they are of no region, and you may see some only")
+        zone = ZoneInfo((await service.standing.first()).document.index.policy.time_zone)
+        agency, after = page.after or ("", "")
+        rows = [row async for row in queries.unfiled_answers(
+            database.pool, answered=REPORT_ANSWERED, filed=REPORT_FILED, agency=agency, after=after,
+            most=page.limit + 1,
+        )]  # fmt: skip
+        return page.of([_unfiled(row, zone) for row in rows], lambda told: (told["agency"], told["report_id"]))
 
     @routes.get("/reports/{agency}/{report_id:path}")
     async def show(
@@ -111,8 +125,8 @@ def _timeline(way: Way, zone: ZoneInfo, *, disclosed: bool) -> list[dict[str, An
             "at": _local(entry.at, zone), "what": entry.what, "step": entry.step,
             **({"agency": entry.agency} if entry.agency is not None else {}),
             **{
-                name: _local(value, zone) if name == "deadline"
-                else _neighbours(value) if name == "neighbours" else value
+                name: _local(value, zone) if name == "deadline" else _neighbours(value) if name == "neighbours"
+                else mask_text(value) if name == "to_agency" else value
                 for name, value in entry.detail.items() if disclosed or name not in routing.DISCLOSED
             },
         }
@@ -139,6 +153,14 @@ def _listed(row: Any, zone: ZoneInfo) -> dict[str, Any]:
     return {
         "agency": row["agency"], "report_id": row["about"],
         **{name: value for name, value in told.items() if value is not None},
+    }  # fmt: skip
+
+
+def _unfiled(row: Any, zone: ZoneInfo) -> dict[str, Any]:
+    data = read(row["data"])
+    return {
+        "agency": row["agency"], "report_id": row["about"], "outcome": data["outcome"],
+        "answered_at": _local(row["at"], zone),
     }  # fmt: skip
 
 

@@ -6,6 +6,7 @@ onto that agency's topic, and comes from there as any other, so that whoever rep
 
 from collections.abc import Callable
 from datetime import datetime
+from math import inf
 from typing import Annotated, Any, Literal, NamedTuple
 from uuid import UUID, uuid4
 
@@ -28,11 +29,11 @@ from tepat_registry.api.reader import Reader
 from tepat_registry.api.speaking import must_be_able_to_say
 from tepat_registry.domain import Kind
 from tepat_registry.handlers import InUse, store_of
-from tepat_registry.store import queries, read
+from tepat_registry.store import CIRCLE, queries, read
 from tepat_registry.suspects import RENEWAL, Suspicion
 
 Decider = Annotated[Person, Depends(needs(Right.merge))]
-State = Literal["raised", "dismissed", "cleared"]
+State = Literal["raised", "withheld", "dismissed", "cleared"]
 
 
 class Decision(BaseModel):
@@ -67,11 +68,18 @@ class Suspects:
             raise HTTPException(403, "it lies outside your regions")
         return row
 
+    async def _to_decide(self, connection: Connection, pair: str, person: Person) -> Any:
+        """One that people decide: a circle ends where one of its merges is taken back, and in no other way."""
+        row = await self.one(connection, pair, person)
+        if row["kind"] == CIRCLE:
+            raise HTTPException(409, "a circle stands as long as its merges: one of them must be taken back")
+        return row
+
     async def decide(self, pair: str, person: Person, reason: str, was: State, becomes: State) -> dict[str, Any]:
         """Dismiss or reopen it; as it stands then."""
         policy = (await self._service.standing.ruling()).document
         async with self._service.database.transaction() as connection:
-            row = await self.one(connection, pair, person)
+            row = await self._to_decide(connection, pair, person)
             told = {"decided_by": person.sub, "reason": mask_text(reason)}
             changed = await queries.decide(connection, pair=pair, was=was, becomes=becomes, at=self._clock(), **told)
             if changed is None:
@@ -84,8 +92,8 @@ class Suspects:
             await store.announce([
                 suspicion.news(ours.SUSPECT_DISMISSED, **told) if dismissed else suspicion.news(ours.SUSPECT_RAISED)
             ])  # fmt: skip
-            if not dismissed:  # what was told meanwhile may have changed it
-                await store.look((), (row["a"], row["b"]))
+            # What was told meanwhile may have changed what is reopened; what is dismissed leaves room for others.
+            await store.look((), (row["a"], row["b"]))
             return _told(changed)
 
     async def say(self, pair: str, said: Confirmation, person: Person, *, holds: bool) -> dict[str, Any]:
@@ -93,7 +101,7 @@ class Suspects:
         policy = (await self._service.standing.ruling()).document
         must_be_able_to_say(said.agency, policy)
         async with self._service.database.transaction() as connection:
-            row = await self.one(connection, pair, person)
+            row = await self._to_decide(connection, pair, person)
             if holds and row["state"] != "raised":
                 raise HTTPException(409, f"it is {row['state']}, not raised")
             link = (
@@ -129,23 +137,26 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
     @routes.get("/suspects")
     async def listing(
         reader: Reader,
-        page: Annotated[Page, Depends(paging(str))],
+        page: Annotated[Page, Depends(paging(float, str))],
         state: State = "raised",
         kind: str | None = None,
         region: Annotated[str | None, Query(description="those in this area")] = None,
     ) -> dict[str, Any]:
-        """What waits for somebody to decide, or was decided, in the person's regions."""
-        after = page.after[0] if page.after else ""
+        """What waits for somebody to decide, or was decided, in the person's regions: the most probable first, ahead of
+        these what is no guess (circles of merges, renewals).
+        """
+        probability, after = page.after or (inf, "")
         found: list[dict[str, Any]] = []
         while len(found) <= page.limit:
             rows = [row async for row in queries.suspects(
-                database.pool, after=after, state=state, kind=kind, region=region, most=page.limit + 1
+                database.pool, probability=probability, after=after, state=state, kind=kind, region=region,
+                most=page.limit + 1,
             )]  # fmt: skip
             found += (_told(row) for row in rows if reader.covers(row["region"]))
             if len(rows) <= page.limit:
                 break
-            after = rows[-1]["pair"]
-        return page.of(found, lambda told: (told["pair"],))
+            probability, after = rows[-1]["probability"], rows[-1]["pair"]
+        return page.of(found, lambda told: (told["evidence"].get("probability", 1.0), told["pair"]))
 
     @routes.get("/suspects/{pair}")
     async def show(pair: str, reader: Reader) -> dict[str, Any]:

@@ -24,7 +24,7 @@ class Traits(NamedTuple):
 
     Args:
         nik: 16 digits.
-        words: of the name, as `names.form` gives them.
+        words: of the name, as `names.form` gives them; none where it tells nobody apart.
         rarity: of the name in bits: of 2 ** rarity persons one has all of these words.
         born: a date as ISO 8601 has it.
         listed: the cards under which agencies list the person, as (agency, household).
@@ -160,7 +160,11 @@ def blocks(traits: Traits) -> set[int]:
     - the day of birth and how a word of the name begins: whatever else differs;
     - the year, or the day of it, and the whole name: days or years wrong or unknown;
     - the card and how a word begins: a person listed twice in one family.
+
+    Whoever has no name is compared with nobody: a day, a village and a card alone would make one of many.
     """
+    if not traits.words:
+        return set()
     whole = " ".join(sorted(traits.words))
     starts = {word[:2] for word in traits.words}
     return {

@@ -32,7 +32,14 @@ _SHORT: Final = {
 _DEGREES: Final = re.compile(
     r"(?<=\S)(?:\s*,.*|(?:\s+(?:A\.?\s?M[Dd]|[SMD])\.\s?[A-Z][A-Za-z]{0,4}(?:\.\s?[A-Z][A-Za-z]{0,4})*\.?)+)\s*$"
 )
-_WORD: Final = re.compile(r"[a-z]+")
+#: What is written where no name is known.
+_NONE: Final = frozenset({
+    "tanpa nama", "tidak ada nama", "tidak ada", "tidak diketahui", "tidak tahu", "belum ada nama", "belum ada",
+    "belum diberi nama", "belum bernama", "belum diketahui", "tak bernama", "tak dikenal", "nama", "nama tidak ada",
+    "no name", "noname", "nn", "n a", "null", "none", "nihil", "kosong", "unknown", "anonim",
+})  # fmt: skip
+_LETTERS: Final = re.compile(r"[^\W\d_]+")
+_WORD: Final = re.compile(r"[a-z]+|[0-9]+")
 _OLD: Final = re.compile(r"dj|tj|^nj|sj|oe")
 _OLD_Y: Final = re.compile(r"(?<![dtns])j")
 _ANEW: Final = (("dj", "j"), ("tj", "c"), ("nj", "ny"), ("sj", "sy"), ("oe", "u"))
@@ -40,7 +47,7 @@ _ALIKE: Final = (
     ("ch", "h"), ("kh", "h"), ("ph", "p"), ("f", "p"), ("v", "p"), ("th", "t"), ("dh", "d"), ("sy", "s"), ("z", "s"),
     ("q", "k"), ("x", "ks"), ("oo", "u"), ("ee", "i"), ("y", "i"), ("ae", "e"), ("ai", "e"), ("ei", "e"),
 )  # fmt: skip
-_AGAIN: Final = re.compile(r"(.)\1+")
+_AGAIN: Final = re.compile(r"([a-z])\1+")
 
 
 def form(name: str) -> tuple[str, ...]:
@@ -56,8 +63,19 @@ def form(name: str) -> tuple[str, ...]:
     old = any(map(_OLD.search, words))
     kept = [_spelled(word, old) for word in words if word not in TITLES] or [_spelled(word, old) for word in words]
     others = [word for word in kept if word != MUHAMMAD]
-    told = [word for word in others if len(word) > 1] or others or kept[:1]  # without initials, where more is known
+    longer = [word for word in others if len(word) > 1 or word.isdigit()]  # without initials, where more is known
+    told = longer or others or kept[:1]
     return tuple(told or [name.strip().casefold()])
+
+
+def tells(name: str) -> bool:
+    """Whether a name tells persons apart: not one with digits, of one letter or none, or that says that none is known.
+
+    >>> [tells(name) for name in ("Siti", "Tanpa Nama", "-", "Orang12", "XXX")]
+    [True, False, False, False, False]
+    """
+    words = _LETTERS.findall(name.casefold())
+    return len({*"".join(words)}) > 1 and not any(map(str.isdigit, name)) and " ".join(words) not in _NONE
 
 
 @lru_cache(maxsize=100_000)

@@ -24,9 +24,15 @@ group by household, person, programme;
 select * from aid where household = any(:households::uuid[]);
 
 -- name: forget_named
--- Whom these reports named.
-delete from named where (agency, report) in (select * from unnest(:agencies::text[], :reports::text[]))
-returning nik;
+-- Forget whom these reports name or seek; whom they named, and who was found.
+with these as (
+    select * from unnest(:agencies::text[], :reports::text[])
+), told as (
+    delete from named where (agency, report) in (select * from these) returning nik
+), gone as (
+    delete from sought where (agency, report) in (select * from these) returning region, born, words
+)
+select nik from told union select nik from gone join matched using (region, born, words);
 
 -- name: reports_to_look_at
 -- The reports filed, while everyone is to be looked at.
@@ -38,15 +44,55 @@ select * from unnest(:agencies::text[], :reports::text[], :niks::bigint[], :pers
                      :regions::text[], :at::timestamptz[])
 on conflict do nothing;
 
+-- name: take_sought!
+insert into sought (agency, report, region, words, born, at)
+select * from unnest(:agencies::text[], :reports::text[], :regions::text[], :words::text[], :born::text[],
+                     :at::timestamptz[])
+on conflict do nothing;
+
+-- name: residents_born
+-- Who is said to live in an area, and to be born on a day, by pairs of these.
+select distinct f.nik
+from unnest(:regions::text[], :born::text[]) w (region, born)
+join fact f on substring(f.data from '"region":"([0-9.]+)"') = w.region and (f.until is null or f.until >= f.since)
+where exists (select from fact b where b.nik = f.nik and b.data like '%"birth_date":"' || w.born || '"%');
+
+-- name: perhaps_sought
+-- Of these NIKs those born on a day on which a report seeks somebody where they live, and those that were matched.
+select w.nik from unnest(:niks::bigint[], :regions::text[], :born::text[]) w (nik, region, born)
+where exists (select from sought s where (s.region, s.born) = (w.region, w.born))
+union select nik from matched where nik = any(:niks::bigint[]);
+
+-- name: keep_matched
+-- Of the NIKs asked about only those are matched who are told here, where a report seeks them; those for whom that may
+-- change who is meant.
+with told as (
+    select n.nik, n.person, n.region, n.words, n.born
+    from unnest(:niks::bigint[], :persons::uuid[], :regions::text[], :words::text[], :born::text[])
+        n (nik, person, region, words, born)
+    where exists (select from sought s where (s.region, s.born, s.words) = (n.region, n.born, n.words))
+), gone as (
+    delete from matched m
+    where nik = any(:about::bigint[])
+      and not exists (select from told t where (t.nik, t.region, t.born, t.words) = (m.nik, m.region, m.born, m.words))
+    returning nik, region, born, words
+), come as (
+    insert into matched (nik, person, region, words, born) select * from told on conflict do nothing
+    returning nik, region, born, words
+), changed as (
+    select * from gone union select * from come
+)
+select nik from changed union select m.nik from matched m join changed c using (region, born, words);
+
 -- name: named_of
 -- Of these persons those whom a report names, first when and where.
 select person, (array_agg(alone))[1] as alone, min(at) as at, (array_agg(region order by at, region))[1] as region
-from named where person = any(:persons::uuid[]) group by person;
+from naming where person = any(:persons::uuid[]) group by person;
 
 -- name: reports_naming
 -- The reports that name one of these persons.
 select distinct n.agency, n.report, n.at, n.region, s.data, a.data as answer
-from named n
+from naming n
 join statement s on (s.agency, s.type, s.about) = (n.agency, :filed, n.report)
 left join statement a on (a.agency, a.type, a.about) = (n.agency, :answered, n.report)
 where n.person = any(:persons::uuid[])

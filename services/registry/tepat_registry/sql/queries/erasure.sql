@@ -36,7 +36,7 @@ where n.kind = 0 and n.number = any(:niks::bigint[])
 -- name: forget_suspects
 -- Forget what was suspected of these persons, whatever was decided of it.
 delete from suspect where a = any(:persons::uuid[]) or b = any(:persons::uuid[]) or persons ?| :named::text[]
-returning pair;
+returning pair, a, b;
 
 -- name: erase_named!
 -- Forget that reports name these NIKs.

@@ -14,6 +14,7 @@ where (excluded.time, excluded.event_id, excluded.data) > (i.time, i.event_id, i
    or ((excluded.time, excluded.event_id, excluded.data) = (i.time, i.event_id, i.data) and excluded.at < i.at);
 
 -- name: institutions_until
--- What was told of each institution before a moment, in the order in which it holds: all of it, the oldest first.
-select agency, about, revision, time, data from institution
-where time < :until order by agency, about, revision;
+-- What was told of each institution before a moment, in the order in which it holds: all of it, the oldest first. What
+-- says that it happens later than it was told counts from when it was.
+select agency, about, revision, least(time, at) as time, data from institution
+where least(time, at) < :until order by agency, about, revision;

@@ -76,15 +76,9 @@ from unnest(:numbers::bigint[], :stand_for::bigint[]) s (number, stands_for)
 where n.kind = :kind and n.number = s.number;
 
 -- name: circles
--- The circles announced whose least NIK is one of these.
-select least from circle where least = any(:numbers::bigint[]);
-
--- name: close_circles!
-insert into circle (least) select unnest(:numbers::bigint[])
-on conflict (least) do nothing;
-
--- name: open_circles!
-delete from circle where least = any(:numbers::bigint[]);
+-- The circles raised whose least NIK is one of these.
+select n.number as least from suspect s join number n on n.kind = 0 and n.pseudonym = s.a
+where s.kind = 'merge_circle' and s.state = 'raised' and n.number = any(:numbers::bigint[]);
 
 -- name: who
 -- Whom each of these numbers stands for.

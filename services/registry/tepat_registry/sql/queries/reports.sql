@@ -99,14 +99,23 @@ where (agency, about) > (:agency, :after)
   and (:state::text is null or state = :state) and (:in_charge::text is null or in_charge = :in_charge)
 order by agency, about limit :most;
 
+-- name: unfiled_answers
+-- The next answers, by agency and id, of which no report is known, by none of the names that `routing.answered` takes.
+select distinct on (t.agency, t.about) t.agency, t.about, t.at, t.data from report_told t
+where t.type = :answered and (t.agency, t.about) > (:agency, :after)
+  and not exists (select from report_told f where f.about = t.about and f.type = :filed)
+  and not exists (select from report_told f where f.about = substring(t.about from '/(.+)') and f.type = :filed
+                                              and f.agency = split_part(t.about, '/', 1))
+order by t.agency, t.about, t.revision desc limit :most;
+
 -- name: known_persons
 -- Of these NIKs those that the registry knows of.
 select n.number, e.pseudonym as stands_for from number n join number e on e.kind = 0 and e.number = n.stands_for
 where n.kind = 0 and n.number = any(:niks::bigint[]);
 
 -- name: residents
--- Who is said to live in an area, by NIKs that stand for a person.
-select distinct f.nik from fact f join number n on n.kind = 0 and n.number = f.nik and n.stands_for = n.number
+-- Who is said to live in an area, by NIK, and whom each stands for.
+select distinct f.nik, n.stands_for from fact f join number n on n.kind = 0 and n.number = f.nik
 where substring(f.data from '"region":"([0-9.]+)"') = :region
   and (f.until is null or f.until >= f.since);
 

@@ -34,5 +34,5 @@ select key, revision, at from announced where key = any(:persons::uuid[]) and di
 -- name: reports_held
 -- The reports that name one of these persons.
 select * from statement
-where type = :type and (agency, about) in (select agency, report from named where person = any(:persons::uuid[]))
+where type = :type and (agency, about) in (select agency, report from naming where person = any(:persons::uuid[]))
 order by agency, about;

@@ -1,4 +1,5 @@
--- What is suspected of persons and cards. The duty `look` alone writes `suspect`, but for what people decide.
+-- What is suspected of persons and cards. The duty `look` alone writes `suspect`, but for what people decide, and for
+-- circles of merges, which are raised as they close.
 
 -- name: look!
 -- Look at these again: NIKs of whom something else is known, cards that people left or that were renewed.
@@ -52,37 +53,63 @@ from number n join number e on e.kind = 1 and e.number = n.stands_for
 where n.kind = 1 and n.stands_for <> n.number and n.pseudonym = any(:households::uuid[]);
 
 -- name: suspects_of
--- What stands suspected, or dismissed, of these.
-select * from suspect where state <> 'cleared' and (a = any(:of::uuid[]) or b = any(:of::uuid[]));
+-- What stands suspected, or dismissed, of these, circles apart.
+select * from suspect where state <> 'cleared' and kind <> 'merge_circle' and (a = any(:of::uuid[]) or b = any(:of::uuid[]));
 
 -- name: raise_
--- Raise what is new or was cleared, or has other evidence; what was dismissed stays so. Those raised.
+-- Raise what is new or was cleared, or has other evidence; what was dismissed stays so. Those raised. A duplicate is
+-- withheld until `weigh` raises it.
 insert into suspect as s (pair, kind, a, b, state, persons, evidence, region, trace, raised_at)
-select pair, kind, a, b, 'raised', persons, evidence, region, trace, :now::timestamptz
+select pair, kind, a, b, case kind when 'duplicate' then 'withheld' else 'raised' end, persons, evidence, region, trace, :now::timestamptz
 from unnest(:pairs::text[], :kinds::text[], :a::uuid[], :b::uuid[], :persons::jsonb[], :evidence::jsonb[],
             :regions::text[], :traces::text[]) n (pair, kind, a, b, persons, evidence, region, trace)
 on conflict (pair) do update set
-    state = 'raised', persons = excluded.persons, evidence = excluded.evidence, region = excluded.region, trace = excluded.trace,
+    state = case when s.state = 'cleared' then excluded.state else s.state end, persons = excluded.persons, evidence = excluded.evidence, region = excluded.region, trace = excluded.trace,
     raised_at = case when s.state = 'cleared' then excluded.raised_at else s.raised_at end,
     decided_by = null, reason = null, decided_at = null
 where s.state = 'cleared'
-   or (s.state = 'raised' and (s.persons, s.evidence, s.region)
+   or (s.state in ('raised', 'withheld') and (s.persons, s.evidence, s.region)
        is distinct from (excluded.persons, excluded.evidence, excluded.region))
-returning pair;
+returning pair, state;
 
 -- name: clear_suspects
 -- Clear what is suspected no longer; what was dismissed stays so.
-update suspect set state = 'cleared' where pair = any(:pairs::text[]) and state = 'raised'
-returning pair, kind, trace;
+update suspect set state = 'cleared' where pair = any(:pairs::text[]) and state in ('raised', 'withheld')
+returning pair, kind, trace, a, b, old.state as was;
+
+-- name: weigh
+-- Of the possible duplicates of these persons, not dismissed, raise those that are among the so many most probable of
+-- the one and of the other, and withhold the others; those that stand otherwise now.
+with around as (
+    select pair, a, b from suspect
+    where (a = any(:of::uuid[]) or b = any(:of::uuid[]))
+      and kind = 'duplicate' and state <> 'cleared' and state <> 'dismissed'
+), ends as materialized (
+    select a as person from around union select b from around
+), places as (
+    select pair, row_number() over (partition by person order by probability desc, pair) as place
+    from ends cross join lateral (
+        select pair, probability from suspect
+        where a = person and kind = 'duplicate' and state <> 'cleared' and state <> 'dismissed'
+        union all
+        select pair, probability from suspect
+        where b = person and kind = 'duplicate' and state <> 'cleared' and state <> 'dismissed') every
+), wanted as (
+    select pair, case when max(place) <= :most then 'raised' else 'withheld' end as state
+    from around join places using (pair) group by pair
+)
+update suspect s set state = w.state, raised_at = case w.state when 'raised' then :now else raised_at end
+from wanted w where s.pair = w.pair and s.state <> w.state
+returning s.*;
 
 -- What people ask for, and decide.
 
 -- name: suspects
--- The next by their names, in an area or everywhere.
+-- The next, the most probable first, in an area or everywhere.
 select * from suspect
-where pair > :after and state = :state and (:kind::text is null or kind = :kind)
+where (probability < :probability or (probability = :probability and pair > :after)) and state = :state and (:kind::text is null or kind = :kind)
   and (:region::text is null or region = :region or starts_with(region, :region || '.'))
-order by pair limit :most;
+order by probability desc, pair limit :most;
 
 -- name: suspect^
 select * from suspect where pair = :pair;
