@@ -963,16 +963,16 @@ def _named_in(routes: Mapping[str, Any], document: Mapping[Any, Any], agencies: 
     known = {area["code"] for _, area in _listed(document, "regions") if isinstance(area.get("code"), str)}
     for path, one in _listed(routes, "in_charge"):
         agency, step, region = one.get("agency"), one.get("step"), one.get("region")
-        if _fits(AGENCY_ID_PATTERN, agency) and agency not in agencies:
+        if _fits(agency, AGENCY_ID_PATTERN) and agency not in agencies:
             near = get_close_matches(agency, agencies, n=1)
             yield (*path, "agency"), "is no agency of this policy" + (f"; did you mean `{near[0]}`?" if near else "")
         if step in STEPS and whole and step not in {named for _, named in steps}:
             yield (*path, "step"), "is none of the `steps`: give it a deadline there"
-        if _fits(REGION_PATTERN, region) and region not in known and not regions.known(region):
+        if _fits(region, REGION_PATTERN) and region not in known and not regions.known(region):
             yield (*path, "region"), "is no area that is known; newer ones stand under `regions`"
 
 
-def _fits(pattern: str, value: object) -> TypeGuard[str]:
+def _fits(value: object, pattern: str) -> TypeGuard[str]:
     return isinstance(value, str) and re.fullmatch(pattern, value, re.ASCII) is not None
 
 

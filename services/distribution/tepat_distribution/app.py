@@ -46,7 +46,9 @@ def build(settings: DistributionSettings) -> FastAPI:
     service.duty("mark", Detector(store).work)
     service.duty("aid", Teller(store).work, drained=False)
     service.pending = left_to_do
-    return service.api(api.router(service.database), subjects.router(service.name, service.database, api.held))
+    return service.api(
+        api.router(service.database, service.standing), subjects.router(service.name, service.database, api.held)
+    )
 
 
 async def left_to_do(connection: Connection) -> int:

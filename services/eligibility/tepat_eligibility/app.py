@@ -51,7 +51,7 @@ def build(settings: EligibilitySettings, clock: Callable[[], datetime] = lambda:
     return service.api(
         api.router(service.database),
         subjects.router(service.name, service.database, api.held),
-        fieldwork.router(service.database),
+        fieldwork.router(service.database, service.standing),
         rankings.router(service.database, service.standing, lots, clock),
     )
 
