@@ -79,7 +79,9 @@ def outlet() -> Iterator[None]:
         raise typer.Exit from None
 
 
-def listing(items: Iterable[Item], columns: Sequence[Shown], *, as_json: bool, limit: int | None, none: str) -> None:
+def listing(
+    items: Iterable[Item], columns: Sequence[Shown], *, as_json: bool, limit: int | None, none: str | Callable[[], str]
+) -> None:
     """Shows items; `limit` is the most of them, 0 for all, None for what suits the outlet; `none` is said if there
     are none."""
     on_screen = sys.stdout.isatty() and not as_json
@@ -88,7 +90,7 @@ def listing(items: Iterable[Item], columns: Sequence[Shown], *, as_json: bool, l
     first = next(rest, None)
     if first is None:
         if not as_json:
-            say(none)
+            say(none if isinstance(none, str) else none())
         return
     every = chain([first], rest)
     chosen = islice(every, most) if most else every

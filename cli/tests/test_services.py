@@ -121,7 +121,7 @@ def test_nothing_found_is_said_beside_the_listing(api: Api, tepat: Tepat) -> Non
     [
         (httpx.Response(401, json={"detail": "the token is refused: it has expired"}), 2, "--as ROLE"),
         (httpx.Response(403, json={"detail": "the right read is missing"}), 2, "the right read is missing"),
-        (httpx.Response(422, json=WRONG), 2, "query/verdict: no"),
+        (httpx.Response(422, json=WRONG), 2, "distribution: --verdict no"),
         (httpx.Response(500, json={"detail": "failed"}), 3, "tepat logs --service distribution"),
         (httpx.Response(200, text="<html>"), 3, "--api"),
         (httpx.ConnectError("refused"), 3, "does not answer"),
@@ -278,6 +278,44 @@ def test_every_mistake_of_a_policy_is_told_with_its_line(tepat: Tepat, tmp_path:
     (first, *_) = objects(tepat("policy", "check", path, "--json").out)
     assert (first["line"], first["path"]) == (1, "version")
     assert tepat("policy", "apply", path, "--kafka", "127.0.0.1:1").status == 1
+
+
+def test_a_refusal_names_what_was_typed(api: Api, tepat: Tepat) -> None:
+    def refused(pointer: str, detail: str = "wrong") -> httpx.Response:
+        errors = [{"pointer": pointer, "message": "must be otherwise"}] if pointer else []
+        return httpx.Response(422 if pointer else 409, json={"detail": detail, "errors": errors})
+
+    api.answers["POST /registry/v1/suspects/p/dismiss"] = refused("body/reason")
+    assert "registry: --reason must be otherwise" in tepat("suspects", "dismiss", "p", "--reason", "x").words
+    api.answers["GET /registry/v1/unserved"] = refused("query/region")
+    assert "registry: AREA must be otherwise" in tepat("unserved", "list", "xx").words
+    api.answers["GET /registry/v1/unserved"] = refused("query/except")
+    assert "registry: --except must be otherwise" in tepat("unserved", "list", "33", "--except", "NOPE").words
+    api.answers["POST /eligibility/v1/rankings"] = refused("", "say how many `places`, not `packages`")
+    ran = tepat("ranking", "make", "r", "--programme", "PKH", "--region", "33.74")
+    assert "say how many --places, not `packages`" in ran.words
+
+
+@pytest.mark.parametrize(
+    ("needy", "days", "words"),
+    [
+        (0, 0, "nobody there is known to need anything"),
+        (3, 0, "everyone there receives something: 3 needy households"),
+        (3, 90, "everyone there received something within 90 days: 3 needy households"),
+    ],
+)
+def test_nobody_unserved_is_not_nobody_known(api: Api, tepat: Tepat, needy: int, days: int, words: str) -> None:
+    api.answers["GET /registry/v1/unserved"] = {"items": [], "next": None}
+    api.answers["GET /registry/v1/unserved/count"] = {"needy": needy, "items": []}
+    ran = tepat("unserved", "list", "33.74", "--days", days)
+    assert (ran.status, ran.err) == (0, f"{words}\n")
+    assert tepat("unserved", "list", "33.74", "--json").words == ""
+
+
+def test_a_report_without_its_agency_is_asked_for_with_it(api: Api, tepat: Tepat) -> None:
+    ran = tepat("reports", "show", "LAP-2")
+    assert (ran.status, "name it as AGENCY/ID, such as rt-07/LAP-2" in ran.words) == (2, True)
+    assert api.asked == []
 
 
 FUNNEL = {

@@ -419,6 +419,9 @@ async def test_what_people_may_see(province: Province) -> None:
     }  # fmt: skip
     answers = (await province.get("trace/answer-1")).json()["steps"]
     assert [step["what"] for step in answers] == ["tepat.report.answered.v1"]
+    reports = (await province.get("trace/dinsos/R-1")).json()["steps"]
+    assert {step["what"] for step in reports} == {"tepat.report.filed.v1", "tepat.report.answered.v1"}
+    assert (await province.get("trace/himbara/R-1")).json()["steps"] == []
 
     listed = (await province.get("institutions")).json()["items"]
     assert [each["institution_id"] for each in listed] == ["W-1", "W-2"]
