@@ -162,11 +162,13 @@ def api(
     status: Callable[[], Awaitable[dict[str, Any]]],
     routers: Iterable[APIRouter] = (),
     lifespan: Lifespan = _no_loops,
+    time_zone: Callable[[], str | None] = lambda: None,
 ) -> FastAPI:
     """The application of a service: /health/live, /health/ready, /metrics, /openapi.json, /v1/status, /v1/….
 
     ``status`` gives what /v1/status tells anyone beside service and readiness: policy_version, topics.
-    ``routers`` come below /v1. ``lifespan`` runs the service; an application is started once. Raises
+    ``routers`` come below /v1. ``lifespan`` runs the service; an application is started once. Moments are told
+    in UTC; header ``Tepat-Time-Zone`` names the zone by whose clocks they are to be shown, ``time_zone``. Raises
     ValueError where a route asks no right.
     """
 
@@ -216,9 +218,13 @@ def api(
             "ready": health.ready,
         }
 
+    async def clocks(response: Response) -> None:
+        if (zone := time_zone()) is not None:
+            response.headers["tepat-time-zone"] = zone
+
     for router in routers:
         _require_rights(router)
-        app.include_router(router, prefix="/v1", dependencies=[Depends(authenticated)])
+        app.include_router(router, prefix="/v1", dependencies=[Depends(authenticated), Depends(clocks)])
     return app
 
 

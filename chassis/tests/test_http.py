@@ -90,6 +90,7 @@ def built(health: Health, *routers: APIRouter) -> FastAPI:
         metrics=Metrics(),
         status=status,
         routers=routers,
+        time_zone=lambda: "Asia/Makassar",
     )
 
 
@@ -198,6 +199,10 @@ async def test_wrong_input_is_pointed_at_and_not_repeated(
 async def test_a_refusal_says_what_is_wanted(query: str, told: str, client: httpx.AsyncClient) -> None:
     answer = (await client.get(f"/v1/asked?{query}")).json()
     assert [f"{each['pointer']} {each['message']}" for each in answer["errors"]] == ([told] if told else [])
+
+
+async def test_an_answer_names_the_zone_its_moments_are_to_be_shown_in(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/v1/rows")).headers["tepat-time-zone"] == "Asia/Makassar"
 
 
 async def test_an_error_of_ours_tells_nothing(client: httpx.AsyncClient) -> None:

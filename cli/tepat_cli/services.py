@@ -17,6 +17,7 @@ from typer.core import TyperArgument
 
 from tepat_cli.exits import Unreachable, WrongUse
 from tepat_cli.place import Place
+from tepat_cli.terminal import by_clocks_of
 
 PAGE: Final = 500
 
@@ -35,6 +36,7 @@ class Services:
 
     def __init__(self, place: Place, role: str) -> None:
         self._place = place
+        by_clocks_of(None)
         token = place.token(role)
         self._client = client({"authorization": f"Bearer {token}"} if token else {})
 
@@ -91,6 +93,8 @@ class Services:
         except httpx.HTTPError as wrong:
             raise _silent(service, url, wrong) from None
         if answer.is_success:
+            if zone := answer.headers.get("tepat-time-zone"):
+                by_clocks_of(zone)
             try:
                 told: Answer = answer.json()
             except ValueError:

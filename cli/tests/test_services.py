@@ -280,6 +280,21 @@ def test_every_mistake_of_a_policy_is_told_with_its_line(tepat: Tepat, tmp_path:
     assert tepat("policy", "apply", path, "--kafka", "127.0.0.1:1").status == 1
 
 
+def test_moments_are_shown_by_the_clocks_of_the_policys_zone(api: Api, tepat: Tepat) -> None:
+    told = {"items": [{**HELD, "quarantined_at": "2026-01-05T18:00:00.123456Z", "replayed_at": None}], "next": None}
+    api.answers["GET /distribution/v1/quarantine"] = httpx.Response(
+        200, json=told, headers={"tepat-time-zone": "Asia/Makassar"}
+    )
+    headings, line = tepat("quarantine", "list", "--service", "distribution").out.splitlines()
+    assert dict(zip(headings.split("\t"), line.split("\t"), strict=True))["since"] == "2026-01-06T02:00:00+08:00"
+    (item,) = objects(tepat("quarantine", "list", "--service", "distribution", "--json").out)
+    assert item["quarantined_at"] == "2026-01-05T18:00:00.123456Z"
+    api.answers["GET /distribution/v1/trace/x"] = httpx.Response(
+        200, json={"steps": [step("2026-01-01T00:00:03Z", "distribution", "t")]}, headers={"tepat-time-zone": "UTC"}
+    )
+    assert tepat("trace", "x").out.splitlines()[1].startswith("2026-01-01T00:00:03+00:00\t")
+
+
 def test_a_refusal_names_what_was_typed(api: Api, tepat: Tepat) -> None:
     def refused(pointer: str, detail: str = "wrong") -> httpx.Response:
         errors = [{"pointer": pointer, "message": "must be otherwise"}] if pointer else []

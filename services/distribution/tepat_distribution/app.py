@@ -29,7 +29,12 @@ from tepat_distribution.store import MARKS_WAITING, Store, queries
 
 def build(settings: DistributionSettings) -> FastAPI:
     """The service, ready to be served."""
-    service = Service(settings, parse=policed.parse, sql=files("tepat_distribution") / "sql")
+    service = Service(
+        settings,
+        parse=policed.parse,
+        time_zone=lambda policy: policy.index.policy.time_zone,
+        sql=files("tepat_distribution") / "sql",
+    )
     store = Store(data_of, Recall(settings.kafka, data_of))
     payouts = Payouts(store, cache(lambda secret_id: Pseudonyms(read_secret(settings.secrets, secret_id))))
 
