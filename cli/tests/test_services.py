@@ -439,6 +439,9 @@ def test_a_household_is_put_together_and_what_cannot_be_asked_is_said(api: Api, 
     assert "eligibility does not answer" in ran.err
     assert "Rp 750.000" in ran.out
     assert "\x1b" not in ran.out
+    assert "as of today" not in ran.out
+    ran = tepat("household", "show", HOME["household"], "--on", "2026-01-01")
+    assert "on 2026-01-01 its people, and payouts for periods begun by then; all else is as of today" in ran.out
 
 
 def test_a_household_is_found_by_the_nik_of_somebody_in_it(api: Api, tepat: Tepat) -> None:

@@ -58,6 +58,7 @@ async def test_the_funnel_of_a_batch_is_the_same_in_any_order(eligibility: Eligi
         assert (await asked.get("verifications", params={"batch": "2026-02", "officer": "none"})).json()["items"] == []
         unknown = await asked.get("verifications", params={"batch": "none"})
         assert (unknown.status_code, unknown.json()["detail"]) == (404, "no such batch was told")
+        assert (await asked.get("objections", params={"programme": "NOPE"})).status_code == 422
         visits = (await asked.get("verifications", params={"officer": "Pak Joko", "batch": "2026-02"})).json()["items"]
     assert [(each["batch"], each["listed"], each["visited"]) for each in listing] == [
         ("2026-02", 11, 9),

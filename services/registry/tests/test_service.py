@@ -419,9 +419,9 @@ async def test_what_people_may_see(province: Province) -> None:
     }  # fmt: skip
     answers = (await province.get("trace/answer-1")).json()["steps"]
     assert [step["what"] for step in answers] == ["tepat.report.answered.v1"]
-    reports = (await province.get("trace/dinsos/R-1")).json()["steps"]
+    reports = (await province.get(f"trace/{province.agency('dinsos')}/R-1")).json()["steps"]
     assert {step["what"] for step in reports} == {"tepat.report.filed.v1", "tepat.report.answered.v1"}
-    assert (await province.get("trace/himbara/R-1")).json()["steps"] == []
+    assert (await province.get(f"trace/{province.agency('himbara')}/R-1")).json()["steps"] == []
 
     listed = (await province.get("institutions")).json()["items"]
     assert [each["institution_id"] for each in listed] == ["W-1", "W-2"]
@@ -705,6 +705,18 @@ async def test_a_household_with_all_it_receives_and_those_who_receive_nothing(pr
     path = f"households/{province.kk(MAWAR)}"
     seen = await province.get(path)
     told = seen.json()
+    assert seen.headers["tepat-time-zone"] == "Asia/Jakarta"
+    assert [(await province.get(path, on=day)).json()["payouts"] for day in ("1900-01-01", "2025-12-31")] == [
+        [], [ended],
+    ]  # fmt: skip
+    for path_, asked in (
+        ("suspects", {"kind": "bogus"}), ("suspects", {"region": "bogus"}), ("institutions", {"region": "bogus"}),
+        ("reports", {"kind": "bogus"}), ("reports", {"step": "bogus"}), ("reports", {"region": "bogus"}),
+        ("unserved", {"except": "NOPE"}), ("unserved/count", {"except": "NOPE"}),
+    ):  # fmt: skip
+        refused = await province.get(path_, **asked)
+        assert [each["pointer"] for each in refused.json()["errors"]] == [f"query/{next(iter(asked))}"]
+    assert (await province.get("reports", step="neighbours", kind="flood", region="33.74")).json()["items"] == []
     assert (told["payouts"], told["ppks"]) == ([ended, paid], ["korban_bencana_alam"])
     assert [member["person"] for member in told["members"]] == [province.nik(ANI)]
     assert [each["institution_id"] for each in told["institutions"]] == ["I-1"]

@@ -25,7 +25,7 @@ from tepat_registry.reports import Matched, Reports, match
 from tepat_registry.routing import State, Way
 from tepat_registry.store import queries
 
-StandsAt = Literal["filed", "neighbours"] | Step
+StandsAt = Literal["filed", "neighbours", Step]
 #: Of what was filed, what only a disclosure shows.
 DISCLOSED: Final = ("filed_by", "text")
 
