@@ -677,7 +677,8 @@ async def test_a_household_with_all_it_receives_and_those_who_receive_nothing(pr
     }  # fmt: skip
     ended = {**paid, "payout_id": "P-0", "state": "returned", "covers": {"from": "2025-10-01", "to": "2025-12-31"}}
     province.start()
-    await province.ready(policy())
+    pkh = {"code": "PKH", "name": {"id": "PKH", "en": "PKH"}, "unit": "household"}
+    await province.ready(policy() | {"programmes": [pkh]})
     await province.declare("dinsos")
     for revision, payouts in ((2, [ended, paid]), (1, [paid])):  # before anybody is known; the older one comes late
         data = {"household": province.kk(MAWAR), "revision": revision, "payouts": payouts}
