@@ -23,7 +23,17 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterable, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Container,
+    Coroutine,
+    Generator,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from http import HTTPStatus
 from importlib.metadata import PackageNotFoundError, version
@@ -40,6 +50,7 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
 from starlette.exceptions import HTTPException as StarletteHTTPException
+from tepat_contracts.events.fields import REGION_PATTERN
 
 from tepat_chassis.auth import Auth, Needs, authenticated
 from tepat_chassis.health import Health
@@ -152,11 +163,13 @@ def api(
     status: Callable[[], Awaitable[dict[str, Any]]],
     routers: Iterable[APIRouter] = (),
     lifespan: Lifespan = _no_loops,
+    time_zone: Callable[[], str | None] = lambda: None,
 ) -> FastAPI:
     """The application of a service: /health/live, /health/ready, /metrics, /openapi.json, /v1/status, /v1/….
 
     ``status`` gives what /v1/status tells anyone beside service and readiness: policy_version, topics.
-    ``routers`` come below /v1. ``lifespan`` runs the service; an application is started once. Raises
+    ``routers`` come below /v1. ``lifespan`` runs the service; an application is started once. Moments are told
+    in UTC; header ``Tepat-Time-Zone`` names the zone by whose clocks they are to be shown, ``time_zone``. Raises
     ValueError where a route asks no right.
     """
 
@@ -207,9 +220,13 @@ def api(
             "ready": health.ready,
         }
 
+    async def clocks(response: Response) -> None:
+        if (zone := time_zone()) is not None:
+            response.headers["tepat-time-zone"] = zone
+
     for router in routers:
         _require_rights(router)
-        app.include_router(router, prefix="/v1", dependencies=[Depends(authenticated)])
+        app.include_router(router, prefix="/v1", dependencies=[Depends(authenticated), Depends(clocks)])
     return app
 
 
@@ -254,10 +271,42 @@ async def _http_problem(_: Request, error: Exception) -> Response:
 async def _input_problem(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     wrong = [
-        {"pointer": mask("/".join(str(step) for step in each["loc"])), "message": mask(str(each["msg"]))}
+        {"pointer": mask("/".join(str(step) for step in each["loc"])), "message": mask(_wanted(each))}
         for each in error.errors()
     ]
     return _problem(422, "the request doesn't fit the interface", errors=wrong)
+
+
+def _wanted(error: Mapping[str, Any]) -> str:
+    """What is wanted instead, in words that need no knowledge of the interface."""
+    told = error.get("ctx", {})
+    match error["type"]:
+        case "missing":
+            said = "is missing"
+        case "literal_error" | "enum":
+            said = f"must be {str(told['expected']).replace(chr(39), '')}"
+        case "string_pattern_mismatch" if told["pattern"] == REGION_PATTERN:
+            said = "must be the code of an area, such as 33.74 or 33.74.01.1001"
+        case "string_pattern_mismatch":
+            said = "is not of the form that is wanted"
+        case "string_too_short":
+            said = f"must have at least {told['min_length']} characters"
+        case "string_too_long":
+            said = f"must have at most {told['max_length']} characters"
+        case _:
+            said = str(error["msg"]).replace("Input should be", "must be")
+    return said
+
+
+def must_be_of(known: Container[str], name: str, *asked: str | None, what: str) -> None:
+    """Refuses parameter ``name``, in the words of any other refusal, where the policy in force knows no such thing."""
+    if not all(each is None or each in known for each in asked):
+        told = f"must be a {what} of the policy in force"
+        raise RequestValidationError([{"type": "value_error", "loc": ("query", name), "msg": told, "input": None}])
+
+
+Region = Annotated[str | None, Query(pattern=REGION_PATTERN, description="those in this area, such as 33.74.01")]
+"""The area of a listing."""
 
 
 async def _away(request: Request, error: Exception) -> Response:

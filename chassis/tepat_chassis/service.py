@@ -57,10 +57,13 @@ class Service(Generic[P]):
 
     Args:
         parse: makes the policy, as this service uses it, out of the document it stored.
+        time_zone: of this policy.
         sql: the service's package of SQL, with ``migrations`` and, where it has one, ``session.sql``.
     """
 
-    def __init__(self, settings: ServiceSettings, *, parse: Callable[[Any], P], sql: Traversable) -> None:
+    def __init__(
+        self, settings: ServiceSettings, *, parse: Callable[[Any], P], time_zone: Callable[[P], str], sql: Traversable
+    ) -> None:
         self.settings = settings
         self.name = settings.service
         self.metrics = Metrics()
@@ -70,6 +73,7 @@ class Service(Generic[P]):
             settings.database_url, service=self.name, session=session.read_text() if session.is_file() else ""
         )
         self.standing: Standing[P] = Standing(self.database, parse)
+        self._time_zone = time_zone
         self.sealer = Sealer(read_secret(settings.secrets, "seal"))
         self.broker = KafkaBroker(
             settings.kafka,
@@ -174,6 +178,7 @@ class Service(Generic[P]):
             status=self.status,
             routers=[*quarantine, *routers],
             lifespan=self._run,
+            time_zone=lambda: self._time_zone(known.document) if (known := self.standing.in_force) else None,
         )
 
     # -- running -----------------------------------------------------------------------------------

@@ -2,18 +2,18 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import asyncpg
 import httpx
 import pytest
 from aiokafka.errors import KafkaConnectionError
-from fastapi import APIRouter, Depends, FastAPI, HTTPException
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query
 from pydantic import BaseModel
 from tepat_chassis.auth import Auth, Person, Right, TokenRefusedError, needs
 from tepat_chassis.health import Health
-from tepat_chassis.http import Background, Page, api, paging
+from tepat_chassis.http import Background, Page, Region, api, must_be_of, paging
 from tepat_chassis.metrics import Metrics
 from tepat_chassis.standing import NothingInForceError
 
@@ -51,6 +51,19 @@ async def names(_: Reader, named: Named) -> None:
     raise RuntimeError(f"no room for {named.nik}")
 
 
+@router.get("/asked")
+async def asked(
+    _: Reader,
+    region: Region = None,
+    kind: Literal["one", "other"] | None = None,
+    why: Annotated[str, Query(min_length=3, max_length=5, pattern="^[a-z]*$")] = "why",
+    many: Annotated[int, Query(ge=1)] = 1,
+    programme: str | None = None,
+) -> dict[str, Any]:
+    must_be_of({"PKH"}, "programme", programme, what="programme")
+    return {"errors": [], "asked": [region, kind, why, many]}
+
+
 @router.get("/gone")
 async def gone(_: Reader) -> None:
     raise HTTPException(410, "it was withdrawn")
@@ -78,6 +91,7 @@ def built(health: Health, *routers: APIRouter) -> FastAPI:
         metrics=Metrics(),
         status=status,
         routers=routers,
+        time_zone=lambda: "Asia/Makassar",
     )
 
 
@@ -168,6 +182,28 @@ async def test_wrong_input_is_pointed_at_and_not_repeated(
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert [each["pointer"] for each in answer.json()["errors"]] == [pointer]
     assert NIK not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("kind=bogus", "query/kind must be one or other"),
+        ("region=3374", "query/region must be the code of an area, such as 33.74 or 33.74.01.1001"),
+        ("why=x", "query/why must have at least 3 characters"),
+        ("why=wherefore", "query/why must have at most 5 characters"),
+        ("why=x:y", "query/why is not of the form that is wanted"),
+        ("many=0", "query/many must be greater than or equal to 1"),
+        ("programme=NOPE", "query/programme must be a programme of the policy in force"),
+        ("programme=PKH&why=xyz&region=33.74", ""),
+    ],
+)
+async def test_a_refusal_says_what_is_wanted(query: str, told: str, client: httpx.AsyncClient) -> None:
+    answer = (await client.get(f"/v1/asked?{query}")).json()
+    assert [f"{each['pointer']} {each['message']}" for each in answer["errors"]] == ([told] if told else [])
+
+
+async def test_an_answer_names_the_zone_its_moments_are_to_be_shown_in(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/v1/rows")).headers["tepat-time-zone"] == "Asia/Makassar"
 
 
 async def test_an_error_of_ours_tells_nothing(client: httpx.AsyncClient) -> None:

@@ -72,8 +72,9 @@ def show(
     api: ApiOption = None,
     role: AsOption = None,
 ) -> None:
-    """A household under whichever of its cards: its people, as each agency says, or who they were on a day; all that
-    they receive under every programme; overlaps, decisions, reports that name them, institutions near them.
+    """A household under whichever of its cards: its people, as each agency says; all that they receive under every
+    programme; overlaps, decisions, reports that name them, institutions near them. With --on its people on that day
+    and payouts for periods begun by then; all else is as of today.
     """
     day = iso(on)
     with Services(Place.of(data, kafka, api, role), "reader" if purpose is None else "officer") as services:
@@ -90,6 +91,8 @@ def show(
             print(f"{'cards':<12} {printable(told['cards'])}")
         if told["ppks"]:
             print(f"{'PPKS':<12} {', '.join(map(printable, told['ppks']))}")
+        if day is not None:
+            print(f"{'on ' + day:<12} its people, and payouts for periods begun by then; all else is as of today")
     _part("members", _memberships(told), MEMBERS, "nobody belonged to it then")
     _part("received", told["payouts"], PAYOUTS, "nothing")
     if told.get("more"):

@@ -5,6 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
+from tepat_cli.exits import WrongUse
 from tepat_cli.person import PurposeOption
 from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, LimitOption, Place
 from tepat_cli.services import Services, segment
@@ -138,7 +139,9 @@ def show(
     role: AsOption = None,
 ) -> None:
     """A report, whom it concerns, and all that happened to it."""
-    agency, _, report_id = which.partition("/")
+    agency, slash, report_id = which.partition("/")
+    if not slash:
+        raise WrongUse(f"agencies number for themselves: name it as AGENCY/ID, such as rt-07/{printable(which)}")
     with Services(Place.of(data, kafka, api, role), "reader" if purpose is None else "officer") as services:
         told = services.get("registry", f"reports/{segment(agency)}/{segment(report_id)}", purpose=purpose)
     if as_json:

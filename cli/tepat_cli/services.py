@@ -4,6 +4,7 @@ Kept here: an answer that is not the one asked for becomes words that say what t
 page, so that their length costs no memory.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, Self
 from urllib.parse import quote
@@ -11,9 +12,12 @@ from urllib.parse import quote
 import httpx
 import orjson
 from tepat_contracts.topics import SERVICES
+from typer._click.globals import get_current_context
+from typer.core import TyperArgument
 
 from tepat_cli.exits import Unreachable, WrongUse
 from tepat_cli.place import Place
+from tepat_cli.terminal import by_clocks_of
 
 PAGE: Final = 500
 
@@ -32,6 +36,7 @@ class Services:
 
     def __init__(self, place: Place, role: str) -> None:
         self._place = place
+        by_clocks_of(None)
         token = place.token(role)
         self._client = client({"authorization": f"Bearer {token}"} if token else {})
 
@@ -88,6 +93,8 @@ class Services:
         except httpx.HTTPError as wrong:
             raise _silent(service, url, wrong) from None
         if answer.is_success:
+            if zone := answer.headers.get("tepat-time-zone"):
+                by_clocks_of(zone)
             try:
                 told: Answer = answer.json()
             except ValueError:
@@ -122,12 +129,33 @@ def _refused(service: str, answer: httpx.Response) -> Exception:
             return Missing(f"{service}: {detail or 'there is no such thing'}")
         case 400 | 409 | 422:
             wrong = told.get("errors", ()) if isinstance(told, dict) else ()
-            each = "; ".join(f"{error['pointer']}: {error['message']}" for error in wrong)
-            return WrongUse(f"{service}: {detail}{': ' if each else ''}{each}")
+            each = "; ".join(f"{_named(error['pointer'])} {error['message']}" for error in wrong)
+            return WrongUse(f"{service}: {each or _FIELD.sub(lambda field: _option(field[1]) or field[0], detail)}")
         case _:
             return Unreachable(
                 f"{service} answered {answer.status_code} ({detail}): `tepat logs --service {service}` tells more"
             )
+
+
+_FIELD: Final = re.compile(r"`(\w+)`")
+
+
+def _named(pointer: str) -> str:
+    """What a pointer into a request means to who gave the command: `query/region` is `--region`."""
+    where, _, field = pointer.partition("/")
+    return (_option(field) if where in ("query", "body", "path") else None) or pointer
+
+
+def _option(field: str) -> str | None:
+    """The option or argument of the command that is running which a field of the interface comes from."""
+    running = get_current_context(silent=True)
+    option = f"--{field.replace('_', '-')}"
+    for each in running.command.params if running is not None else ():
+        if option in each.opts:
+            return option
+        if isinstance(each, TyperArgument) and (each.name or "").rstrip("_") == field:
+            return each.metavar or field
+    return None
 
 
 def segment(text: str) -> str:

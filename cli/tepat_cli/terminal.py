@@ -9,9 +9,12 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import chain, islice
 from typing import Any, Final, Literal
+from zoneinfo import ZoneInfo
 
 import orjson
 import typer
@@ -37,10 +40,29 @@ class Shown:
     style: Callable[[Item], str] = lambda _: ""
 
 
+_MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
+_zone: ContextVar[ZoneInfo | None] = ContextVar("zone", default=None)
+
+
+def by_clocks_of(zone: str | None) -> None:
+    """Lets moments be shown by the clocks of a time zone from here on; None as they are told."""
+    _zone.set(ZoneInfo(zone) if zone else None)
+
+
+def _shown(moment: str) -> str:
+    """A moment by the province's clocks, with its offset."""
+    try:
+        return datetime.fromisoformat(moment).astimezone(_zone.get()).isoformat(timespec="seconds")
+    except (ValueError, OverflowError):
+        return moment
+
+
 def printable(value: Any) -> str:
-    """A value as one line of text that can do nothing to a terminal."""
+    """A value as one line of text that can do nothing to a terminal; a moment by the clocks of the policy's zone."""
     if value is None:
         return ""
+    if isinstance(value, str) and _zone.get() is not None and _MOMENT.fullmatch(value):
+        value = _shown(value)
     if isinstance(value, dict | list):
         value = orjson.dumps(value).decode()
     return _CONTROL.sub("·", str(value))
@@ -79,7 +101,9 @@ def outlet() -> Iterator[None]:
         raise typer.Exit from None
 
 
-def listing(items: Iterable[Item], columns: Sequence[Shown], *, as_json: bool, limit: int | None, none: str) -> None:
+def listing(
+    items: Iterable[Item], columns: Sequence[Shown], *, as_json: bool, limit: int | None, none: str | Callable[[], str]
+) -> None:
     """Shows items; `limit` is the most of them, 0 for all, None for what suits the outlet; `none` is said if there
     are none."""
     on_screen = sys.stdout.isatty() and not as_json
@@ -88,7 +112,7 @@ def listing(items: Iterable[Item], columns: Sequence[Shown], *, as_json: bool, l
     first = next(rest, None)
     if first is None:
         if not as_json:
-            say(none)
+            say(none if isinstance(none, str) else none())
         return
     every = chain([first], rest)
     chosen = islice(every, most) if most else every

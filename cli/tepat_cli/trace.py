@@ -39,7 +39,7 @@ def trace(
     *,
     thing: Annotated[
         str,
-        typer.Argument(metavar="ID", help="an event, AGENCY/PAYOUT or payout, overlap, or household (its pseudonym)"),
+        typer.Argument(metavar="ID", help="an event, AGENCY/PAYOUT or payout, AGENCY/REPORT, overlap, or household"),
     ],
     as_json: JsonOption = False,
     data: DataOption = None,
@@ -63,7 +63,9 @@ def trace(
     if not steps:
         if silent:
             raise Unreachable("nothing is known of it by the services that answer")
-        raise WrongUse(f"no service knows ‘{printable(thing)}’: is it an event, AGENCY/PAYOUT, overlap or household?")
+        raise WrongUse(
+            f"no service knows ‘{printable(thing)}’: is it an event, AGENCY/PAYOUT or /REPORT, overlap or household?"
+        )
     steps.sort(key=_at)
     listing(steps, COLUMNS, as_json=as_json, limit=0, none="")
     if silent:

@@ -63,8 +63,17 @@ def list_(
 ) -> None:
     """Households in which somebody should be served and is not, and for how long: those the longest first."""
     with Services(Place.of(data, kafka, api, role), "reader") as services:
-        found = services.items("registry", "unserved", most=limit, **_asked(region, on, decile, days, apart))
-        listing(found, HOUSEHOLDS, as_json=as_json, limit=limit, none="everyone there receives something")
+        asked = _asked(region, on, decile, days, apart)
+
+        def none() -> str:
+            needy = services.get("registry", "unserved/count", by="kabupaten", **asked)["needy"]
+            if not needy:
+                return "nobody there is known to need anything"
+            received = "receives something" if not days else f"received something within {days} days"
+            return f"everyone there {received}: {needy} needy households"
+
+        found = services.items("registry", "unserved", most=limit, **asked)
+        listing(found, HOUSEHOLDS, as_json=as_json, limit=limit, none=none)
 
 
 @commands.command()

@@ -121,7 +121,7 @@ def test_nothing_found_is_said_beside_the_listing(api: Api, tepat: Tepat) -> Non
     [
         (httpx.Response(401, json={"detail": "the token is refused: it has expired"}), 2, "--as ROLE"),
         (httpx.Response(403, json={"detail": "the right read is missing"}), 2, "the right read is missing"),
-        (httpx.Response(422, json=WRONG), 2, "query/verdict: no"),
+        (httpx.Response(422, json=WRONG), 2, "distribution: --verdict no"),
         (httpx.Response(500, json={"detail": "failed"}), 3, "tepat logs --service distribution"),
         (httpx.Response(200, text="<html>"), 3, "--api"),
         (httpx.ConnectError("refused"), 3, "does not answer"),
@@ -307,6 +307,59 @@ def test_every_mistake_of_a_policy_is_told_with_its_line(tepat: Tepat, tmp_path:
     assert tepat("policy", "apply", path, "--kafka", "127.0.0.1:1").status == 1
 
 
+def test_moments_are_shown_by_the_clocks_of_the_policys_zone(api: Api, tepat: Tepat) -> None:
+    told = {"items": [{**HELD, "quarantined_at": "2026-01-05T18:00:00.123456Z", "replayed_at": None}], "next": None}
+    api.answers["GET /distribution/v1/quarantine"] = httpx.Response(
+        200, json=told, headers={"tepat-time-zone": "Asia/Makassar"}
+    )
+    headings, line = tepat("quarantine", "list", "--service", "distribution").out.splitlines()
+    assert dict(zip(headings.split("\t"), line.split("\t"), strict=True))["since"] == "2026-01-06T02:00:00+08:00"
+    (item,) = objects(tepat("quarantine", "list", "--service", "distribution", "--json").out)
+    assert item["quarantined_at"] == "2026-01-05T18:00:00.123456Z"
+    api.answers["GET /distribution/v1/trace/x"] = httpx.Response(
+        200, json={"steps": [step("2026-01-01T00:00:03Z", "distribution", "t")]}, headers={"tepat-time-zone": "UTC"}
+    )
+    assert tepat("trace", "x").out.splitlines()[1].startswith("2026-01-01T00:00:03+00:00\t")
+
+
+def test_a_refusal_names_what_was_typed(api: Api, tepat: Tepat) -> None:
+    def refused(pointer: str, detail: str = "wrong") -> httpx.Response:
+        errors = [{"pointer": pointer, "message": "must be otherwise"}] if pointer else []
+        return httpx.Response(422 if pointer else 409, json={"detail": detail, "errors": errors})
+
+    api.answers["POST /registry/v1/suspects/p/dismiss"] = refused("body/reason")
+    assert "registry: --reason must be otherwise" in tepat("suspects", "dismiss", "p", "--reason", "x").words
+    api.answers["GET /registry/v1/unserved"] = refused("query/region")
+    assert "registry: AREA must be otherwise" in tepat("unserved", "list", "xx").words
+    api.answers["GET /registry/v1/unserved"] = refused("query/except")
+    assert "registry: --except must be otherwise" in tepat("unserved", "list", "33", "--except", "NOPE").words
+    api.answers["POST /eligibility/v1/rankings"] = refused("", "say how many `places`, not `packages`")
+    ran = tepat("ranking", "make", "r", "--programme", "PKH", "--region", "33.74")
+    assert "say how many --places, not `packages`" in ran.words
+
+
+@pytest.mark.parametrize(
+    ("needy", "days", "words"),
+    [
+        (0, 0, "nobody there is known to need anything"),
+        (3, 0, "everyone there receives something: 3 needy households"),
+        (3, 90, "everyone there received something within 90 days: 3 needy households"),
+    ],
+)
+def test_nobody_unserved_is_not_nobody_known(api: Api, tepat: Tepat, needy: int, days: int, words: str) -> None:
+    api.answers["GET /registry/v1/unserved"] = {"items": [], "next": None}
+    api.answers["GET /registry/v1/unserved/count"] = {"needy": needy, "items": []}
+    ran = tepat("unserved", "list", "33.74", "--days", days)
+    assert (ran.status, ran.err) == (0, f"{words}\n")
+    assert tepat("unserved", "list", "33.74", "--json").words == ""
+
+
+def test_a_report_without_its_agency_is_asked_for_with_it(api: Api, tepat: Tepat) -> None:
+    ran = tepat("reports", "show", "LAP-2")
+    assert (ran.status, "name it as AGENCY/ID, such as rt-07/LAP-2" in ran.words) == (2, True)
+    assert api.asked == []
+
+
 FUNNEL = {
     "batch": "2026-02", "listed": 4011, "visited": 4011, "confirmed": 891, "rejected": 3120, "moved": 0, "deceased": 0,
     "not_found": 0, "waiting": 0, "evidenced": 4011,
@@ -428,6 +481,9 @@ def test_a_household_is_put_together_and_what_cannot_be_asked_is_said(api: Api, 
     assert "eligibility does not answer" in ran.err
     assert "Rp 750.000" in ran.out
     assert "\x1b" not in ran.out
+    assert "as of today" not in ran.out
+    ran = tepat("household", "show", HOME["household"], "--on", "2026-01-01")
+    assert "on 2026-01-01 its people, and payouts for periods begun by then; all else is as of today" in ran.out
 
 
 def test_a_household_is_found_by_the_nik_of_somebody_in_it(api: Api, tepat: Tepat) -> None:

@@ -10,12 +10,15 @@ The library compiles CEL without checking types, so each criterion is tried on i
 field; with the same seed each time, so that the same criterion is always judged alike.
 """
 
+import operator
 import random
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from functools import lru_cache
+from itertools import pairwise
+from math import ceil, floor, inf
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from .codes import PPKS
@@ -81,6 +84,11 @@ _WORDS: Final[Mapping[str, frozenset[str]]] = {
     "school_level": frozenset({"SD", "SMP", "SMA", "none"}),
     "ppks": frozenset(PPKS),
 }
+#: Between which numbers a field lies: the door refuses others, or there are none.
+_RANGES: Final[Mapping[str, tuple[float, float]]] = {
+    "decile": (1, 10), "score_decile": (1, 10), "age": (0, inf),
+    "size": (0, inf), "children": (0, inf), "elderly": (0, inf),
+}  # fmt: skip
 
 
 def mistakes(expression: str, wanted: Wanted = "bool") -> list[str]:
@@ -90,7 +98,7 @@ def mistakes(expression: str, wanted: Wanted = "bool") -> list[str]:
     try:
         program = cel.compile(expression)
     except (ValueError, RuntimeError, RecursionError) as error:
-        return [f"is not CEL: {' '.join(str(error).split())[-200:]}"]
+        return [f"is not CEL: {_unread(str(error), expression)}"]
     bare = _STRINGS.sub('""', expression)
     known = [*ENVIRONMENT, *([LEFT_OUT] if wanted == "rank" else [])]
     if unknown := sorted(set(program.variables()) - set(known) - set(_BOUND.findall(bare))):
@@ -98,7 +106,8 @@ def mistakes(expression: str, wanted: Wanted = "bool") -> list[str]:
     fields = _undeclared(expression)
     if misspelt := [f"{_asks(name)}{_nearest(name)}" for name in fields if get_close_matches(name, _FIELDS, 1, TYPO)]:
         return misspelt
-    return list(_misfits(expression)) or list(_tried(program, wanted, expression, fields))
+    told = [*_misfits(expression), *(told for told, never in _settled(expression) if never)]
+    return told or list(_tried(program, wanted, expression, fields))
 
 
 def values(expression: str) -> list[str]:
@@ -120,6 +129,11 @@ def speaks_of(expression: str) -> frozenset[str]:
 def scored(expression: str) -> list[str]:
     """The fields of the policy's score that a criterion asks for, each once, in order."""
     return sorted(set(_SCORED.findall(_STRINGS.sub('""', expression))))
+
+
+def needless(expression: str) -> list[str]:
+    """Comparisons that are true whatever the datum, as ends of sentences: no mistake, they ask whether it is known."""
+    return [told for told, never in _settled(expression) if not never]
 
 
 def covered(expressions: Sequence[str]) -> dict[int, int]:
@@ -147,6 +161,34 @@ def unheard_of(expression: str) -> list[str]:
         f"{_asks(name)}: the criterion is unknown wherever no agency sends it{_nearest(name)}"
         for name in _undeclared(expression)
     ]
+
+
+_PLACED: Final = re.compile(r"ERROR: <input>:(\d+):(\d+): (?:(Syntax error): )?(.*)")
+_INPUT: Final = re.compile(r"(?:mismatched|extraneous|no viable alternative at) input '(.*?)'(?: expecting .*)?")
+_NO_SIGN: Final = re.compile(r"token recognition error at: '(.*)'")
+_INSTEAD: Final = {"and": "&&", "or": "||", "not": "!", "AND": "&&", "OR": "||", "NOT": "!", "=": "==", "<>": "!=",
+                   "=>": ">=", "=<": "<=", "&": "&&", "|": "||", "then": "?", "else": ":"}  # fmt: skip
+
+
+def _unread(error: str, expression: str) -> str:
+    """Where an expression stops being CEL, and what stands there: of all that the library says of it the first."""
+    if not expression.strip():
+        return "it is empty"
+    placed = _PLACED.findall(error)
+    if not placed or "Recursion limit" in error:
+        return "it is nested too deeply"
+    # What the library says beside syntax errors mostly follows from one.
+    line, column, _, told = next((each for each in placed if each[2]), placed[0])
+    where = f"line {line}, column {column}" if "\n" in expression.strip() else f"column {column}"
+    if found := _NO_SIGN.fullmatch(told) or _INPUT.fullmatch(told):
+        there = found[1].strip()
+        if there == "<EOF>":
+            return f"it ends where more is expected ({where})"
+        if there[:1] in tuple("\"'"):
+            return f"a text begins that does not end, or holds a \\ that CEL does not know ({where})"
+        instead = f"; write {_INSTEAD[there]}" if there in _INSTEAD else ""
+        return f"`{there}` cannot stand there ({where}){instead}"
+    return f"{told} ({where})"
 
 
 def _undeclared(expression: str) -> list[str]:
@@ -183,7 +225,7 @@ def _misfits(expression: str) -> Iterator[str]:
     for found in _BESIDE.finditer(bare):
         name = found["field"] or found["second"] or found["among"]
         kind = PERSON.get(name) or HOUSEHOLD.get(name)
-        if kind is None or (found["first"] and bare[: found.start()].rstrip()[-1:] in tuple("-+*/%")):
+        if kind is None or bare[: found.start()].rstrip()[-1:] in tuple("-+*/%"):
             continue
         literals = _EACH.findall(found["these"]) if found["among"] else [found["literal"] or found["first"]]
         for literal in literals:
@@ -199,6 +241,9 @@ def _never(name: str, kind: str, literal: str, inside: bool) -> str | None:
     fits = {"int": not a_text and not a_truth, "double": not a_text and not a_truth, "bool": a_truth}
     if not fits.get(kind, a_text):
         return _HOLDS[kind]
+    low, high = _RANGES.get(name, (-inf, inf))
+    if kind in ("int", "double") and not low <= float(literal) <= high:
+        return _between(low, high)
     if name in _WORDS and literal[1:-1] not in _WORDS[name]:
         near = get_close_matches(literal[1:-1], _WORDS[name], n=1)
         among = " or ".join(sorted(_WORDS[name])) if len(_WORDS[name]) < 5 else "a code of the 26 categories"
@@ -210,6 +255,88 @@ _HOLDS: Final = {
     "int": "a whole number", "double": "a number", "bool": "true or false", "string": "a text",
     "list<string>": "a list of texts", "list<person>": "a list of persons",
 }  # fmt: skip
+
+
+_ORDERS: Final[Mapping[str, Callable[[float, float], bool]]] = {
+    "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq, "!=": operator.ne,
+}  # fmt: skip
+_TURNED: Final = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
+_NUMBER: Final = r"-?\d+(?:\.\d+)?"
+_PLAIN: Final = re.compile(
+    rf"(?P<of>\w+)\s*\.\s*(?P<name>\w+)\s*(?P<is>[<>]=?|[!=]=)\s*(?P<number>{_NUMBER})"
+    rf"|(?P<first>{_NUMBER})\s*(?P<turned>[<>]=?|[!=]=)\s*(?P<second>\w+)\s*\.\s*(?P<third>\w+)",
+    re.ASCII,
+)
+_JOINTS: Final = re.compile(r"&&|\|\||[()\[\]{},?:]")
+
+
+def _settled(expression: str) -> Iterator[tuple[str, bool]]:
+    """Comparisons with numbers that come out alike whatever the field holds, alone or joined by and; whether never so.
+
+    Only a number outside of what the field holds makes one that is always so worth telling: `decile <= 10` asks
+    whether the decile is known.
+    """
+    for joined in _joined(_STRINGS.sub(lambda each: "" if each[0][0] == "/" else '""', expression)):
+        asked: dict[tuple[str, str], list[tuple[str, str, float]]] = {}
+        for part in joined:
+            if found := _PLAIN.fullmatch(part):
+                of, name = found["of"] or found["second"], found["name"] or found["third"]
+                order = found["is"] or _TURNED.get(found["turned"], found["turned"])
+                asked.setdefault((of, name), []).append((part, order, float(found["number"] or found["first"])))
+        for (_, name), each in asked.items():
+            kind, (low, high) = PERSON.get(name) or HOUSEHOLD.get(name), _RANGES.get(name, (-inf, inf))
+            if kind not in ("int", "double"):
+                continue
+            within = f": `{name}` is {_between(low, high)}" if name in _RANGES else ""
+            held = _around([number for _, _, number in each], low, high, whole=kind == "int")
+            alone = [{value for value in held if _ORDERS[order](value, number)} for _, order, number in each]
+            for (part, order, number), met in zip(each, alone, strict=True):
+                if order in ("==", "!=") and not low <= number <= high:
+                    continue  # told as what the field never equals
+                if not met:
+                    yield f"asks for `{part}`, which is never so{within}", True
+                elif met == held and not low <= number <= high:
+                    yield f"asks for `{part}`, which is always so{within}", False
+            if all(alone) and not set.intersection(*alone):
+                yield f"asks for {' and '.join(f'`{part}`' for part, _, _ in each)}, which are never so at once", True
+
+
+def _around(numbers: Sequence[float], low: float, high: float, *, whole: bool) -> set[float]:
+    """What a field may hold, as far as comparisons with these numbers tell it apart."""
+    ends = sorted({*numbers, *(end for end in (low, high) if abs(end) < inf)})
+    if whole:
+        near = {float(value) for end in ends for value in (floor(end) - 1, floor(end), ceil(end), ceil(end) + 1)}
+    else:
+        near = {ends[0] - 1, *ends, *((one + other) / 2 for one, other in pairwise(ends)), ends[-1] + 1}
+    return {value for value in near if low <= value <= high}
+
+
+def _between(low: float, high: float) -> str:
+    return f"{low} to {high}" if high < inf else f"{low} or more"
+
+
+def _joined(text: str) -> Iterator[list[str]]:
+    """What stands joined by and, at whatever depth; what parentheses alone hold together belongs to what is around."""
+    depth: list[list[str]] = [[]]
+    pure = [False]  # whether nothing but and stands in these parentheses
+    start = 0
+    for joint in _JOINTS.finditer(text):
+        sign, part, start = joint[0], text[start : joint.start()].strip(), joint.end()
+        if part:
+            depth[-1].append(part)
+        if sign in ("(", "[", "{"):
+            depth.append([])
+            pure.append(sign == "(" and not part)
+        elif sign in (")", "]", "}") and len(depth) > 1:
+            inner = depth.pop()
+            if pure.pop() and not (_JOINTS.split(text[start:], maxsplit=1)[0]).strip():
+                depth[-1] += inner
+            else:
+                yield inner
+        elif sign != "&&":
+            yield depth[-1]
+            depth[-1], pure[-1] = [], False
+    yield [*depth[-1], text[start:].strip()]
 
 
 def _literals(expression: str) -> tuple[tuple[int, ...], tuple[str, ...]]:
@@ -239,25 +366,33 @@ def _met(expression: str, tried: "Sequence[cel.Context]") -> set[int]:
 
 
 def _tried(program: "cel.Program", wanted: Wanted, expression: str, undeclared: Sequence[str]) -> Iterator[str]:
+    worked, failed = False, ""
     for invented in (*_invented(), *_invented(*_literals(expression))):
         try:
             outcome = program.execute(invented)
         except KeyError as error:
             if error.args[0] in undeclared:
-                continue  # nobody can say what it would hold
+                worked = True  # for all one can say: nobody knows what it would hold
+                continue
             yield f"asks for the field `{error.args[0]}` where there is none"
             return
         except (TypeError, RuntimeError) as error:
             yield f"cannot be evaluated: {str(error).splitlines()[0]}"
             return
-        except (ArithmeticError, LookupError, ValueError):
-            continue  # depends on the data: a division by a zero, a place beyond a list's end
+        except (ArithmeticError, LookupError, ValueError) as error:
+            # Depends on the data: a division by a zero; a place beyond a list's end, where larger families may be.
+            worked |= isinstance(error, LookupError) and bool(program.variables())
+            failed = str(error).splitlines()[0]
+            continue
+        worked = True
         if wanted == "bool" and not isinstance(outcome, bool):
             yield "must come out as true or false"
             return
         if wanted != "bool" and (isinstance(outcome, bool) or not isinstance(outcome, (int, float))):
             yield "must come out as a number"
             return
+    if not worked:
+        yield f"cannot be evaluated, whoever is tried: {failed}"
 
 
 @lru_cache(maxsize=256)

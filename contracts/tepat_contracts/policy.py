@@ -16,7 +16,7 @@ from datetime import date, timedelta
 from difflib import get_close_matches
 from itertools import pairwise
 from math import isfinite
-from typing import Annotated, Any, Final, Literal, get_args
+from typing import Annotated, Any, Final, Literal, TypeGuard, get_args
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -497,6 +497,10 @@ class _Soft(str):
         return made
 
 
+def _advice(message: str) -> _Soft:
+    return _Soft(message, "advice")
+
+
 class PolicyError(ValueError):
     """A policy with mistakes; `mistakes` has them all."""
 
@@ -649,6 +653,12 @@ def _explained(detail: ErrorDetails) -> Told:
             told = "must be a date that exists, as 2026-01-31"
         case "string_pattern_mismatch" | "string_too_short" | "string_too_long":
             told = _OF_FIELD.get(_last_name(path), "must not be empty")
+        case "too_short" | "too_long" if given:
+            least = detail["type"] == "too_short"
+            end = "at least {min_length}" if least else "at most {max_length}"
+            told = f"must list {end} entries, and lists {{actual_length}}".format(**detail["ctx"])
+        case "too_short":
+            told = "must not be empty"
         case _:
             told = detail["msg"].replace("Input should be", "must be").replace("should have", "must have")
     return path, told
@@ -712,7 +722,7 @@ def _cel(path: Path, expression: object, wanted: criteria.Wanted) -> Iterator[To
     """What is wrong with an expression, or else what to think of."""
     if isinstance(expression, str):
         mistakes = criteria.mistakes(expression, wanted)
-        for told in mistakes or (_Soft(advice, "advice") for advice in criteria.unheard_of(expression)):
+        for told in mistakes or map(_advice, (*criteria.unheard_of(expression), *criteria.needless(expression))):
             yield path, told
 
 
@@ -745,6 +755,9 @@ def _criteria(path: Path, programme: Mapping[str, Any]) -> Iterator[Told]:
     yield from _repeated(((*path, *below, "code"), each.get("code")) for below, each in named)
     for below, each in named:
         yield from _cel((*path, *below, "expression"), each.get("expression"), "bool")
+    told = [each["expression"] for _, each in named if isinstance(each.get("expression"), str)]
+    if len(told) > 1 and not any(map(criteria.mistakes, told)):  # what each asks for alone was told
+        yield from (((*path, key), mistake) for mistake in criteria.mistakes(_joined([each for _, each in named])))
     if key == "named_criteria" and named and programme.get("criteria") != _joined(programme[key]):
         yield (
             (*path, "criteria"),
@@ -793,7 +806,7 @@ def _scoring(document: Mapping[Any, Any], programmes: list[tuple[Path, dict[str,
     for path, variable in variables:
         if not isinstance(value := variable.get("value"), str):
             continue
-        for told in criteria.values(value) or (_Soft(advice, "advice") for advice in criteria.unheard_of(value)):
+        for told in criteria.values(value) or map(_advice, criteria.unheard_of(value)):
             yield (*path, "value"), told
         if "person" in criteria.speaks_of(value):
             told = "asks for `person`, but a score is a household's"
@@ -921,6 +934,8 @@ def _reports(document: Mapping[Any, Any], agencies: set[str]) -> Iterator[Told]:
     if not isinstance(routes, dict) or routes.get("reports") is None:
         return
     at: Path = ("routes", "reports")
+    if isinstance(routes["reports"], dict):
+        yield from (((*at, *path), message) for path, message in _named_in(routes["reports"], document, agencies))
     try:
         told = ReportRoutes.model_validate(routes["reports"], extra="forbid")
     except ValidationError as error:
@@ -928,26 +943,37 @@ def _reports(document: Mapping[Any, Any], agencies: set[str]) -> Iterator[Told]:
             path, message = _explained(detail)
             yield (*at, *path), message
         return
-    steps = [terms.step for terms in told.steps]
-    for n, (below, step) in enumerate(pairwise(steps), 1):
-        if STEPS.index(step) <= STEPS.index(below):
-            yield (*at, "steps", n, "step"), f"must come before {below}: a report climbs {' → '.join(STEPS)}"
-    known = {area["code"] for _, area in _listed(document, "regions") if isinstance(area.get("code"), str)}
     taken: set[tuple[object, ...]] = set()
     for n, one in enumerate(told.in_charge):
-        path = (*at, "in_charge", n)
-        if one.agency not in agencies:
-            near = get_close_matches(one.agency, agencies, n=1)
-            yield (*path, "agency"), "is no agency of this policy" + (f"; did you mean `{near[0]}`?" if near else "")
-        if one.step not in steps:
-            yield (*path, "step"), "is none of the `steps`: give it a deadline there"
-        if one.region is not None and one.region not in known and not regions.known(one.region):
-            yield (*path, "region"), "is no area that is known; newer ones stand under `regions`"
         same = {(one.step, one.region, kind) for kind in one.kinds or (None,)}
         if same <= taken:
-            yield path, _Soft("has charge of nothing: an agency named before has charge of the same", "contradiction")
+            message = "has charge of nothing: an agency named before has charge of the same"
+            yield (*at, "in_charge", n), _Soft(message, "contradiction")
         taken |= same
     yield from _in_nobodys_charge(told, at)
+
+
+def _named_in(routes: Mapping[str, Any], document: Mapping[Any, Any], agencies: set[str]) -> Iterator[Told]:
+    """Steps, agencies and areas that do not fit the rest, as far as they can be read: what cannot hides none."""
+    steps = [(path, step) for path, each in _listed(routes, "steps") if (step := each.get("step")) in STEPS]
+    whole = len(steps) == len(routes["steps"]) if isinstance(routes.get("steps"), list) else False
+    for (_, below), (path, step) in pairwise(steps):
+        if STEPS.index(step) <= STEPS.index(below):
+            yield (*path, "step"), f"must come before {below}: a report climbs {' → '.join(STEPS)}"
+    known = {area["code"] for _, area in _listed(document, "regions") if isinstance(area.get("code"), str)}
+    for path, one in _listed(routes, "in_charge"):
+        agency, step, region = one.get("agency"), one.get("step"), one.get("region")
+        if _fits(agency, AGENCY_ID_PATTERN) and agency not in agencies:
+            near = get_close_matches(agency, agencies, n=1)
+            yield (*path, "agency"), "is no agency of this policy" + (f"; did you mean `{near[0]}`?" if near else "")
+        if step in STEPS and whole and step not in {named for _, named in steps}:
+            yield (*path, "step"), "is none of the `steps`: give it a deadline there"
+        if _fits(region, REGION_PATTERN) and region not in known and not regions.known(region):
+            yield (*path, "region"), "is no area that is known; newer ones stand under `regions`"
+
+
+def _fits(value: object, pattern: str) -> TypeGuard[str]:
+    return isinstance(value, str) and re.fullmatch(pattern, value, re.ASCII) is not None
 
 
 def _in_nobodys_charge(told: ReportRoutes, at: Path) -> Iterator[Told]:

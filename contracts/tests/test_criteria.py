@@ -1,7 +1,7 @@
 """What may be written as a criterion, and what is told of what may not."""
 
 import pytest
-from tepat_contracts.criteria import ENVIRONMENT, HOUSEHOLD, PERSON, mistakes, unheard_of
+from tepat_contracts.criteria import ENVIRONMENT, HOUSEHOLD, PERSON, mistakes, needless, unheard_of
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,15 @@ from tepat_contracts.criteria import ENVIRONMENT, HOUSEHOLD, PERSON, mistakes, u
         "double(person.decile) < 2.5",
         "person.pmt_score < 50 || person.pmt_score >= 99.5",
         "person.age < 6 ||\n person.age >= 60",
+        "household.decile >= 1 && household.decile <= 10",
+        "2 * household.decile > 11 && 2 * household.decile == 20",
+        "household.decile * 2 < 50",
+        "(household.decile > 4) == false && household.decile < 3",
+        "household.decile > 4 || household.decile < 3",
+        "person.age > 60 && household.members.exists(m, m.age < 6)",
+        "person.pmt_score > 0.1 && person.pmt_score < 0.2",
+        "household.members[20].age > 5",
+        "household.income / 0 > 1",
     ],
 )
 def test_what_can_be_evaluated(expression: str) -> None:
@@ -53,10 +62,49 @@ def test_what_can_be_evaluated(expression: str) -> None:
         ("person.age", "true or false"),
         ('person.age > 1 ? true : "no"', "true or false"),
         ("household.members", "true or false"),
+        ("1/0 == 1", "cannot be evaluated, whoever is tried: division by zero"),
+        ("household.size % 0 == 1", "cannot be evaluated, whoever is tried"),
+        ("[1][3] == 1", "cannot be evaluated, whoever is tried"),
+        (
+            "household.decile > 4 && household.decile < 3",
+            "and `household.decile < 3`, which are never",
+        ),
+        ("(household.decile > 4) && (true || false) && (3 > household.decile)", "`3 > household.decile`, which are"),
+        ("household.members.exists(m, m.age > 60 && m.age < 6)", "never so at once"),
+        ("person.age > 5 && person.age < 6", "never so at once"),
+        ("household.decile > 20", "asks for `household.decile > 20`, which is never so: `decile` is 1 to 10"),
+        ("household.size > 3 || 1 > person.decile // never", "asks for `1 > person.decile`, which is never so"),
+        ("household.decile == 11", "compares `decile`, which is 1 to 10, with 11: they are never equal"),
+        ("household.score_decile in [0, 1]", "with 0: they are never equal"),
     ],
 )
 def test_what_cannot_is_told(expression: str, part: str) -> None:
     assert part in "; ".join(mistakes(expression) or unheard_of(expression))
+
+
+@pytest.mark.parametrize(
+    ("expression", "said"),
+    [
+        ("", "it is empty"),
+        ("household.decile >", "it ends where more is expected (column 19)"),
+        ("household.decile > 3 and true", "`and` cannot stand there (column 22); write &&"),
+        ("household.size = 3", "`=` cannot stand there (column 16); write =="),
+        ("true &&\n  household.size >< 3", "`<` cannot stand there (line 2, column 19)"),
+        ("person.sex == 'P", "a text begins that does not end, or holds a \\ that CEL does not know (column 15)"),
+        ("x ? 1", "it ends where more is expected (column 6)"),
+        ("for == 2", "reserved identifier: for (column 1)"),
+        ("(" * 3000 + "1" + ")" * 3000, "it is nested too deeply"),
+    ],
+)
+def test_what_is_not_cel_is_told_with_its_place_in_plain_words(expression: str, said: str) -> None:
+    assert mistakes(expression) == [f"is not CEL: {said}"]
+
+
+@pytest.mark.parametrize("expression", ["household.decile <= 11", "household.decile > 0", "person.age > -1"])
+def test_what_is_so_whatever_the_datum_is_told(expression: str) -> None:
+    assert mistakes(expression) == []
+    assert [f"`{expression}`, which is always so" in told for told in needless(f"true || {expression}")] == [True]
+    assert needless("household.decile <= 10 && household.decile >= 1 && household.size > 3") == []
 
 
 def test_an_undeclared_field_is_no_mistake_but_a_misspelt_one_is() -> None:

@@ -177,8 +177,8 @@ def test_what_is_missing_is_told(name: str) -> None:
         ("Asia/Jakarta", "../../etc/passwd", 10, "is no time zone"),
         ("id: pkh-bpnt", "id: same-programme-same-person", 12, "the rule every policy has"),
         ("[PKH, BPNT]", "[PKH, BPTN]", 12, "did you mean `BPNT`"),
-        ("[PKH, BPNT]", "[PKH]", 12, "programmes"),
-        ("[PKH, BPNT]", "[PKH, BPNT, PKH]", 12, "programmes"),
+        ("[PKH, BPNT]", "[PKH]", 12, "programmes must list at least 2 entries, and lists 1"),
+        ("[PKH, BPNT]", "[PKH, BPNT, PKH]", 12, "programmes must list at most 2 entries, and lists 3"),
         ("scope: household, verdict", "scope: village, verdict", 12, "scope must be"),
         ("verdict: review", "verdict: forbidden", 12, "verdict must be"),
         ("prefer: PKH", "prefer: PIP", 12, "one of the rule's two programmes"),
@@ -230,6 +230,8 @@ def programme(more: str, text: str = CONTRACT) -> list[tuple[int, str, str]]:
         ("criteria: 5", "criteria must be a text"),
         ('criteria: "true", named_criteria: [{code: a, name: {id: a, en: a}, expression: "false"}]', "says otherwise"),
         ("criteria: household.score < 3", "but this policy has no `score`"),
+        ('criteria: [{code: a, name: {id: a, en: a}, expression: "household.decile > 4"}, '
+         '{code: b, name: {id: a, en: a}, expression: "household.decile < 3"}]', "criteria asks for `household.decile"),
     ],
 )  # fmt: skip
 def test_a_mistake_in_what_a_programme_asks_for_is_told(more: str, part: str) -> None:
@@ -612,6 +614,12 @@ def test_a_quota_of_any_other_shape_is_taken_and_told_to_be_of_no_use(quota: obj
     assert Quota.of(quota) is None
 
 
+def test_what_is_always_so_is_advice() -> None:
+    [(line, said, severity)] = programme('criteria: "household.decile <= 11"')
+    assert (line, severity) == (7, "advice")
+    assert "always so" in said
+
+
 def test_only_rank_by_may_speak_of_those_left_out() -> None:
     assert told(changed("needs_verification: false,", 'rank_by: "household.elderly * 10 + left_out",')) == []
     ((_, said),) = told(changed("household.decile <= 4", "left_out > 1"))
@@ -675,6 +683,15 @@ def test_a_mistake_in_how_reports_go_is_told_with_its_line(old: str, new: str, l
     assert any(each.line == line and part in f"{each.path} {each.message}" for each in found), found
     with pytest.raises(PolicyError):
         load(changed(old, new, REPORTS))
+
+
+def test_one_mistake_in_how_reports_go_hides_no_other() -> None:
+    text = changed("within: P2D", "within: soon", REPORTS)
+    text = changed("step: province, within: P7D}", "step: rt, within: P7D}", text)
+    text = changed("agency: kel, region", "agency: nobody, region", changed('"33.74"', '"99.99"', text))
+    assert [(each.line, each.path.rpartition("/")[2]) for each in check(text)] == [
+        (8, "within"), (11, "step"), (13, "agency"), (13, "region"), (14, "step"), (15, "step"),
+    ]  # fmt: skip
 
 
 def test_what_reports_nobody_has_charge_of_is_advice() -> None:

@@ -9,14 +9,16 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field, model_validator
 from tepat_chassis.auth import Person, Right, needs
 from tepat_chassis.database import Connection, Database
-from tepat_chassis.http import Page, paging
+from tepat_chassis.http import Page, Region, must_be_of, paging
 from tepat_chassis.lines import OneAtATime
+from tepat_chassis.standing import Standing
 from tepat_chassis.subjects import Subject
 from tepat_contracts.policy import Policy
 from tepat_contracts.topics import Kind, inbound_name
 
 from tepat_distribution import simulate
 from tepat_distribution.domain import STATES, VERDICTS
+from tepat_distribution.policed import Policed
 from tepat_distribution.store import every, queries
 
 Reader = Annotated[Person, Depends(needs(Right.read))]
@@ -37,7 +39,7 @@ class Proposed(BaseModel):
         return self
 
 
-def router(database: Database) -> APIRouter:
+def router(database: Database, standing: Standing[Policed]) -> APIRouter:
     """The routes below /v1."""
     routes = APIRouter(tags=["overlaps"])
     simulations = OneAtATime("simulation")
@@ -51,11 +53,13 @@ def router(database: Database) -> APIRouter:
         verdict: Literal["exclusive", "review"] | None = None,
         programme: str | None = None,
         agency: str | None = None,
-        region: str | None = None,
+        region: Region = None,
         overlap_id: UUID | None = None,
         household: Annotated[UUID | None, Query(description="those of this household's payouts")] = None,
     ) -> dict[str, Any]:
         """Overlaps as last announced, in the person's regions."""
+        if programme is not None:
+            must_be_of((await standing.ruling()).document.index.programmes, "programme", programme, what="programme")
         ids = None if overlap_id is None else [overlap_id]
         if household is not None:
             of = await every(queries.overlaps_in(database.pool, household=household))

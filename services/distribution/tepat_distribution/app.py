@@ -29,7 +29,12 @@ from tepat_distribution.store import MARKS_WAITING, Store, queries
 
 def build(settings: DistributionSettings) -> FastAPI:
     """The service, ready to be served."""
-    service = Service(settings, parse=policed.parse, sql=files("tepat_distribution") / "sql")
+    service = Service(
+        settings,
+        parse=policed.parse,
+        time_zone=lambda policy: policy.index.policy.time_zone,
+        sql=files("tepat_distribution") / "sql",
+    )
     store = Store(data_of, Recall(settings.kafka, data_of))
     pseudonyms = cache(lambda secret_id: Pseudonyms(read_secret(settings.secrets, secret_id)))
     payouts = Payouts(store, pseudonyms)
@@ -48,7 +53,9 @@ def build(settings: DistributionSettings) -> FastAPI:
     service.duty("aid", Teller(store).work, drained=False)
     service.pseudonyms = lambda policy: pseudonyms(policy.secret_id)
     service.pending = left_to_do
-    return service.api(api.router(service.database), subjects.router(service.name, service.database, api.held))
+    return service.api(
+        api.router(service.database, service.standing), subjects.router(service.name, service.database, api.held)
+    )
 
 
 async def left_to_do(connection: Connection) -> int:

@@ -27,7 +27,9 @@ from tepat_eligibility.store import queries
 
 def build(settings: EligibilitySettings, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> FastAPI:
     """The service, ready to be served; ``clock`` tells which day it is."""
-    service = Service(settings, parse=policed.parse, sql=files("tepat_eligibility") / "sql")
+    service = Service(
+        settings, parse=policed.parse, time_zone=lambda policy: policy.time_zone, sql=files("tepat_eligibility") / "sql"
+    )
     pseudonyms = cache(lambda secret_id: Pseudonyms(read_secret(settings.secrets, secret_id)))
     lots = cache(lambda secret_id: sha256(b"tepat ranking" + read_secret(settings.secrets, secret_id)).digest())
     visits = Visits(pseudonyms)
@@ -52,7 +54,7 @@ def build(settings: EligibilitySettings, clock: Callable[[], datetime] = lambda:
     return service.api(
         api.router(service.database),
         subjects.router(service.name, service.database, api.held),
-        fieldwork.router(service.database),
+        fieldwork.router(service.database, service.standing),
         rankings.router(service.database, service.standing, lots, clock),
     )
 

@@ -14,18 +14,32 @@ import orjson
 from fastapi import APIRouter, Depends, HTTPException, Query
 from tepat_chassis.auth import Person, Right, needs
 from tepat_chassis.database import Database
-from tepat_chassis.http import Page, paging
+from tepat_chassis.http import Page, must_be_of, paging
+from tepat_chassis.standing import Standing
 
 from tepat_eligibility.domain import ObjectionState, Outcome
+from tepat_eligibility.policed import Policed
 from tepat_eligibility.store import every, queries
 
 Reader = Annotated[Person, Depends(needs(Right.read))]
 FIGURES: Final = ("listed", "visited", "confirmed", "rejected", "moved", "deceased", "not_found")
 
 
-def router(database: Database) -> APIRouter:
+def router(database: Database, standing: Standing[Policed]) -> APIRouter:
     """The routes below /v1."""
     routes = APIRouter(tags=["field verification"])
+
+    async def listed(batch: str, agency: str | None, reader: Person) -> tuple[list[Any], int | None]:
+        """The funnel of a batch, and how many were forgotten out of it, unless it is asked for as one agency told it:
+        by whom these were told is not kept. Raises HTTPException where none was listed.
+        """
+        rows = await every(queries.funnel(database.pool, batch=batch, agency=agency, regions=_regions(reader)))
+        forgotten = None
+        if agency is None:
+            forgotten = await queries.forgotten(database.pool, batch=batch, regions=_regions(reader))
+        if not (forgotten or next(row for row in rows if row["of"] == "batch")["listed"]):
+            raise HTTPException(404, "no such batch was told")
+        return rows, forgotten
 
     @routes.get("/verifications/batches")
     async def batches(reader: Reader, page: Annotated[Page, Depends(paging(str))]) -> dict[str, Any]:
@@ -45,13 +59,8 @@ def router(database: Database) -> APIRouter:
         agency: Annotated[str | None, Query(description="as far as this agency told it")] = None,
     ) -> dict[str, Any]:
         """One batch: the same figures for all of it, by region, officer and day, and why people were not confirmed."""
-        rows = await every(queries.funnel(database.pool, batch=batch, agency=agency, regions=_regions(reader)))
+        rows, forgotten = await listed(batch, agency, reader)
         whole = next(row for row in rows if row["of"] == "batch")
-        forgotten = None
-        if agency is None:  # it is not kept by whom the forgotten were told
-            forgotten = await queries.forgotten(database.pool, batch=batch, regions=_regions(reader))
-        if not (whole["listed"] or forgotten):
-            raise HTTPException(404, "there is no such batch")
         reasons = [
             {"outcome": row["ended"], "reason": row["reason"] or None, "persons": row["listed"]}
             for row in rows if row["of"] == "reason" and row["ended"] not in (None, "confirmed")
@@ -90,6 +99,8 @@ def router(database: Database) -> APIRouter:
                 regions=_regions(reader), at_most=page.limit + 1,
             )
         )  # fmt: skip
+        if batch is not None and not rows:
+            await listed(batch, None, reader)
         return page.of([_visit(row) for row in rows], lambda told: (told["agency"], told["verification_id"]))
 
     @routes.get("/objections")
@@ -100,6 +111,8 @@ def router(database: Database) -> APIRouter:
         programme: str | None = None,
     ) -> dict[str, Any]:
         """Objections by the day they were filed, each with what has become of it, or the days left until it lapses."""
+        if programme is not None:
+            must_be_of((await standing.ruling()).document.index.programmes, "programme", programme, what="programme")
         after = page.after or (None, None, None)
         rows = await every(
             queries.objections(

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from tepat_chassis import acts
 from tepat_chassis.auth import Person, Right, needs
 from tepat_chassis.database import Connection, Database
-from tepat_chassis.http import Page, paging
+from tepat_chassis.http import Page, must_be_of, paging
 from tepat_chassis.standing import InForce, Standing
 from tepat_contracts.events.fields import REGION_PATTERN
 from tepat_contracts.policy import Programme, Quota
@@ -155,6 +155,8 @@ def router(
         reader: Reader, page: Annotated[Page, Depends(paging(int))], programme: str | None = None
     ) -> dict[str, Any]:
         """Rounds, the last first, in the reader's regions."""
+        if programme is not None:
+            must_be_of((await standing.ruling()).document.index.programmes, "programme", programme, what="programme")
         rows = await every(
             queries.rankings(
                 database.pool, after=page.after and page.after[0], programme=programme,

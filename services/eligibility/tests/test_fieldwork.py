@@ -51,10 +51,14 @@ async def test_the_funnel_of_a_batch_is_the_same_in_any_order(eligibility: Eligi
     for event in events[:7]:
         await eligibility.take(event)
     await eligibility.take(*events[5:])
-    async with eligibility.asked(fieldwork.router(eligibility.database)) as asked:
+    async with eligibility.asked(fieldwork.router(eligibility.database, eligibility.standing)) as asked:
         listing = (await asked.get("verifications/batches")).json()["items"]
         funnel = (await asked.get("verifications/batches/2026-02")).json()
         assert (await asked.get("verifications/batches/none")).status_code == 404
+        assert (await asked.get("verifications", params={"batch": "2026-02", "officer": "none"})).json()["items"] == []
+        unknown = await asked.get("verifications", params={"batch": "none"})
+        assert (unknown.status_code, unknown.json()["detail"]) == (404, "no such batch was told")
+        assert (await asked.get("objections", params={"programme": "NOPE"})).status_code == 422
         visits = (await asked.get("verifications", params={"officer": "Pak Joko", "batch": "2026-02"})).json()["items"]
     assert [(each["batch"], each["listed"], each["visited"]) for each in listing] == [
         ("2026-02", 11, 9),
@@ -84,7 +88,9 @@ async def test_the_funnel_of_a_batch_is_the_same_in_any_order(eligibility: Eligi
 @pytest.mark.integration
 async def test_a_reader_counts_in_their_own_regions(eligibility: Eligibility) -> None:
     await eligibility.take(*told_of_a_batch())
-    async with eligibility.asked(fieldwork.router(eligibility.database), regions=["33.74.02"]) as asked:
+    async with eligibility.asked(
+        fieldwork.router(eligibility.database, eligibility.standing), regions=["33.74.02"]
+    ) as asked:
         funnel = (await asked.get("verifications/batches/2026-02")).json()
         assert (await asked.get("verifications/batches/2026-03")).status_code == 404
         visits = (await asked.get("verifications")).json()["items"]
@@ -98,7 +104,7 @@ async def test_a_reader_counts_in_their_own_regions(eligibility: Eligibility) ->
 async def test_a_batch_of_one_agency_and_its_pages(eligibility: Eligibility) -> None:
     await eligibility.take(*(listed(serial, batch=f"B-{serial}") for serial in range(1, 6)))
     await eligibility.take(listed(1, "B-1", "dukcapil"), visited(2, batch="B-1", agency="dukcapil"))
-    async with eligibility.asked(fieldwork.router(eligibility.database)) as asked:
+    async with eligibility.asked(fieldwork.router(eligibility.database, eligibility.standing)) as asked:
         found, cursor = [], {}
         while True:
             page = (await asked.get("verifications/batches", params={"limit": 2, **cursor})).json()
@@ -116,7 +122,7 @@ async def test_a_batch_of_one_agency_and_its_pages(eligibility: Eligibility) -> 
 async def test_visits_taken_before_batches_were_kept_are_in_none(eligibility: Eligibility) -> None:
     await eligibility.take(visited(1))
     await eligibility.database.pool.execute("update verification set batch = null, officer = null, evidence = null")
-    async with eligibility.asked(fieldwork.router(eligibility.database)) as asked:
+    async with eligibility.asked(fieldwork.router(eligibility.database, eligibility.standing)) as asked:
         assert (await asked.get("verifications/batches")).json()["items"] == []
         (visit,) = (await asked.get("verifications")).json()["items"]
     assert (visit["batch"], visit["evidence"]) == (None, [])
@@ -256,7 +262,7 @@ async def test_a_batch_tells_how_many_were_forgotten(eligibility: Eligibility) -
 
 
 async def states(eligibility: Eligibility) -> dict[str, tuple[str, str, int | None]]:
-    async with eligibility.asked(fieldwork.router(eligibility.database)) as asked:
+    async with eligibility.asked(fieldwork.router(eligibility.database, eligibility.standing)) as asked:
         told = (await asked.get("objections")).json()["items"]
         for state in ("not_filed_yet", "open", "upheld", "rejected", "lapsed", "other_village"):
             one = (await asked.get("objections", params={"state": state})).json()["items"]

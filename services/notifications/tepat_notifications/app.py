@@ -24,7 +24,12 @@ from tepat_notifications.store import Store, queries
 
 def build(settings: NotificationsSettings, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> FastAPI:
     """The service, ready to be served; ``clock`` is what its timers go by."""
-    service: Service[Province] = Service(settings, parse=_province, sql=files("tepat_notifications") / "sql")
+    service: Service[Province] = Service(
+        settings,
+        parse=_province,
+        time_zone=lambda province: province.zone.key,
+        sql=files("tepat_notifications") / "sql",
+    )
     channels = Channels(settings.channels)
     store = Store(channels.names, settings.notifications_gather_seconds)
     sender = Sender(store, channels, service.standing, clock=clock, registry=service.metrics.registry)

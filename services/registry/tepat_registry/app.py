@@ -34,7 +34,10 @@ def clock() -> datetime:
 def build(settings: RegistrySettings, clock: Callable[[], datetime] = clock) -> FastAPI:
     """The service, ready to be served; ``clock`` is what its deadlines go by."""
     policies = Policies(cache(lambda secret_id: Pseudonyms(read_secret(settings.secrets, secret_id))))
-    service: Service[InUse] = Service(settings, parse=policies.parse, sql=files("tepat_registry") / "sql")
+    service: Service[InUse] = Service(
+        settings, parse=policies.parse, time_zone=lambda policy: policy.index.policy.time_zone,
+        sql=files("tepat_registry") / "sql",
+    )  # fmt: skip
 
     service.policy(StandingIntake(from_document, policies.follow))
     for kind in (Kind.BENEFICIARIES, Kind.REPORTS):

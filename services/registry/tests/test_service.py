@@ -427,6 +427,9 @@ async def test_what_people_may_see(province: Province) -> None:
     }  # fmt: skip
     answers = (await province.get("trace/answer-1")).json()["steps"]
     assert [step["what"] for step in answers] == ["tepat.report.answered.v1"]
+    reports = (await province.get(f"trace/{province.agency('dinsos')}/R-1")).json()["steps"]
+    assert {step["what"] for step in reports} == {"tepat.report.filed.v1", "tepat.report.answered.v1"}
+    assert (await province.get(f"trace/{province.agency('himbara')}/R-1")).json()["steps"] == []
 
     listed = (await province.get("institutions")).json()["items"]
     assert [each["institution_id"] for each in listed] == ["W-1", "W-2"]
@@ -692,7 +695,8 @@ async def test_a_household_with_all_it_receives_and_those_who_receive_nothing(pr
     }  # fmt: skip
     ended = {**paid, "payout_id": "P-0", "state": "returned", "covers": {"from": "2025-10-01", "to": "2025-12-31"}}
     province.start()
-    await province.ready(policy())
+    pkh = {"code": "PKH", "name": {"id": "PKH", "en": "PKH"}, "unit": "household"}
+    await province.ready(policy() | {"programmes": [pkh]})
     await province.declare("dinsos")
     for revision, payouts in ((2, [ended, paid]), (1, [paid])):  # before anybody is known; the older one comes late
         data = {"household": province.kk(MAWAR), "revision": revision, "payouts": payouts}
@@ -723,6 +727,18 @@ async def test_a_household_with_all_it_receives_and_those_who_receive_nothing(pr
     path = f"households/{province.kk(MAWAR)}"
     seen = await province.get(path)
     told = seen.json()
+    assert seen.headers["tepat-time-zone"] == "Asia/Jakarta"
+    assert [(await province.get(path, on=day)).json()["payouts"] for day in ("1900-01-01", "2025-12-31")] == [
+        [], [ended],
+    ]  # fmt: skip
+    for path_, asked in (
+        ("suspects", {"kind": "bogus"}), ("suspects", {"region": "bogus"}), ("institutions", {"region": "bogus"}),
+        ("reports", {"kind": "bogus"}), ("reports", {"step": "bogus"}), ("reports", {"region": "bogus"}),
+        ("unserved", {"except": "NOPE"}), ("unserved/count", {"except": "NOPE"}),
+    ):  # fmt: skip
+        refused = await province.get(path_, **asked)
+        assert [each["pointer"] for each in refused.json()["errors"]] == [f"query/{next(iter(asked))}"]
+    assert (await province.get("reports", step="neighbours", kind="flood", region="33.74")).json()["items"] == []
     assert (told["payouts"], told["ppks"]) == ([ended, paid], ["korban_bencana_alam"])
     assert [member["person"] for member in told["members"]] == [province.nik(ANI)]
     assert [each["institution_id"] for each in told["institutions"]] == ["I-1"]

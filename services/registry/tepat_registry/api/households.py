@@ -47,7 +47,8 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
     ) -> dict[str, Any]:
         """A household under whichever of its cards: who belongs to it, as each agency says, or who did on a day; what
         it receives, the reports that name its people, the institutions that cover it. With a purpose and the right to
-        disclose also numbers, names and all the rest.
+        disclose also numbers, names and all the rest. Of a day there are its members, and the payouts for periods begun
+        by then; the rest is as of today.
         """
         if purpose is not None and Right.disclose not in reader.rights:
             raise HTTPException(403, f"the right {Right.disclose} is missing")
@@ -97,6 +98,7 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
             "members": sorted(members, key=lambda member: (member["memberships"][0]["since"], member["person"])),
             "ppks": _ppks(persons[nik] for nik in niks),
             **aid,
+            "payouts": [each for each in aid["payouts"] if each["covers"]["from"] <= (on or date.max).isoformat()],
             "reports": [_report(row) for row in reports if reader.covers(row["region"])],
             "institutions": [each for each in told if each["active"]],
         }  # fmt: skip

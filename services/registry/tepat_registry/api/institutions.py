@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, HTTPException, Query
-from tepat_chassis.http import Page, paging
+from tepat_chassis.http import Page, Region, paging
 from tepat_chassis.service import Service
 from tepat_contracts import regions
 from tepat_contracts.events.beneficiaries import INSTITUTION_RECORDED
@@ -31,7 +31,7 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
     async def institutions(
         reader: Reader,
         page: Annotated[Page, Depends(paging(str, str))],
-        region: Annotated[str | None, Query(description="those that cover this area or a part of it")] = None,
+        region: Region = None,
         active: bool = True,
     ) -> dict[str, Any]:
         """Sources of help from the community, in the person's regions, as agencies recorded them."""

@@ -5,17 +5,18 @@ Names, contacts and texts are shown to whoever may disclose and says why; that i
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, HTTPException, Query
 from tepat_chassis import acts
 from tepat_chassis.auth import Right
-from tepat_chassis.http import Page, paging
+from tepat_chassis.http import Page, Region, paging
 from tepat_chassis.logging import mask as mask_text
 from tepat_chassis.service import Service
-from tepat_contracts.events.reports import REPORT_ANSWERED, REPORT_FILED
+from tepat_contracts.events.reports import REPORT_ANSWERED, REPORT_FILED, ReportKind
 from tepat_contracts.identity import mask
+from tepat_contracts.policy import Step
 
 from tepat_registry import routing
 from tepat_registry.api.reader import Reader
@@ -24,6 +25,7 @@ from tepat_registry.reports import Matched, Reports, match
 from tepat_registry.routing import State, Way
 from tepat_registry.store import queries, read
 
+StandsAt = Literal["filed", "neighbours", Step]
 #: Of what was filed, what only a disclosure shows.
 DISCLOSED: Final = ("filed_by", "text")
 
@@ -38,9 +40,9 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
     async def listing(
         reader: Reader,
         page: Annotated[Page, Depends(paging(str, str))],
-        region: Annotated[str | None, Query(description="those from this area")] = None,
-        kind: Annotated[str | None, Query(description="of this kind, such as flood")] = None,
-        step: Annotated[str | None, Query(description="that stand at this step, such as kelurahan")] = None,
+        region: Region = None,
+        kind: Annotated[ReportKind | None, Query(description="of this kind, such as flood")] = None,
+        step: Annotated[StandsAt | None, Query(description="that stand at this step, such as kelurahan")] = None,
         state: Annotated[State | None, Query(description="waiting, acknowledged, overdue or closed")] = None,
         overdue: Annotated[bool, Query(description="only those that have passed their last deadline")] = False,
         in_charge: Annotated[str | None, Query(description="of which this agency has charge")] = None,
@@ -65,7 +67,7 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
         """Answers to reports that nobody has filed: each counts once its report arrives. They are of no region."""
         if not reader.covers(None):
             raise HTTPException(403, "they are of no region, and you may see some only")
-        zone = ZoneInfo((await service.standing.first()).document.index.policy.time_zone)
+        zone = ZoneInfo((await service.standing.ruling()).document.index.policy.time_zone)
         agency, after = page.after or ("", "")
         rows = [row async for row in queries.unfiled_answers(
             database.pool, answered=REPORT_ANSWERED, filed=REPORT_FILED, agency=agency, after=after,

@@ -11,12 +11,12 @@ from typing import Annotated, Any, Literal, NamedTuple
 from uuid import UUID, uuid4
 
 import orjson
-from fastapi import APIRouter, Depends, HTTPException, Query
+from fastapi import APIRouter, Depends, HTTPException
 from pydantic import BaseModel, ConfigDict, Field
 from tepat_chassis import acts
 from tepat_chassis.auth import Person, Right, needs
 from tepat_chassis.database import Connection
-from tepat_chassis.http import Page, paging
+from tepat_chassis.http import Page, Region, paging
 from tepat_chassis.logging import mask as mask_text
 from tepat_chassis.outbox import Message, put
 from tepat_chassis.service import Service
@@ -139,8 +139,8 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
         reader: Reader,
         page: Annotated[Page, Depends(paging(float, str))],
         state: State = "raised",
-        kind: str | None = None,
-        region: Annotated[str | None, Query(description="those in this area")] = None,
+        kind: Literal["renewal", "duplicate"] | None = None,
+        region: Region = None,
     ) -> dict[str, Any]:
         """What waits for somebody to decide, or was decided, in the person's regions: the most probable first, ahead of
         these what is no guess (circles of merges, renewals).

@@ -1,11 +1,14 @@
 """The way of one thing through the registry."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter
+from tepat_chassis.auth import Person
 from tepat_chassis.logging import mask as mask_text
 from tepat_chassis.service import Service
+from tepat_contracts.events.reports import REPORT_ANSWERED, REPORT_FILED
 
 from tepat_registry.api.reader import Reader
 from tepat_registry.domain import Kind
@@ -27,7 +30,10 @@ def router(service: Service[InUse]) -> APIRouter:
 
     @routes.get("/trace/{name:path}")
     async def trace(name: str, reader: Reader) -> dict[str, Any]:
-        """What this service did with a person or household (its pseudonym), or with an agency's event (its id)."""
+        """What this service did with a person or household (its pseudonym), an agency's event (its id), or a report
+        (``agency/report_id``).
+        """
+        agency, _, report = name.partition("/")
         pseudonym = _uuid(name)
         async with database.pool.acquire() as connection:
             known = await queries.number_of(connection, pseudonym=pseudonym) or {"kind": None, "number": None}
@@ -42,13 +48,21 @@ def router(service: Service[InUse]) -> APIRouter:
                     connection, kind=known["kind"], number=known["number"], event_id=name
                 )
             ]
-            statements = [row async for row in queries.statements_told(connection, event_id=name)]
+            statements = [row async for row in queries.statements_told(
+                connection, event_id=name, agency=agency, report=report, filed=REPORT_FILED, answered=REPORT_ANSWERED,
+            )]  # fmt: skip
+            statements = [row for row in statements if _seen(read(row["data"]), reader)]
             moved = {fact["person"] for fact in facts} | {link[end] for link in links for end in ("start", "ending")}
             announced = [row async for row in queries.announced(connection, keys=list((moved | {pseudonym}) - {None}))]
         steps = [*map(_recorded, facts), *map(_linked, links), *map(_stated, statements), *map(_announced, announced)]
         return {"steps": sorted(steps, key=lambda step: step["at"])}
 
     return routes
+
+
+def _seen(told: Mapping[str, Any], reader: Person) -> bool:
+    """Whether what an agency said lies in the reader's regions; what names none, such as an answer, does."""
+    return "region" not in told or reader.covers(told["region"])
 
 
 def _uuid(text: str) -> UUID | None:

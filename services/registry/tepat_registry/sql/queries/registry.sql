@@ -210,8 +210,9 @@ where (l.kind, l.from_number) = (:kind::smallint, :number::bigint)
    or l.event_id = :event_id::text;
 
 -- name: statements_told
--- What is held of an event, with its place.
-select * from statement where event_id = :event_id;
+-- What is held of an event, or of an agency's report and its own answer to it, with its place.
+select * from statement
+where event_id = :event_id or (agency = :agency and type in (:filed, :answered) and about = :report);
 
 -- name: announced
 -- What was last announced of these persons and households.
