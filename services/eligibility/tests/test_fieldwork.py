@@ -173,7 +173,7 @@ async def test_a_visit_counts_from_its_day_on(eligibility: Eligibility) -> None:
         found = {}
         for day in ("2026-03-02", "2026-03-03", "2026-03-04"):
             await eligibility.on(day)
-            async with eligibility.asked(fieldwork.router(eligibility.database)) as asked:
+            async with eligibility.asked(fieldwork.router(eligibility.database, eligibility.standing)) as asked:
                 funnel = (await asked.get("verifications/batches/2026-02")).json()
                 (batch,) = (await asked.get("verifications/batches")).json()["items"]
             assert {name: batch[name] for name in fieldwork.FIGURES} == {n: funnel[n] for n in fieldwork.FIGURES}
@@ -219,7 +219,7 @@ async def test_rejections_without_a_reason_are_counted(eligibility: Eligibility)
         visited(1, "rejected"), visited(2, "rejected", reason="  "), visited(3, "rejected", reason="sudah mampu"),
         visited(4, "moved"), visited(5),
     )  # fmt: skip
-    async with eligibility.asked(fieldwork.router(eligibility.database)) as asked:
+    async with eligibility.asked(fieldwork.router(eligibility.database, eligibility.standing)) as asked:
         funnel = (await asked.get("verifications/batches/2026-02")).json()
     assert (funnel["rejected"], funnel["rejected_without_reason"]) == (3, 2)
     assert {"outcome": "rejected", "reason": None, "persons": 2} in funnel["reasons"]
@@ -237,7 +237,9 @@ async def test_a_batch_tells_how_many_were_forgotten(eligibility: Eligibility) -
     await eligibility.forget(nik_of(1), nik_of(7))
 
     async def figures(regions: list[str]) -> list[tuple[str, int, int]]:
-        async with eligibility.asked(fieldwork.router(eligibility.database), regions=regions) as asked:
+        async with eligibility.asked(
+            fieldwork.router(eligibility.database, eligibility.standing), regions=regions
+        ) as asked:
             told = (await asked.get("verifications/batches")).json()["items"]
             for each in told:
                 funnel = (await asked.get(f"verifications/batches/{each['batch']}")).json()

@@ -139,7 +139,7 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
         reader: Reader,
         page: Annotated[Page, Depends(paging(float, str))],
         state: State = "raised",
-        kind: Literal["renewal", "duplicate"] | None = None,
+        kind: Literal["renewal", "duplicate", "merge_circle"] | None = None,
         region: Region = None,
     ) -> dict[str, Any]:
         """What waits for somebody to decide, or was decided, in the person's regions: the most probable first, ahead of
