@@ -338,16 +338,18 @@ class _Page:
         self.policy, self.day, self.only = policy, day, only
         self.stands = [Stands(name) for name in named]
         self._named, self._households = named, households
+        self._members: list[Any] = []
         self._living: dict[str, list[Told]] = {}
 
     async def read(self, connection: Connection) -> None:
         """Read who lives in the households."""
-        self._living = {household: [] for household in self._named}
-        for row in await every(queries.members(connection, households=",".join(self._living))):
-            self._living[row["household"]].append(orjson.loads(row["told"]))
+        self._members = await every(queries.members(connection, households=",".join(self._named)))
 
     def judge(self) -> None:
         """Find out what is to stand of the households and of those who live in them, as far as nobody must visit."""
+        self._living = {household: [] for household in self._named}
+        for household, told in self._members:
+            self._living[household].append(orjson.loads(told))
         self.stands = [
             stands
             for household, members in self._living.items()

@@ -168,7 +168,7 @@ from unnest(
         from decision d
         where d.subject = w.subject and not withdrawn and (:only::text[] is null or programme = any(:only))) s
 where s.fold <> (:folds::bigint[])[w.number]
-    or case when w.region = '' then s.placed > 0
+    or case when coalesce(w.region, '') = '' then s.placed > 0
             else s.placed < s.standing or s.least <> w.region or s.greatest <> w.region end;
 
 -- name: differing
