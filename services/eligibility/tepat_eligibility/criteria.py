@@ -487,7 +487,6 @@ class Criteria:
         self.uses: Final = uses(expression)
         self._macros = [macro for each in self.criteria for macro in each.expression.macros]
         self._rest = uses("&&".join(f"({each.expression.rest}\n)" for each in self.criteria))
-        self._member_wise = all(macro.alone for macro in self._macros)
 
     def seen(self, person: View | None, household: View, today: datetime) -> tuple[Any, ...]:
         """All that outcomes and what lacks for them depend on, but the day itself; `today` is the day at midnight."""
@@ -499,13 +498,7 @@ class Criteria:
 
     def of_member(self, member: View, today: datetime) -> tuple[Any, ...]:
         """All that outcomes and what lacks for them depend on of one who lives in the household."""
-        if not self._member_wise:
-            return tuple([member.get(name) for name in self.uses.members])
-        return (
-            tuple([macro.of(member, None, {}, today) for macro in self._macros]),
-            tuple([name in member for name in self.uses.members]),
-            tuple([member.get(name) for name in self._rest.members]),
-        )
+        return of_member(member, today, self._macros, self.uses, self._rest)
 
     def of_person(self, person: View, today: datetime) -> tuple[Any, ...]:
         """All that outcomes and what lacks for them depend on of the person they are of."""
@@ -514,6 +507,19 @@ class Criteria:
     def outcomes(self, person: View | None, household: View, today: datetime) -> list[bool | None]:
         """Each criterion's outcome."""
         return [each.expression.outcome(person, household, today) for each in self.criteria]
+
+
+def of_member(member: View, today: datetime, macros: Sequence[Macro], whole: Uses, rest: Uses) -> tuple[Any, ...]:
+    """All that an expression depends on of a member, given its macros and what all of it uses, and the rest beside
+    these: what the macros come to and what lacks, where they take members one by one; else the values themselves.
+    """
+    if not all(macro.alone for macro in macros):
+        return tuple([member.get(name) for name in whole.members])
+    return (
+        tuple([macro.of(member, None, {}, today) for macro in macros]),
+        tuple([name in member for name in whole.members]),
+        tuple([member.get(name) for name in rest.members]),
+    )
 
 
 def both(outcomes: Sequence[bool | None]) -> bool | None:

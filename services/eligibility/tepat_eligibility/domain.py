@@ -102,14 +102,24 @@ def _birthday(born: str, day: str) -> str:
     return f"{year:04}-{'03-01' if born[5:] == '02-29' and not leap else born[5:]}"
 
 
+def age(born: str, day: Day) -> int | None:
+    """Whole years on a day of who was born on another; none before birth."""
+    return int(day.iso[:4]) - int(born[:4]) - (day.iso[5:] < born[5:]) if born <= day.iso else None
+
+
+def deceased(told: Told, day: Day) -> bool:
+    """Whether a person is dead on a day."""
+    return bool(told.get("deceased_on", "9999-12-31") <= day.iso)
+
+
 def person_view(told: Told, day: Day) -> View:
     """A person as criteria see it, beside other attributes they may have."""
     view: dict[str, Any] = {name: value for name, value in told["attributes"].items() if value is not None}
     if "ppks" in view:
         view["ppks"] = tuple(sorted(view["ppks"]))  # what outcomes are kept by must not change, and has no order
-    view["deceased"] = told.get("deceased_on", "9999-12-31") <= day.iso
-    if (born := told.get("birth_date")) is not None and born <= day.iso:
-        view["age"] = int(day.iso[:4]) - int(born[:4]) - (day.iso[5:] < born[5:])
+    view["deceased"] = deceased(told, day)
+    if (born := told.get("birth_date")) is not None and (years := age(born, day)) is not None:
+        view["age"] = years
     if "sex" in told:
         view["sex"] = told["sex"]
     if "region" in told:

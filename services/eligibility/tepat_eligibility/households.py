@@ -26,6 +26,8 @@ from tepat_eligibility.domain import (
     Programme,
     Told,
     Visit,
+    age,
+    deceased,
     household_view,
     niks_of,
     person_view,
@@ -94,6 +96,7 @@ class Households:
         every = [*self._by_unit["household"], *self._by_unit["person"]]
         asked = {name for programme in every for name in programme.asked}
         self._asked = [name for name in PERSON if name in asked or name in ("age", "decile")]
+        self._ppks = self._asked.index("ppks") if "ppks" in self._asked else None
         self._of_region = "region" in asked or "regions" in asked
         self._in_order = any(programme.in_order for programme in every)
         self._ages: dict[str, int | None] = {}
@@ -149,12 +152,11 @@ class Households:
     def _kind(self, told: Told) -> _Kind:
         attributes = told["attributes"]
         asked = [attributes.get(name) for name in self._asked]
-        if "ppks" in attributes and "ppks" in self._asked:
-            asked.append(tuple(sorted(attributes["ppks"] or ())))
-            asked[self._asked.index("ppks")] = None
+        if self._ppks is not None and asked[self._ppks] is not None:
+            asked[self._ppks] = tuple(sorted(asked[self._ppks]))
         born = told.get("birth_date")
         key = (
-            None if born is None else self._age(born), told.get("sex"), self._deceased(told),
+            None if born is None else self._age(born), told.get("sex"), deceased(told, self._day),
             told.get("region") if self._of_region else None, *asked,
         )  # fmt: skip
         kind = self._kinds.get(key)
@@ -163,20 +165,17 @@ class Households:
             kind = self._kinds[key] = _Kind(self._numbered(view), not view["deceased"], view)
         return kind
 
-    def _deceased(self, told: Told) -> bool:
-        return "deceased_on" in told and told["deceased_on"] <= self._day.iso
-
     def _age(self, born: str) -> int | None:
         """The age of who was born on a day; few days are different."""
         if born not in self._ages:
-            self._ages[born] = person_view({"attributes": {}, "birth_date": born}, self._day).get("age")
+            self._ages[born] = age(born, self._day)
         return self._ages[born]
 
     def _numbered(self, view: View) -> int:
         """The number of what programmes make of a person, and of what `household_view` does."""
-        age = view.get("age")
+        years = view.get("age")
         made: tuple[Any, ...] = (
-            view["deceased"], view.get("decile"), None if age is None else (age >= ADULT) + (age >= ELDERLY),
+            view["deceased"], view.get("decile"), None if years is None else (years >= ADULT) + (years >= ELDERLY),
             view.get("region") if self._of_region else None,
             *[programme.of_member(view, self._day) for of_unit in self._by_unit.values() for programme in of_unit],
             *[programme.of_person(view, self._day) for programme in self._by_unit["person"]],

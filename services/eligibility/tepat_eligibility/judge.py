@@ -298,19 +298,14 @@ class Judge:
         """A page, judged by what was made of households like them as long as policy, day and programmes are these."""
         of = (policy.seq, day.iso, only)
         if self._households is None or self._households[0] != of:
-            programmes = [
-                programme
-                for programme in policy.document.programmes
-                if programme.effective.holds(day.date) and (only is None or programme.code in only)
-            ]
-            self._households = of, Households(programmes, day)
+            self._households = of, Households(policy.document.deciding(day, only), day)
         return _Page(traces, policy, day, only, self._households[1])
 
     async def _keep(self, connection: Connection, page: "_Page") -> None:
         """Make decisions stand as wanted, and put what differs into the outbox."""
         started, now = perf_counter(), self._clock()
         policy, day = page.policy, page.day
-        deciding = [(p.unit, p.code) for p in policy.document.programmes if p.effective.holds(day.date)]
+        deciding = [(programme.unit, programme.code) for programme in policy.document.deciding(day)]
         rows = await store.keep(
             connection, page.stands, only=page.only, deciding=deciding, version=policy.version, as_of=day.date, now=now,
         )  # fmt: skip

@@ -1,12 +1,12 @@
 """The policy as eligibility uses it: the door's index, ranks of trust, and the programmes that decide."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from tepat_contracts.policy import PolicyIndex, from_document
 
-from tepat_eligibility.domain import Programme, having, ranks
+from tepat_eligibility.domain import Day, Programme, having, ranks
 from tepat_eligibility.score import Score
 
 
@@ -17,6 +17,12 @@ class Policed:
     index: PolicyIndex
     ranks: Mapping[str, int]
     programmes: tuple[Programme, ...]
+
+    def deciding(self, day: Day, only: Collection[str] | None = None) -> list[Programme]:
+        """The programmes that decide on a day, or those of some codes among them."""
+        return [
+            each for each in self.programmes if each.effective.holds(day.date) and (only is None or each.code in only)
+        ]
 
     @property
     def time_zone(self) -> str:

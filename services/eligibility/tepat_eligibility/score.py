@@ -20,7 +20,7 @@ from typing import Any, Final
 import orjson
 from tepat_contracts.policy import Score as Ruled
 
-from tepat_eligibility.criteria import SCORED, Expression, View, named, uses
+from tepat_eligibility.criteria import SCORED, Expression, View, named, of_member, uses
 
 _DECIMALS: Final = 6
 
@@ -91,19 +91,12 @@ class Score:
         seen = tuple([member.get(name) for name in self.uses.members])
         kind = self._kind_of.get(seen)
         if kind is None:
-            kind = self._kind_of[seen] = self._kinds.setdefault(self._made_of(member, today), len(self._kinds))
+            kind = self._kind_of[seen] = self._kinds.setdefault(self.of_member(member, today), len(self._kinds))
         return kind
 
     def of_member(self, member: View, today: datetime) -> tuple[Any, ...]:
         """All that the score and what lacks for it depend on of one who lives in the household."""
-        if not self._member_wise:
-            return tuple([member.get(name) for name in self.uses.members])
-        return (self._made_of(member, today), tuple([member.get(name) for name in self._rest.members]))
-
-    def _made_of(self, member: View, today: datetime) -> tuple[Any, ...]:
-        """What the macros make of a member, and what of theirs lacks."""
-        made = tuple(macro.of(member, None, {}, today) for macro in self._macros)
-        return made, tuple(name not in member for name in self.uses.members)
+        return of_member(member, today, self._macros, self.uses, self._rest)
 
     def _worked_out(self, household: View, today: datetime) -> Scored:
         contributions: list[dict[str, Any]] = []

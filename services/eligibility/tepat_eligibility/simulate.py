@@ -129,16 +129,7 @@ class _Both(NamedTuple):
 
 def _both(present: Policed, proposed: Policed, day: Day, only: Collection[str] | None = None) -> _Both:
     """By every programme that decides on a day, or by some of them."""
-    return _Both(*(
-        Households(
-            [
-                each for each in policy.programmes
-                if each.effective.holds(day.date) and (only is None or each.code in only)
-            ],
-            day,
-        )
-        for policy in (present, proposed)
-    ))  # fmt: skip
+    return _Both(*(Households(policy.deciding(day, only), day) for policy in (present, proposed)))
 
 
 # --- reading ----------------------------------------------------------------------------------------------------

@@ -29,11 +29,12 @@ queries: Any = aiosql.from_path(
 BY_HASH: Final = """
 set local enable_hashjoin = on; set local enable_bitmapscan = off; set local plan_cache_mode = force_generic_plan"""
 """For what a statement has gathered itself, planned once: `sql/session.sql` has the rest looked up by key."""
-BY_KEY: Final = """
-set local enable_hashjoin = off; set local enable_bitmapscan = on; set local plan_cache_mode = force_custom_plan"""
 WHOLE: Final = "set local enable_hashjoin = on; set local enable_seqscan = on"
 """For what looks at tables from end to end."""
-BY_KEY_AGAIN: Final = "set local enable_hashjoin = off; set local enable_seqscan = off"
+BY_KEY: Final = """
+set local enable_hashjoin = off; set local enable_bitmapscan = on; set local enable_seqscan = off;
+set local plan_cache_mode = force_custom_plan"""
+"""As before either."""
 
 
 async def every(rows: AsyncIterator[Any]) -> list[Any]:
@@ -195,33 +196,19 @@ async def keep(
         only: the programmes looked at, where not all were.
         deciding: unit and code of the programmes that decide today, which tells why one is withdrawn.
     """
-    changed = await _changed(connection, stands, only)
-    if not changed:
-        return []
-    stamped = {"policy_version": version, "as_of": as_of, "decided_at": now}
-    wanted = [
-        (each.subject, decision, each.region or "")
-        for each in (stands[place] for place in changed) for decision in each.decided.decisions
-    ]  # fmt: skip
-    told = _Numbered(wanted)
     await connection.execute(BY_HASH)
-    differing = await every(
-        queries.differing(
-            connection, judged=",".join({stands[place].subject: None for place in changed}), only=only, **told.columns,
-            **told.said,
-        )
-    )  # fmt: skip
+    changed = await _changed(connection, stands, only)
+    wanted = [
+        (each.subject, decision, each.region or "") for each in changed for decision in each.decided.decisions
+    ]  # fmt: skip
+    differing = await _differing(connection, wanted, {each.subject: None for each in changed}, only) if changed else []
     await connection.execute(BY_KEY)
+    stamped = {"policy_version": version, "as_of": as_of, "decided_at": now}
     still, announced = frozenset(deciding), list[Announced]()
     if places := [row["place"] for row in differing if row["place"] is not None]:
         told = _Numbered([wanted[place] for place in places])
         await explain(connection, told.decisions)
-        announced += [
-            Announced(subject, told.decisions[number - 1], region, revision)
-            for subject, number, region, revision in await every(
-                queries.decide(connection, **told.columns, **told.said, **stamped)
-            )
-        ]
+        announced += told.announced(await every(queries.decide(connection, **told.columns, **told.said, **stamped)))
     unwanted = [
         (row["subject"], _withdrawn(row["unit"], row["programme"], (row["unit"], row["programme"]) in still), "")
         for row in differing
@@ -230,34 +217,33 @@ async def keep(
     if unwanted:
         told = _Numbered(unwanted)
         await explain(connection, told.decisions)
-        announced += [
-            Announced(subject, told.decisions[number - 1], region, revision)
-            for subject, number, region, revision in await every(
-                queries.withdraw(
-                    connection, subjects=told.columns["subjects"], numbers=told.columns["numbers"], **stamped,
-                    programmes=told.said["programmes"], explanations=told.said["explanations"],
-                )
-            )
-        ]  # fmt: skip
+        announced += told.announced(await every(queries.withdraw(connection, **told.columns, **told.said, **stamped)))
     return announced
 
 
-async def _changed(connection: Connection, stands: Sequence[Stands], only: Sequence[str] | None) -> list[int]:
-    """The places of those of whom not all stands as it should, or more does; a subject may have two, as a person and
-    as a household.
+async def _changed(connection: Connection, stands: Sequence[Stands], only: Sequence[str] | None) -> list[Stands]:
+    """Those of whom not all stands as it should, or more does; a subject may be there twice, as a person and as a
+    household.
     """
     numbered: dict[Decided, int] = {}
     numbers = [numbered.setdefault(each.decided, len(numbered) + 1) for each in stands]
-    await connection.execute(BY_HASH)
     rows = await every(
         queries.changed(
             connection, subjects=",".join([each.subject for each in stands]), numbers=",".join(map(str, numbers)),
             regions=",".join([each.region or "" for each in stands]), folds=[each.fold for each in numbered], only=only,
         )
     )  # fmt: skip
-    await connection.execute(BY_KEY)
     changed = {stands[row["place"]].subject for row in rows}
-    return [place for place, each in enumerate(stands) if each.subject in changed] if changed else []
+    return [each for each in stands if each.subject in changed] if changed else []
+
+
+async def _differing(
+    connection: Connection, wanted: Sequence[tuple[str, Decision, str]], judged: Iterable[str],
+    only: Sequence[str] | None,
+) -> list[Any]:  # fmt: skip
+    """The places of decisions wanted that stand otherwise or not at all; without a place what stands beside them."""
+    told = _Numbered(wanted)
+    return await every(queries.differing(connection, judged=",".join(judged), only=only, **told.columns, **told.said))
 
 
 class _Numbered:
@@ -267,18 +253,25 @@ class _Numbered:
     Subjects are pseudonyms as text: thousands of them go to the database as one text, at a tenth of an array's cost.
     """
 
-    def __init__(self, wanted: Iterable[tuple[str, Decision, str]]) -> None:
-        subjects, made, regions = zip(*wanted, strict=True) if (wanted := list(wanted)) else ((), (), ())
+    def __init__(self, wanted: Sequence[tuple[str, Decision, str]]) -> None:
         numbered: dict[Decision, int] = {}
-        numbers = [numbered.setdefault(decision, len(numbered) + 1) for decision in made]
-        self.decisions = list(numbered)
         self.columns = {
-            "subjects": ",".join(subjects), "numbers": ",".join(map(str, numbers)), "regions": ",".join(regions),
-        }  # fmt: skip
+            "subjects": ",".join([subject for subject, _, _ in wanted]),
+            "numbers": ",".join([str(numbered.setdefault(made, len(numbered) + 1)) for _, made, _ in wanted]),
+            "regions": ",".join([region for _, _, region in wanted]),
+        }
+        self.decisions = list(numbered)
         self.said: dict[str, list[Any]] = {
             "units": [each.unit for each in numbered], "programmes": [each.programme for each in numbered],
             "decisions": [each.decision for each in numbered], "explanations": [each.id for each in numbered],
         }  # fmt: skip
+
+    def announced(self, rows: Iterable[tuple[str, int, str | None, int]]) -> list[Announced]:
+        """What a statement gives back: subjects, numbers, regions and revisions."""
+        return [
+            Announced(subject, self.decisions[number - 1], region, revision)
+            for subject, number, region, revision in rows
+        ]
 
 
 async def explain(connection: Connection, decisions: Iterable[Decision]) -> None:
@@ -298,4 +291,4 @@ async def forget_explanations(connection: Connection) -> None:
     """Forget what no decision is explained by any more."""
     await connection.execute(WHOLE)
     await queries.forget_explanations(connection)
-    await connection.execute(BY_KEY_AGAIN)
+    await connection.execute(BY_KEY)

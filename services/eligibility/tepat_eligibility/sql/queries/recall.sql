@@ -15,8 +15,8 @@ select * from unnest(
     :withdrawn::bool[], :regions::text[], :versions::text[], :days::date[], :times::timestamptz[], :revisions::bigint[])
 on conflict (subject, programme) do update
     set unit = excluded.unit, decision = excluded.decision, explanation = excluded.explanation,
-        withdrawn = excluded.withdrawn, region = excluded.region, policy_version = excluded.policy_version, as_of = excluded.as_of,
-        decided_at = excluded.decided_at, revision = excluded.revision
+        withdrawn = excluded.withdrawn, region = excluded.region, policy_version = excluded.policy_version,
+        as_of = excluded.as_of, decided_at = excluded.decided_at, revision = excluded.revision
     where d.revision < excluded.revision;
 
 -- name: to_clear$

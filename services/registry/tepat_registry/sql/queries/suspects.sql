@@ -107,7 +107,8 @@ returning s.*;
 -- name: suspects
 -- The next, the most probable first, in an area or everywhere.
 select * from suspect
-where (probability < :probability or (probability = :probability and pair > :after)) and state = :state and (:kind::text is null or kind = :kind)
+where (probability < :probability or (probability = :probability and pair > :after))
+  and state = :state and (:kind::text is null or kind = :kind)
   and (:region::text is null or region = :region or starts_with(region, :region || '.'))
 order by probability desc, pair limit :most;
 
