@@ -15,7 +15,7 @@ import asyncpg
 import orjson
 from tepat_eligibility import policed
 from tepat_eligibility.domain import Day, Decision, Visit
-from tepat_eligibility.households import Households
+from tepat_eligibility.households import Households, Resident, facts
 from tepat_eligibility.store import explain
 
 SAMPLE: Final = 10_000
@@ -96,7 +96,9 @@ def stricter(version: str) -> dict[str, Any]:
 # --- eligibility ------------------------------------------------------------------------------------------------
 
 SCHEMA = """
-create unlogged table sample_person (person uuid, household uuid, alone uuid, told text);
+create unlogged table sample_person (
+    person uuid, household uuid, alone uuid, told text, region text, born text, facts text);
+create unlogged table sample_stands (subject uuid, fold bigint, region text);
 create unlogged table sample_decision (subject uuid, programme text, unit text, decision text, region text, explanation bigint);
 create unlogged table sample_visit (nik uuid, outcome text)"""  # noqa: E501
 
@@ -106,17 +108,20 @@ AT = "md5({} || $1::text)::uuid"
 COPY = f"""
 with one as (
     select {AT.format("person")} as person, {AT.format("household")} as household,
-           person as was, household as was_household, told from sample_person),
+           person as was, household as was_household, told, region, born, facts from sample_person),
 persons as (
     insert into person (person, revision, told)
     select person, 1, replace(replace(told, was::text, person::text), was_household::text, household::text) from one)
-insert into residence (person, household) select person, household from one"""
+insert into residence (person, household, aliases, region, born, facts)
+select person, household, '', region, born, facts from one"""
 
 COPY_DECISIONS = f"""
 insert into decision (
     subject, decided_at, revision, as_of, programme, unit, decision, region, policy_version, explanation)
 select {AT.format("subject")}, now(), 1, $2, programme, unit, decision, region, 'bench-1', explanation
 from sample_decision"""
+
+COPY_STANDS = f"insert into stands select {AT.format('subject')}, fold, region from sample_stands"
 
 COPY_VISITS = f"""
 insert into verification (
@@ -135,10 +140,11 @@ async def populate(connection: "asyncpg.Connection[asyncpg.Record]", households:
         households: a multiple of ``SAMPLE``, or less than it.
     """
     await connection.execute(SCHEMA)
-    persons, decisions, made, visits = _sample(min(SAMPLE, households), today)
+    persons, decisions, stands, made, visits = _sample(min(SAMPLE, households), today)
     await explain(connection, made)
     await connection.copy_records_to_table("sample_person", records=persons)
     await connection.copy_records_to_table("sample_decision", records=decisions)
+    await connection.copy_records_to_table("sample_stands", records=stands)
     await connection.copy_records_to_table("sample_visit", records=visits)
     indexes = await connection.fetch(INDEXES)
     for index in indexes:
@@ -146,22 +152,24 @@ async def populate(connection: "asyncpg.Connection[asyncpg.Record]", households:
     for number in range(max(1, households // SAMPLE)):
         await connection.execute(COPY, str(number))
         await connection.execute(COPY_DECISIONS, str(number), today)
+        await connection.execute(COPY_STANDS, str(number))
         await connection.execute(COPY_VISITS, str(number), today)
     for index in indexes:
         await connection.execute(index["indexdef"])
-    await connection.execute("drop table sample_person, sample_decision, sample_visit")
+    await connection.execute("drop table sample_person, sample_decision, sample_stands, sample_visit")
     await connection.execute("insert into today (day) values ($1)", today)
     await connection.execute("insert into recalled (cleared) values (true)")
     await connection.execute("vacuum analyze")
     return int(await connection.fetchval("select count(*) from decision"))
 
 
-def _sample(households: int, today: date) -> tuple[list[Any], list[Any], set[Decision], list[Any]]:
-    """Persons, what is decided of them and their households, the different decisions, and who was visited."""
+def _sample(households: int, today: date) -> tuple[list[Any], list[Any], list[Any], set[Decision], list[Any]]:
+    """Persons, what is decided of them and their households, as one number too, the different decisions, visits."""
     r, day = random.Random(1), Day(today)
     deciding = Households(policed.parse(POLICY).programmes, day)
     persons: list[Any] = []
     decisions: list[Any] = []
+    standing: list[Any] = []
     different: set[Decision] = set()
     visits: list[Any] = []
     for _ in range(households):
@@ -172,14 +180,24 @@ def _sample(households: int, today: date) -> tuple[list[Any], list[Any], set[Dec
             nik, outcome = members[0]["person"], r.choice(("confirmed", "confirmed", "rejected"))
             outcomes[nik] = [Visit(today, datetime.now(UTC), "e", "bench", None, outcome)]
             visits.append((UUID(nik), outcome))
-        persons += [(UUID(told["person"]), name, UUID(told["alone"]), orjson.dumps(told).decode()) for told in members]
-        for found in deciding.decided(str(name), members):
-            subject, decided, region, _ = deciding.verified(found, outcomes)
+        persons += [
+            (UUID(told["person"]), name, UUID(told["alone"]), orjson.dumps(told).decode(), told["region"],
+             told["birth_date"], facts(told))
+            for told in members
+        ]  # fmt: skip
+        residents = [
+            Resident(str(name), "", told["person"], "", "", told["region"], told["birth_date"], facts(told))
+            for told in members
+        ]
+        for found in deciding.decided(residents):
+            subject, decided, region, *_ = deciding.verified(found, outcomes)
+            if decided.fold:
+                standing.append((UUID(subject), int(decided.fold), region))
             different.update(decided.decisions)
             decisions += [
                 (UUID(subject), each.programme, each.unit, each.decision, region, each.id) for each in decided.decisions
             ]
-    return persons, decisions, different, visits
+    return persons, decisions, standing, different, visits
 
 
 def _members(r: random.Random, household: str) -> list[dict[str, Any]]:

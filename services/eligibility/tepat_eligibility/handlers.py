@@ -178,8 +178,8 @@ class Policies:
             log.error("the policy names another secret, which is not followed: pseudonyms in use would not match")
         if ranks(old) != ranks(policy):
             await queries.mark_everybody(connection)
-        if programmes := restated(old, policy):
-            await queries.start_sweep(connection, programmes=programmes)
+        if restated(old, policy):
+            await queries.start_sweep(connection)
         if programmes := changing_hands(old, policy):
             await queries.mark_objected(connection, programmes=programmes)
         await connection.execute(WAKE)

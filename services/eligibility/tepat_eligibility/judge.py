@@ -45,7 +45,7 @@ from tepat_eligibility.domain import (
     turned,
     turns_on,
 )
-from tepat_eligibility.households import Households, Stands
+from tepat_eligibility.households import Households, Stands, facts
 from tepat_eligibility.policed import Policed
 from tepat_eligibility.store import Announced, every, queries, visits_of
 
@@ -132,7 +132,7 @@ class Judge:
             log.info("visits, lists and objections no longer kept", records=retired, before=kept.isoformat())
         await store.forget_explanations(connection)
         if programmes := turned(policy.document.programmes, before, day.date):
-            await queries.start_sweep(connection, programmes=programmes)
+            await queries.start_sweep(connection)
         if await queries.to_clear(connection):
             orphans = [row["subject"] for row in await every(queries.orphans(connection))]
             await self._keep(connection, self._page(dict.fromkeys(orphans), policy, day))
@@ -163,26 +163,26 @@ class Judge:
             row["household"]: row["stands_for"]
             for row in await every(queries.renewed(connection, households=",".join(cards)))
         }
-        persons, households, turning = [], [], []
-        for told, each, trace in standing:
-            household = told["alone"] if each is None else renewed.get(each, each)
-            touched[household] = trace
-            persons.append(told["person"])
-            households.append(household)
-            turning.append(turns_on(told, day) or "")
+        homes = [told["alone"] if each is None else renewed.get(each, each) for told, each, _ in standing]
+        touched |= {home: trace for home, (_, _, trace) in zip(homes, standing, strict=True)}
         if gone:
             await queries.unsettle(connection, persons=",".join(gone))
             await self._keep(connection, self._page({each: marks.get(each) for each in gone}, policy, day))
-        if persons:
+        if persons := [told for told, _, _ in standing]:
             await queries.settle(
-                connection, persons=",".join(persons), households=",".join(households), turns_on=",".join(turning)
-            )
+                connection, persons=",".join(told["person"] for told in persons), households=",".join(homes),
+                turns_on=",".join(turns_on(told, day) or "" for told in persons),
+                aliases=";".join(",".join(told["aliases"]) for told in persons),
+                regions=",".join(told.get("region", "") for told in persons),
+                born=",".join(told.get("birth_date", "") for told in persons),
+                facts="\n".join(facts(told) for told in persons),
+            )  # fmt: skip
         await queries.touch(
             connection,
             households=",".join(touched), traces=",".join(trace or "" for trace in touched.values()),
             persons=",".join(stood_for), person_traces=",".join(trace or "" for trace in stood_for.values()),
         )  # fmt: skip
-        await self._hear(connection, {*marks, *stood_for}, [told for told, _, _ in standing], policy, day)
+        await self._hear(connection, {*marks, *stood_for}, persons, policy, day)
 
     # -- objections --------------------------------------------------------------------------------
 
@@ -243,15 +243,12 @@ class Judge:
     # -- decisions ---------------------------------------------------------------------------------
 
     async def _sweep(self, connection: Connection, day: Day) -> bool:
-        """Decide some programmes again, for the next households: while a page is judged, the one before is kept and the
-        next one read.
-        """
+        """Decide the next households again: while a page is judged, the one before is kept and the next one read."""
         sweep = await queries.first_sweep(connection)
         if sweep is None:
             return False
-        policy, only = await self._restated(connection), sweep["programmes"]
-        after, judged = sweep["after"], None
-        page = await self._read_after(connection, after, policy, day, only)
+        policy, judged = await self._restated(connection), None
+        page = await self._read_after(connection, sweep["after"], policy, day)
         for number in range(PAGES_AT_ONCE):
             if page is None:
                 break
@@ -260,7 +257,7 @@ class Judge:
                 if judged is not None:
                     await self._keep(connection, judged)
                 if number + 1 < PAGES_AT_ONCE:
-                    following = await self._read_after(connection, page.last, policy, day, only)
+                    following = await self._read_after(connection, page.last, policy, day)
             finally:
                 await judging  # no step begins while another is at work
             await page.verify(connection)
@@ -273,13 +270,13 @@ class Judge:
         return True
 
     async def _read_after(
-        self, connection: Connection, after: str, policy: InForce[Policed], day: Day, only: Sequence[str]
+        self, connection: Connection, after: str, policy: InForce[Policed], day: Day
     ) -> "_Page | None":
         """The next page of households, in the order of their pseudonyms."""
         rows = await every(queries.households_after(connection, after=after, at_most=HOUSEHOLDS_AT_ONCE))
         if not rows:
             return None
-        page = self._page(dict.fromkeys(row["household"] for row in rows), policy, day, only)
+        page = self._page(dict.fromkeys(row["household"] for row in rows), policy, day)
         await page.read(connection)
         return page
 
@@ -292,14 +289,12 @@ class Judge:
         await page.verify(connection)
         await self._keep(connection, page)
 
-    def _page(
-        self, traces: dict[str, str | None], policy: InForce[Policed], day: Day, only: Sequence[str] | None = None
-    ) -> "_Page":
-        """A page, judged by what was made of households like them as long as policy, day and programmes are these."""
-        of = (policy.seq, day.iso, only)
+    def _page(self, traces: dict[str, str | None], policy: InForce[Policed], day: Day) -> "_Page":
+        """A page, judged by what was made of households like them as long as policy and day are these."""
+        of = (policy.seq, day.iso)
         if self._households is None or self._households[0] != of:
-            self._households = of, Households(policy.document.deciding(day, only), day)
-        return _Page(traces, policy, day, only, self._households[1])
+            self._households = of, Households(policy.document.deciding(day), day)
+        return _Page(traces, policy, day, self._households[1])
 
     async def _keep(self, connection: Connection, page: "_Page") -> None:
         """Make decisions stand as wanted, and put what differs into the outbox."""
@@ -307,8 +302,8 @@ class Judge:
         policy, day = page.policy, page.day
         deciding = [(programme.unit, programme.code) for programme in policy.document.deciding(day)]
         rows = await store.keep(
-            connection, page.stands, only=page.only, deciding=deciding, version=policy.version, as_of=day.date, now=now,
-        )  # fmt: skip
+            connection, page.stands, deciding=deciding, version=policy.version, as_of=day.date, now=now
+        )
         if rows:
             traces = page.traces
             await put(connection, [_message(row, traces.get(row.subject), policy.version, day, now) for row in rows])
@@ -319,45 +314,39 @@ class Judge:
 
 
 class _Page:
-    """Subjects looked at, and what is to stand of them: nothing, until it is read, judged and verified.
+    """Subjects looked at, and those of whom other is to stand than does: nothing, until read, judged and verified.
 
     Args:
         named: households, or subjects of whom nothing is to stand; each with the trace of what it was marked for.
-        only: the programmes looked at, where not all are.
     """
 
     def __init__(
-        self, named: dict[str, str | None], policy: InForce[Policed], day: Day, only: Sequence[str] | None,
-        households: Households,
-    ) -> None:  # fmt: skip
-        self.policy, self.day, self.only = policy, day, only
+        self, named: dict[str, str | None], policy: InForce[Policed], day: Day, households: Households
+    ) -> None:
+        self.policy, self.day = policy, day
         self.stands = [Stands(name) for name in named]
         self._named, self._households = named, households
-        self._members: list[Any] = []
-        self._living: dict[str, list[Told]] = {}
+        self._residents: str | None = None
 
     async def read(self, connection: Connection) -> None:
         """Read who lives in the households."""
-        self._members = await every(queries.members(connection, households=",".join(self._named)))
+        self._residents = await queries.residents(connection, households=",".join(self._named))
 
     def judge(self) -> None:
         """Find out what is to stand of the households and of those who live in them, as far as nobody must visit."""
-        self._living = {household: [] for household in self._named}
-        for household, told in self._members:
-            self._living[household].append(orjson.loads(told))
-        self.stands = [
-            stands
-            for household, members in self._living.items()
-            for stands in self._households.decided(household, members)
-        ]
+        empty, self.stands = dict.fromkeys(self._named), []
+        for household, members in store.residents(self._residents):
+            self.stands += self._households.differing(members)
+            del empty[household]
+        self.stands += map(Stands, empty)
 
     async def verify(self, connection: Connection) -> None:
         """Find out what visits make of those of whom it depends on them."""
-        unverified = [place for place, each in enumerate(self.stands) if each.decided.unverified]
+        unverified = [each for each in self.stands if each.decided.unverified]
         if unverified:
-            visits = await visits_of(connection, {nik for place in unverified for nik in self.stands[place].niks})
-            for place in unverified:
-                self.stands[place] = self._households.verified(self.stands[place], visits)
+            visits = await visits_of(connection, {nik for each in unverified for nik in each.niks})
+            verified = [self._households.verified(each, visits) for each in self.stands]
+            self.stands = [each for each in verified if each.differs]
 
     @property
     def last(self) -> str:
@@ -369,7 +358,7 @@ class _Page:
         """The trace that each subject is announced with."""
         return {
             **self._named,
-            **{told["person"]: self._named[name] for name, members in self._living.items() for told in members},
+            **{each.subject: self._named[each.residents[0].household] for each in self.stands if each.residents},
         }
 
 

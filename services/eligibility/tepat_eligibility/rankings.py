@@ -23,11 +23,11 @@ from tepat_chassis.standing import InForce, Standing
 from tepat_contracts.events.fields import REGION_PATTERN
 from tepat_contracts.policy import Programme, Quota
 
-from tepat_eligibility.domain import Day, household_view, person_view, today
+from tepat_eligibility.domain import Day, household_view, today
 from tepat_eligibility.policed import Policed
 from tepat_eligibility.ranking import BY_DEFAULT, RankBy, Scored, ranked, why
 from tepat_eligibility.score import Score
-from tepat_eligibility.store import every, queries
+from tepat_eligibility.store import every, queries, residents
 
 Reader = Annotated[Person, Depends(needs(Right.read))]
 Operator = Annotated[Person, Depends(needs(Right.operate))]
@@ -114,13 +114,11 @@ class Rankings:
         subjects = ",".join(row["subject"] for row in eligible)
         rounds = await every(queries.left_out(connection, programme=programme.code, subjects=subjects))
         left_out = {row["subject"]: row["rounds"] for row in rounds}
-        living: dict[str, dict[str, Any]] = {row["household"]: {} for row in eligible}
-        for row in await every(queries.members(connection, households=",".join(living))):
-            told = orjson.loads(row["told"])
-            living[row["household"]][told["person"]] = person_view(told, day)
+        told = await queries.residents(connection, households=",".join({row["household"] for row in eligible}))
+        living = {name: {each.person: each.view(day) for each in members} for name, members in residents(told)}
         scored = []
         for subject, household in eligible:
-            views = living[household]
+            views = living.get(household, {})
             whole = household_view([view for view in views.values() if not view["deceased"]])
             if score is not None:
                 whole = score.added(whole, day.midnight)

@@ -16,11 +16,11 @@ import gc
 import os
 import sys
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -30,10 +30,10 @@ from tepat_chassis.http import AWAY, COLLECT_AFTER
 from tepat_eligibility import policed
 from tepat_eligibility.domain import Day, Decision, Told, Visit, card, restated
 from tepat_eligibility.handlers import IN_FORCE
-from tepat_eligibility.households import NOTHING, Decided, Households, Stands
+from tepat_eligibility.households import NOTHING, Decided, Households, Resident, Stands
 from tepat_eligibility.judge import SERVICE
 from tepat_eligibility.policed import Policed
-from tepat_eligibility.store import every, queries, visits_of
+from tepat_eligibility.store import every, queries, residents, visits_of
 
 HOUSEHOLDS_AT_ONCE: Final = 1_500
 PERSONS_AT_ONCE: Final = 5_000
@@ -76,12 +76,12 @@ class Sums:
     """
 
     def __init__(self) -> None:
-        self._seen: Counter[tuple[str | None, Decided, Decided]] = Counter()
+        self._seen: Counter[tuple[str, Decided, Decided]] = Counter()
         self._sums: dict[Change, list[int]] = {}
 
-    def add(self, region: str | None, before: Decided, after: Decided) -> None:
+    def add(self, region: str, before: Decided, after: Decided) -> None:
         """Count a subject."""
-        self._seen[region and region[:5], before, after] += 1
+        self._seen[region[:5], before, after] += 1
         if len(self._seen) > DIFFERENT:
             self._sum_up()
 
@@ -101,7 +101,7 @@ class Sums:
                 gained, lost = max(will[0] - had[0], 0), max(had[0] - will[0], 0)
                 if had[1] != will[1]:
                     gained, lost = will[0], had[0]
-                key = Change(programme, area, _word(before), _word(after), had[1], will[1])
+                key = Change(programme, area or None, _word(before), _word(after), had[1], will[1])
                 sums = self._sums.setdefault(key, [0] * 5)
                 for place, each in enumerate((1, had[0], will[0], gained, lost)):
                     sums[place] += each * subjects
@@ -206,7 +206,7 @@ class Simulation:
         """Count the decisions of these households and of those who live there now: those of the programmes that change,
         and where anybody would leave or enter, of all.
         """
-        living = await self._living(queries.members, page)
+        living = await self._living(queries.residents, page)
         elsewhere: dict[str, str] = {}
         then = living
         if moving:
@@ -214,61 +214,45 @@ class Simulation:
                 row["person"]: row["household"]
                 for row in await every(queries.elsewhere(self.connection, households=",".join(page)))
             }
-            then = await self._living(queries.members_then, [*{*page, *elsewhere.values()}])
-        found: list[tuple[_Both, _Found, _Found]] = []
+            then = await self._living(queries.residents_then, [*{*page, *elsewhere.values()}])
+        found: list[tuple[_Both, Stands, Stands]] = []
         for name in page:
-            now, will = living[name], then[name]
+            now, will = living.get(name, []), then.get(name, [])
             if now is will or _names(now) == _names(will):
-                found.append((changing, _found(changing.before, {name: now}), _found(changing.after, {name: now})))
+                if now:
+                    both = zip(changing.before.decided(now), changing.after.decided(now), strict=True)
+                    found += [(changing, had, will_have) for had, will_have in both]
                 continue
-            homes = {home: then[home] for home in (name, *(elsewhere.get(who, name) for who in _names(now)))}
-            of_here = {name, *_names(now)}
-            after = {key: each for key, each in _found(whole.after, homes).items() if key[1] in of_here}
-            found.append((whole, _found(whole.before, {name: now}), after))
+            homes = [then[home] for home in {name, *(elsewhere.get(who, name) for who in _names(now))} if home in then]
+            before = _found(whole.before, [now] if now else [])
+            after = {key: each for key, each in _found(whole.after, homes).items() if key in before or key == name}
+            found += [
+                (whole, before.get(key, Stands(key)), after.get(key, Stands(key)))
+                for key in before.keys() | after.keys()
+            ]
         visits = await self._visits(found)
-        for by, before, after in found:
-            for key in before.keys() | after.keys():
-                had, will_have = (
-                    households.verified(each.get(key, Stands(key[1])), visits)
-                    for households, each in zip(by, (before, after), strict=True)
-                )
-                region = had.region if will_have.decided is NOTHING else will_have.region
-                self.sums.add(region, had.decided, will_have.decided)
+        for by, *stands in found:
+            had, will_have = (of.verified(each, visits) for of, each in zip(by, stands, strict=True))
+            self.sums.add(
+                had.region if will_have.decided is NOTHING else will_have.region, had.decided, will_have.decided
+            )
 
-    async def _living(self, by: Callable[..., AsyncIterator[Any]], households: Sequence[str]) -> dict[str, list[Told]]:
-        living: dict[str, list[Told]] = {household: [] for household in households}
-        for row in await every(by(self.connection, households=",".join(households))):
-            living[row["household"]].append(orjson.loads(row["told"]))
-        return living
+    async def _living(self, by: Callable[..., Awaitable[Any]], households: Sequence[str]) -> dict[str, list[Resident]]:
+        return dict(residents(await by(self.connection, households=",".join(households))))
 
-    async def _visits(self, found: Iterable[tuple[_Both, "_Found", "_Found"]]) -> Mapping[str, list[Visit]]:
+    async def _visits(self, found: Iterable[tuple[_Both, Stands, Stands]]) -> Mapping[str, list[Visit]]:
         """The visits that any of this depends on, by NIK."""
-        niks = {
-            nik
-            for _, before, after in found
-            for each in (*before.values(), *after.values())
-            if each.decided.unverified
-            for nik in each.niks
-        }
+        niks = {nik for _, *both in found for each in both if each.decided.unverified for nik in each.niks}
         return await visits_of(self.connection, niks) if niks else {}
 
 
-#: What is found of each subject, by unit and name.
-_Found: TypeAlias = dict[tuple[str, str], Stands]
+def _found(of: Households, homes: Iterable[Sequence[Resident]]) -> dict[str, Stands]:
+    """What is found of each subject."""
+    return {each.subject: each for members in homes for each in of.decided(members)}
 
 
-def _found(households: Households, living: Mapping[str, Sequence[Told]]) -> _Found:
-    found: _Found = {}
-    for name, members in living.items():
-        whole, *persons = households.decided(name, members)
-        found["household", name] = whole
-        for each in persons:
-            found["person", each.subject] = each
-    return found
-
-
-def _names(members: Sequence[Told]) -> list[str]:
-    return [told["person"] for told in members]
+def _names(members: Sequence[Resident]) -> list[str]:
+    return [resident.person for resident in members]
 
 
 # --- the process ------------------------------------------------------------------------------------------------

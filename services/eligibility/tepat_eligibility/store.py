@@ -8,10 +8,12 @@ Invariants
 """
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from functools import cache
 from importlib.resources import files
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Final, Literal, NamedTuple
 from uuid import UUID
 
@@ -19,7 +21,7 @@ import aiosql
 from tepat_chassis.database import Connection
 
 from tepat_eligibility.domain import WITHDRAWN, Decision, Visit
-from tepat_eligibility.households import Decided, Stands
+from tepat_eligibility.households import Resident, Stands
 
 queries: Any = aiosql.from_path(
     str(files("tepat_eligibility") / "sql" / "queries"), "asyncpg", mandatory_parameters=False
@@ -179,11 +181,17 @@ async def visits_of(connection: Connection, niks: Collection[str]) -> Mapping[st
     return visits
 
 
+def residents(told: str | None) -> Iterator[tuple[str, list[Resident]]]:
+    """Households and who lives there, out of the text that a query tells them in."""
+    rows = map(Resident._make, (line.split("\t") for line in told.split("\n"))) if told else ()
+    for household, members in groupby(rows, itemgetter(0)):
+        yield household, list(members)
+
+
 async def keep(
     connection: Connection,
     stands: Sequence[Stands],
     *,
-    only: Sequence[str] | None,
     deciding: Iterable[tuple[str, str]],
     version: str,
     as_of: date,
@@ -192,16 +200,14 @@ async def keep(
     """Make decisions stand as wanted; those that differ from what was announced, with their new revisions.
 
     Args:
-        stands: all subjects looked at, each once: what stands of one and is not wanted is withdrawn.
-        only: the programmes looked at, where not all were.
+        stands: subjects of whom anything differs, each once: what stands of one and is not wanted is withdrawn.
         deciding: unit and code of the programmes that decide today, which tells why one is withdrawn.
     """
+    if not stands:
+        return []
+    wanted = [(each.subject, decision, each.region) for each in stands for decision in each.decided.decisions]
     await connection.execute(BY_HASH)
-    changed = await _changed(connection, stands, only)
-    wanted = [
-        (each.subject, decision, each.region or "") for each in changed for decision in each.decided.decisions
-    ]  # fmt: skip
-    differing = await _differing(connection, wanted, {each.subject: None for each in changed}, only) if changed else []
+    differing = await _differing(connection, wanted, [each.subject for each in stands])
     await connection.execute(BY_KEY)
     stamped = {"policy_version": version, "as_of": as_of, "decided_at": now}
     still, announced = frozenset(deciding), list[Announced]()
@@ -218,32 +224,19 @@ async def keep(
         told = _Numbered(unwanted)
         await explain(connection, told.decisions)
         announced += told.announced(await every(queries.withdraw(connection, **told.columns, **told.said, **stamped)))
+    await queries.stand(
+        connection, subjects=",".join(each.subject for each in stands),
+        folds=",".join(each.decided.fold for each in stands), regions=",".join(each.region for each in stands),
+    )  # fmt: skip
     return announced
 
 
-async def _changed(connection: Connection, stands: Sequence[Stands], only: Sequence[str] | None) -> list[Stands]:
-    """Those of whom not all stands as it should, or more does; a subject may be there twice, as a person and as a
-    household.
-    """
-    numbered: dict[Decided, int] = {}
-    numbers = [numbered.setdefault(each.decided, len(numbered) + 1) for each in stands]
-    rows = await every(
-        queries.changed(
-            connection, subjects=",".join([each.subject for each in stands]), numbers=",".join(map(str, numbers)),
-            regions=",".join([each.region or "" for each in stands]), folds=[each.fold for each in numbered], only=only,
-        )
-    )  # fmt: skip
-    changed = {stands[row["place"]].subject for row in rows}
-    return [each for each in stands if each.subject in changed] if changed else []
-
-
 async def _differing(
-    connection: Connection, wanted: Sequence[tuple[str, Decision, str]], judged: Iterable[str],
-    only: Sequence[str] | None,
-) -> list[Any]:  # fmt: skip
+    connection: Connection, wanted: Sequence[tuple[str, Decision, str]], judged: Iterable[str]
+) -> list[Any]:
     """The places of decisions wanted that stand otherwise or not at all; without a place what stands beside them."""
     told = _Numbered(wanted)
-    return await every(queries.differing(connection, judged=",".join(judged), only=only, **told.columns, **told.said))
+    return await every(queries.differing(connection, judged=",".join(judged), **told.columns, **told.said))
 
 
 class _Numbered:

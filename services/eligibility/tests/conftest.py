@@ -298,6 +298,7 @@ class Eligibility:
         tables = (
             "person", "renewal", "verification", "mark", "residence", "touched", "sweep", "today", "decision",
             "standing", "outbox", "recalled", "erased", "listed", "objection", "ranked", "ranking", "forgotten",
+            "stands",
         )  # fmt: skip
         await self.database.pool.execute("; ".join(f"delete from {table}" for table in tables))
         self.standing.in_force = None

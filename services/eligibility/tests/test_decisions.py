@@ -514,8 +514,8 @@ async def test_no_nik_nor_what_was_answered_is_kept(eligibility: Eligibility) ->
 
 async def test_decisions_are_listed_by_region_with_all_below_it(eligibility: Eligibility) -> None:
     regions = {"a": "33.74.01.1001", "b": "33.74.01", "c": "33.74.10", "d": None}
-    people = [person(name, lives(name), region=region) for name, region in regions.items() if region]
-    nowhere = person("d", lives("d"))
+    people = [person(f"of {name}", lives(name), region=region) for name, region in regions.items() if region]
+    nowhere = person("of d", lives("d"))
     del nowhere["data"]["region"]
     await eligibility.take(*people, nowhere)
     await eligibility.decide()

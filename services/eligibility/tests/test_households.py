@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tepat_contracts.policy import Score as RuledScore
 from tepat_eligibility.domain import Day, Programme, Visit
-from tepat_eligibility.households import Households, Stands
+from tepat_eligibility.households import Households, Resident, Stands, facts
 from tepat_eligibility.score import Score
 
 from .test_criteria import trees, written
@@ -77,6 +77,13 @@ def compiled(chosen: list[dict[str, Any]]) -> list[Programme]:
     ]
 
 
+def residents(name: str, members: list[dict[str, Any]]) -> list[Resident]:
+    return [
+        Resident(name, "", told["person"], "", "", told.get("region", ""), told.get("birth_date", ""), facts(told))
+        for told in members
+    ]
+
+
 def said(stands: Stands) -> tuple[Any, ...]:
     return (
         stands.subject, stands.region,
@@ -102,7 +109,7 @@ def test_like_households_are_decided_as_each_for_itself(
     for place, members in enumerate(living):
         alone = Households(plainly, DAY)
         one, other = (
-            [said(of.verified(stands, visits)) for stands in of.decided(f"h{place}", members)]
+            [said(of.verified(stands, visits)) for stands in of.decided(residents(f"h{place}", members))]
             for of in (together, alone)
         )
         assert one == other
@@ -141,27 +148,46 @@ def of(*members: dict[str, Any]) -> list[dict[str, Any]]:
 )  # fmt: skip
 def test_who_differs_to_a_programme_is_told_apart(chosen: dict[str, Any], one: Any, other: Any) -> None:
     together = Households(compiled([chosen]), DAY)
-    found = [[said(stands)[2:] for stands in together.decided("h", members)] for members in (one, other)]
+    found = [[said(stands)[2:] for stands in together.decided(residents("h", members))] for members in (one, other)]
     alone = [
-        [said(stands)[2:] for stands in Households(compiled([chosen]), DAY).decided("h", members)]
+        [said(stands)[2:] for stands in Households(compiled([chosen]), DAY).decided(residents("h", members))]
         for members in (one, other)
     ]
     assert found == alone
     assert found[0] != found[1]
 
 
+def test_only_who_stands_otherwise_differs() -> None:
+    chosen = [{"criteria": "household.decile <= 4"}, {"criteria": "person.age < 30", "unit": "person"}]
+    of_them = Households(compiled(chosen), DAY)
+    told = of({"decile": 3, "birth_date": BORN[0]}, {"birth_date": BORN[5], "region": "33.74.01.1001"})
+    home = residents("h", told)
+    whole, *persons = of_them.decided(home)
+    assert [each.subject for each in of_them.differing(home)] == ["h", "p0", "p1"]
+    assert persons[1].decided.text("33.74.01.1001") != persons[1].decided.text("")
+    stands = [
+        each._replace(household_stands=whole.decided.text(whole.region), stands=own.decided.text(own.region))
+        for each, own in zip(home, persons, strict=True)
+    ]
+    assert of_them.differing(stands) == []
+    moved = [stands[0], stands[1]._replace(stands=persons[1].decided.text("33.74.02.1001"))]
+    assert [each.subject for each in of_them.differing(moved)] == ["p1"]
+    assert [each.subject for each in Households([], DAY).differing(stands)] == ["h", "p0", "p1"]
+
+
 def test_the_same_decisions_have_the_same_fold_wherever_they_are_made() -> None:
     chosen = [{"criteria": "household.decile <= 4"}, {"criteria": "household.size > 0"}]
     member = {"person": "p", "aliases": [], "memberships": [], "attributes": {"decile": 3}}
-    folds = {Households(compiled(order), DAY).decided("h", [member])[0].decided.fold for order in (chosen, chosen)}
+    home = residents("h", [member])
+    folds = {next(Households(compiled(order), DAY).decided(home)).decided.fold for order in (chosen, chosen)}
     assert len(folds) == 1
-    other = Households(compiled(chosen), DAY).decided("h", [{**member, "attributes": {"decile": 5}}])
-    assert other[0].decided.fold not in folds
+    richer = residents("h", [{**member, "attributes": {"decile": 5}}])
+    assert next(Households(compiled(chosen), DAY).decided(richer)).decided.fold not in folds
 
 
 def test_of_a_household_where_nobody_is_alive_nothing_stands() -> None:
     dead = {"person": "p", "aliases": [], "memberships": [], "attributes": {}, "deceased_on": "2026-01-01"}
     chosen = [{"criteria": "true"}, {"criteria": "true", "unit": "person"}]
-    home, person = Households(compiled(chosen), DAY).decided("h", [dead])
-    assert (home.decided.decisions, home.region) == ((), None)
+    home, person = Households(compiled(chosen), DAY).decided(residents("h", [dead]))
+    assert (home.decided.decisions, home.region) == ((), "")
     assert [each.decision for each in person.decided.decisions] == ["ineligible"]

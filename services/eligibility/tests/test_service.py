@@ -256,7 +256,7 @@ async def test_listings_are_paged(province: Province) -> None:
     homes = [province.home(str(n)) for n in range(5)]
     await province.tell(
         PERSONS,
-        (person(home, province.lives(home), region=f"33.74.0{n + 1}") for n, home in enumerate(homes)),
+        (person(f"of {home}", province.lives(home), region=f"33.74.0{n + 1}") for n, home in enumerate(homes)),
     )
     await province.idle()
     found: list[str] = []
@@ -327,7 +327,7 @@ async def test_a_new_database_goes_on_above_what_is_announced(province: Province
     home = province.home("mawar")
     for revision, decile in ((1, 3), (2, 9), (3, 4)):
         await province.tell(
-            PERSONS, [person(home, province.lives(home), revision=revision, attributes={"decile": decile})]
+            PERSONS, [person(f"of {home}", province.lives(home), revision=revision, attributes={"decile": decile})]
         )
         await province.idle()
     before = await province.decided({g(home)})
@@ -339,7 +339,7 @@ async def test_a_new_database_goes_on_above_what_is_announced(province: Province
     province.start()
     await province.idle()
     assert await province.decided({g(home)}) == before
-    await province.tell(PERSONS, [person(home, province.lives(home), revision=4, attributes={"decile": 8})])
+    await province.tell(PERSONS, [person(f"of {home}", province.lives(home), revision=4, attributes={"decile": 8})])
     await province.idle()
     after = (await province.decided({g(home)}))[code, g(home)]
     assert (after["revision"], after["decision"]) == (4, "ineligible")

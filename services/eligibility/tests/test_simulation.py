@@ -18,7 +18,7 @@ Change = tuple[str, str, str]
 
 TABLES = (
     "person", "renewal", "verification", "mark", "residence", "touched", "sweep", "today", "decision", "standing",
-    "outbox", "recalled", "act",
+    "outbox", "recalled", "act", "stands",
 )  # fmt: skip
 
 
@@ -86,7 +86,7 @@ async def test_rupiah_are_summed_by_area_and_period(eligibility: Eligibility) ->
     areas = {"a": "33.74.01.1001", "b": "33.74.02.1001", "c": "33.71.01.1001", "d": "33.71.01.1001"}
     deciles = {"a": 1, "b": 4, "c": 3, "d": 9}
     for name, area in areas.items():
-        await eligibility.take(person(name, lives(name), attributes={"decile": deciles[name]}, region=area))
+        await eligibility.take(person(f"of {name}", lives(name), attributes={"decile": deciles[name]}, region=area))
     await eligibility.decide()
 
     async def changes(proposed: dict[str, Any]) -> dict[tuple[str, str, str], tuple[int, int, int]]:
@@ -110,8 +110,8 @@ async def test_rupiah_are_summed_by_area_and_period(eligibility: Eligibility) ->
 
 
 async def test_a_process_of_its_own_tells_the_same_of_the_areas_that_may_be_seen(eligibility: Eligibility) -> None:
-    await eligibility.take(person("a", lives("a"), attributes={"decile": 2}))
-    await eligibility.take(person("b", lives("b"), attributes={"decile": 2}, region="33.71.01.1001"))
+    await eligibility.take(person("of a", lives("a"), attributes={"decile": 2}))
+    await eligibility.take(person("of b", lives("b"), attributes={"decile": 2}, region="33.71.01.1001"))
     await eligibility.decide()
     proposed = policy(programme("PKH", "household.decile <= 1"), version="t-9")
     whole = await result(eligibility, proposed)

@@ -27,6 +27,7 @@ from gone;
 
 -- name: erase_decisions
 -- Forgets what was decided of these.
+with none as (delete from stands where subject = any(:subjects::uuid[]))
 delete from decision where subject = any(:subjects::uuid[]) returning programme, subject;
 
 -- name: retire$
@@ -91,16 +92,23 @@ from unnest(string_to_array(:households, ',')::uuid[]) as household join renewal
 where household <> stands_for;
 
 -- name: settle!
--- Persons live in these households from now on.
+-- Persons live in these households from now on, and this is told of them. Of one empty text `string_to_array` makes
+-- no text at all.
 merge into residence r using (
-    select person, household, nullif(turns_on, '')::date as turns_on
+    select person, household, nullif(turns_on, '')::date as turns_on, coalesce(aliases, '') as aliases,
+        coalesce(region, '') as region, coalesce(born, '') as born, facts
     from unnest(
         string_to_array(:persons, ',')::uuid[], string_to_array(:households, ',')::uuid[],
-        string_to_array(:turns_on, ',')) as settled (person, household, turns_on)) as s
+        string_to_array(:turns_on, ','), string_to_array(:aliases, ';'), string_to_array(:regions, ','),
+        string_to_array(:born, ','), string_to_array(:facts, E'\n'))
+        as settled (person, household, turns_on, aliases, region, born, facts)) as s
 on r.person = s.person
-when not matched then insert (person, household, turns_on) values (s.person, s.household, s.turns_on)
-when matched and (r.household, r.turns_on) is distinct from (s.household, s.turns_on)
-    then update set household = s.household, turns_on = s.turns_on;
+when not matched then insert (person, household, turns_on, aliases, region, born, facts)
+    values (s.person, s.household, s.turns_on, s.aliases, s.region, s.born, s.facts)
+when matched and (r.household, r.turns_on, r.aliases, r.region, r.born, r.facts)
+        is distinct from (s.household, s.turns_on, s.aliases, s.region, s.born, s.facts)
+    then update set household = s.household, turns_on = s.turns_on, aliases = s.aliases, region = s.region,
+        born = s.born, facts = s.facts;
 
 -- name: unsettle!
 -- These NIKs stand for nobody, and live nowhere.
@@ -128,7 +136,7 @@ returning household::text as household, trace;
 
 -- name: first_sweep^
 -- The sweep in hand.
-select id, programmes, after from sweep order by id limit 1;
+select id, after from sweep order by id limit 1;
 
 -- name: households_after
 -- The next households in the order of their pseudonyms.
@@ -143,45 +151,32 @@ update sweep set after = :after where id = :id;
 -- The sweep has come to its end.
 delete from sweep where id = :id;
 
--- name: members
--- Who lives in these households, the deceased among them, in the order of their pseudonyms.
-select household::text as household, told
-from unnest(string_to_array(:households, ',')::uuid[]) as household
-join residence using (household) join person using (person)
-order by person;
+-- name: residents$
+-- Who lives in these households, the deceased among them, with what stands of either: a line each (`store.Resident`),
+-- all in one text, which costs a fraction of rows. In the order of households and persons.
+select string_agg(concat_ws(E'\t', here.household, here.stands, r.person,
+        coalesce(s.fold || ' ' || s.region, ''), r.aliases, r.region, r.born, r.facts), E'\n'
+    order by here.household, r.person)
+from (select household, coalesce(fold || ' ' || region, '') as stands
+      from unnest(string_to_array(:households, ',')::uuid[]) as household
+      left join stands on subject = household offset 0) as here
+join residence r using (household) left join stands s on s.subject = r.person;
 
 -- name: visits
 -- The visits made to these NIKs.
 select nik::text as nik, verified_on, event_time, event_id, agency, programme, outcome, verification_id
 from unnest(string_to_array(:niks, ',')::uuid[]) as nik join verification using (nik);
 
--- name: changed
--- Of these subjects those of whom (of these programmes, where any are named) not what is wanted stands, by their places.
--- What is wanted of one is given by its number in the array of folds: the explanations of its decisions, xored.
-select w.place::int - 1 as place
-from unnest(
-        string_to_array(:subjects, ',')::uuid[], string_to_array(:numbers, ',')::int[],
-        string_to_array(:regions, ',')) with ordinality as w (subject, number, region, place)
-    cross join lateral (
-        select coalesce(bit_xor(explanation), 0) as fold, count(*) as standing, count(region) as placed,
-            min(region) as least, max(region) as greatest
-        from decision d
-        where d.subject = w.subject and not withdrawn and (:only::text[] is null or programme = any(:only))) s
-where s.fold <> (:folds::bigint[])[w.number]
-    or case when coalesce(w.region, '') = '' then s.placed > 0
-            else s.placed < s.standing or s.least <> w.region or s.greatest <> w.region end;
-
 -- name: differing
 -- Of the decisions wanted those that stand otherwise or not at all, by their places; and, without a place, those that
--- stand of these subjects (of these programmes, where any are named) and are neither wanted nor withdrawn.
--- Looked up by subject (kept apart by `offset 0`), compared by hash: a sweep finds nearly everything as it stands.
+-- stand of these subjects and are neither wanted nor withdrawn.
+-- Looked up by subject (kept apart by `offset 0`), compared by hash: most are of subjects of whom one decision differs.
 with judged as materialized (
     select d.*
     from unnest(string_to_array(:judged, ',')::uuid[]) as j (subject)
     cross join lateral (
         select subject, programme, unit, explanation, region, withdrawn
         from decision where subject = j.subject offset 0) d
-    where :only::text[] is null or d.programme = any(:only::text[])
 ), said as materialized (
     select number, programme, explanation
     from unnest(:programmes::text[], :explanations::bigint[]) with ordinality as said (programme, explanation, number)
@@ -230,6 +225,16 @@ set decision = 'ineligible', explanation = (:explanations::bigint[])[w.number], 
 from unnest(string_to_array(:subjects, ',')::uuid[], string_to_array(:numbers, ',')::int[]) as w (subject, number)
 where d.subject = w.subject and d.programme = (:programmes::text[])[w.number]
 returning d.subject::text as subject, w.number, d.region, d.revision;
+
+-- name: stand!
+-- This stands of subjects from now on: a fold and a region each; nothing of those without a fold.
+with told as materialized (
+    select subject, nullif(fold, '')::bigint as fold, coalesce(region, '') as region
+    from unnest(string_to_array(:subjects, ',')::uuid[], string_to_array(:folds, ','), string_to_array(:regions, ','))
+        as told (subject, fold, region)),
+none as (delete from stands s using told where s.subject = told.subject and told.fold is null)
+insert into stands (subject, fold, region) select subject, fold, region from told where fold is not null
+on conflict (subject) do update set fold = excluded.fold, region = excluded.region;
 
 -- name: forget_explanations!
 -- Forgets what no decision is explained by any more.

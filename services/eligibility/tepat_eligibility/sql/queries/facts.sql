@@ -109,5 +109,6 @@ insert into mark (g) select person from person left join residence using (person
 insert into mark (g) select distinct nik from objection where programme = any(:programmes::text[]);
 
 -- name: start_sweep!
--- Has programmes decided again for everybody.
-insert into sweep (programmes) values (:programmes::text[]);
+-- Has everybody decided again, from the first.
+with begun as (delete from sweep)
+insert into sweep default values;

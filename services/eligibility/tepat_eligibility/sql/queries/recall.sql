@@ -8,6 +8,9 @@ insert into recalled default values on conflict do nothing;
 
 -- name: recall!
 -- Keeps what is announced of each key at its greatest revision.
+with unseen as (
+    insert into stands (subject, fold, region) select distinct subject, 0, '?' from unnest(:subjects::uuid[]) as subject
+    on conflict (subject) do update set region = '?')
 insert into decision as d (
     subject, programme, unit, decision, explanation, withdrawn, region, policy_version, as_of, decided_at, revision)
 select * from unnest(

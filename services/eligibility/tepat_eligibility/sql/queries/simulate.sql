@@ -24,14 +24,14 @@ select person::text as person, moving.household::text as household
 from unnest(string_to_array(:households, ',')::uuid[]) as here
 join residence on residence.household = here join moving using (person);
 
--- name: members_then
--- Who would live in these households, the deceased among them, in the order of their pseudonyms.
-select household::text as household, told
+-- name: residents_then$
+-- Who would live in these households, as `residents` tells who does; of what stands nothing is told.
+select string_agg(concat_ws(E'\t', there.household, '', person, '', aliases, region, born, facts), E'\n'
+    order by there.household, person)
 from (select r.household, r.person
       from unnest(string_to_array(:households, ',')::uuid[]) as here join residence r on r.household = here
       where not exists (select from moving m where m.person = r.person)
       union all
       select m.household, m.person
       from unnest(string_to_array(:households, ',')::uuid[]) as here join moving m on m.household = here) as there
-join person using (person)
-order by person;
+join residence using (person);
