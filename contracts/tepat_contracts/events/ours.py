@@ -45,6 +45,7 @@ DECISION_MADE = "tepat.decision.made.v1"
 AID_TOLD = "tepat.aid.told.v1"
 FINDING_RAISED = "tepat.finding.raised.v1"
 FINDING_CLEARED = "tepat.finding.cleared.v1"
+CASE_TOLD = "tepat.case.told.v1"
 DELIVERY_RECORDED = "tepat.delivery.recorded.v1"
 POLICY_APPLIED = "tepat.policy.applied.v1"
 
@@ -357,6 +358,42 @@ class AidTold(TypedDict):
     more: NotRequired[Count]
 
 
+class Money(TypedDict):
+    """What became of the money of a case, in rupiah: stopped before it left, returned, or kept by who received it."""
+
+    stopped: NotRequired[Rupiah]
+    returned: NotRequired[Rupiah]
+    kept: NotRequired[Rupiah]
+
+
+class CaseTold(TypedDict):
+    """Where the case of an overlap stands, and the last act in it; told anew with each act.
+
+    `opened`, `reopened` (the facts it judged have changed), `overdue`, and `closed` (the overlap ended) are acts of the
+    service, all others of the account `by`. `released` and `waived` let the payments go as long as the facts stay as
+    they were judged. A waiver above the policy's amount is `waive_proposed` by one person and `waived` by another.
+    `payouts`, `programmes`, `amount_at_risk` and `region` are those of the overlap when it was last announced.
+    """
+
+    overlap_id: Uuid
+    revision: Announced
+    state: Literal["open", "held", "released", "upheld", "waived", "closed"]
+    act: Literal[
+        "opened", "assigned", "held", "released", "upheld", "waive_proposed", "waived", "reopened", "overdue", "closed"
+    ]
+    at: Time
+    by: NotRequired[Text]
+    assigned_to: NotRequired[Text]
+    reason: NotRequired[Text]
+    basis: NotRequired[Text]
+    deadline: NotRequired[Time]
+    money: NotRequired[Money]
+    payouts: Annotated[list[Payee], Field(min_length=2, max_length=2)]
+    programmes: Annotated[list[Text], Field(min_length=2, max_length=2)]
+    amount_at_risk: Rupiah
+    region: Region
+
+
 class FindingRaised(TypedDict):
     """Something in the data that a person must look at: group_too_large, paid_to_deceased, merge_circle…"""
 
@@ -424,6 +461,7 @@ OUTBOUND: Final[Mapping[str, Outbound]] = {
     SUSPECT_RAISED: Outbound(SuspectRaised, ("registry.suspects.v1",)),
     SUSPECT_CLEARED: Outbound(SuspectCleared, ("registry.suspects.v1",)),
     SUSPECT_DISMISSED: Outbound(SuspectDismissed, ("registry.suspects.v1",)),
+    CASE_TOLD: Outbound(CaseTold, ("distribution.cases.v1",)),
     AID_TOLD: Outbound(AidTold, ("distribution.aid.v1",)),
     FINDING_RAISED: Outbound(FindingRaised, ("distribution.findings.v1", "registry.suspects.v1")),
     FINDING_CLEARED: Outbound(FindingCleared, ("distribution.findings.v1", "registry.suspects.v1")),
