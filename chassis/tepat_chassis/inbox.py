@@ -66,8 +66,9 @@ returning topic, partition, next_offset"""
 
 ADVANCE = """
 with moved as (
-    update position p set next_offset = n.next
-    from unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[]) n (topic, partition, expected, next)
+    update position p set next_offset = n.next, appended = coalesce(n.appended, p.appended)
+    from unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[], $5::bigint[])
+        n (topic, partition, expected, next, appended)
     where p.topic = n.topic and p.partition = n.partition and p.next_offset = n.expected
     returning 1)
 select count(*) from moved"""
@@ -500,6 +501,7 @@ class Inbox(ConsumerRebalanceListener, Generic[W]):  # type: ignore[misc]  # aio
                 ADVANCE,
                 [span.topic for span in batch.spans], [span.partition for span in batch.spans],
                 [span.start for span in batch.spans], [span.end for span in batch.spans],
+                [span.records[-1].timestamp if span.records else None for span in batch.spans],
             )  # fmt: skip
             if moved != len(batch.spans):
                 raise Fenced

@@ -123,6 +123,23 @@ class Ends:
                 found |= await self._answer(level, methodcaller("end_offsets", partitions))
         return found
 
+    async def matching(self, named: Callable[[str], bool]) -> dict[TopicPartition, int]:
+        """The offset after the last record of every partition of topics so named, what is not committed yet among them.
+
+        Raises aiokafka.errors.KafkaError, TimeoutError.
+        """
+
+        async def ask(client: AIOKafkaConsumer) -> dict[TopicPartition, int]:
+            partitions = [
+                TopicPartition(topic, number)
+                for topic in await client.topics() if named(topic)
+                for number in client.partitions_for_topic(topic) or ()
+            ]  # fmt: skip
+            found: dict[TopicPartition, int] = await client.end_offsets(partitions) if partitions else {}
+            return found
+
+        return await self._answer(UNCOMMITTED, ask)
+
     async def _answer(self, level: str, ask: Callable[[AIOKafkaConsumer], Awaitable[A]]) -> A:
         client = self._clients[level]
         try:

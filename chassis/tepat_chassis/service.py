@@ -100,7 +100,7 @@ class Service(Generic[P]):
         self.pseudonyms: Callable[[P], Pseudonyms] | None = None
         self._migrations = (files("tepat_chassis") / "sql" / "migrations", sql / "migrations")
         self._inboxes: list[Inbox[Any]] = []
-        self._ends = kafka.Ends(settings.kafka)
+        self.ends = kafka.Ends(settings.kafka)
         self._duties: list[tuple[Duty, Callable[[Any], AsyncIterator[bool]]]] = []
 
     # -- composition -------------------------------------------------------------------------------
@@ -189,7 +189,7 @@ class Service(Generic[P]):
         await self.database.open(*self._migrations)
         try:
             await self.prepare()
-            await self._ends.start()
+            await self.ends.start()
             async with background:
                 await self.standing.refresh()
                 background.start("relay", self.relay.run())
@@ -202,7 +202,7 @@ class Service(Generic[P]):
                 yield
                 await self._stop()
         finally:
-            await self._ends.stop()
+            await self.ends.stop()
             await self.database.close()
 
     async def _subscribe(self) -> None:
@@ -259,14 +259,14 @@ class Service(Generic[P]):
             [partition for inbox in self._inboxes if inbox.own == own for partition in inbox.held]
             for own in (True, False)
         )
-        ends = await self._ends.of(own, others)
+        ends = await self.ends.of(own, others)
         return sum([await inbox.lag(ends) for inbox in self._inboxes])
 
     async def status(self) -> dict[str, Any]:
         """What /v1/status tells: the policy taken, the agencies' topics read, and whether anything is left to do."""
         in_force = await self.standing.refresh()
         # In the order in which work passes through, so that none slips by from a place not yet looked at.
-        there = await self._ends.topics()
+        there = await self.ends.topics()
         read = {inbox: await inbox.read() for inbox in self._inboxes}
         lag = await self._lag()
         busy = any(inbox.busy or set(filter(inbox.wants, there)) != read[inbox] for inbox in self._inboxes)

@@ -19,7 +19,8 @@ from tepat_contracts.topics import Kind
 
 from tepat_distribution import api, policed
 from tepat_distribution.aid import Teller
-from tepat_distribution.detect import JUDGED, SERVICE, Detector
+from tepat_distribution.clearances import Clearer, is_inbound
+from tepat_distribution.detect import CLEAR, JUDGED, SERVICE, Detector
 from tepat_distribution.handlers import Payouts, Persons, data_of
 from tepat_distribution.rebuild import recall
 from tepat_distribution.recall import Recall
@@ -50,6 +51,7 @@ def build(settings: DistributionSettings) -> FastAPI:
         gate=Gate(service.database, queries.marks_waiting, at_most=MARKS_WAITING, channel=JUDGED),
     )
     service.duty("mark", Detector(store).work)
+    service.duty(CLEAR, Clearer(store, service.standing, partial(service.ends.matching, is_inbound)).work)
     service.duty("aid", Teller(store).work, drained=False)
     service.pseudonyms = lambda policy: pseudonyms(policy.secret_id)
     service.pending = left_to_do
@@ -59,8 +61,9 @@ def build(settings: DistributionSettings) -> FastAPI:
 
 
 async def left_to_do(connection: Connection) -> int:
-    """What is left to judge, and whom to tell of now."""
-    return int(await queries.left_to_judge(connection, now=datetime.now(UTC)))
+    """What is left to judge, to answer, and whom to tell of now."""
+    left = await queries.left_to_judge(connection, now=datetime.now(UTC))
+    return int(left + await queries.left_to_clear(connection))
 
 
 async def follow(store: Store, connection: Connection, policy: Policy, document: dict[str, object]) -> dict[str, Any]:  # noqa: ARG001

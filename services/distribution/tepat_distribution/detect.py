@@ -21,7 +21,7 @@ from tepat_chassis.outbox import Message, put
 from tepat_contracts import envelope
 
 from tepat_distribution import domain
-from tepat_distribution.store import BY_KEY, Store
+from tepat_distribution.store import BY_KEY, Store, queries
 
 log = structlog.get_logger()
 
@@ -30,6 +30,8 @@ OVERLAPS = "distribution.overlaps.v1"
 FINDINGS = "distribution.findings.v1"
 JUDGED = "judged"
 """The channel on which a step is told."""
+CLEAR = "clear"
+"""The channel on which it is told that answers may have changed; the duty of answering bears its name."""
 VERSION = "select version from standing order by seq desc limit 1"
 
 
@@ -58,7 +60,7 @@ class Detector:
             resized = await self._store.resized(connection)
             await put(connection, [_finding(row, now, version) for row in resized])
             pairs = await self._announce(connection, now, version)
-            await connection.execute(f"notify {JUDGED}")
+            await connection.execute(f"notify {JUDGED}; notify {CLEAR}")
             reach("detect.before_commit")
         reach("detect.after_commit")
         if pairs or resized or left:
@@ -69,8 +71,8 @@ class Detector:
         return True
 
     async def _announce(self, connection: Connection, now: datetime, version: str) -> int:
-        """Announce what differs; the number of pairs."""
-        pairs = 0
+        """Announce what differs, and have what is cleared of both sides answered again; the number of pairs."""
+        pairs, sides = 0, list[tuple[int, str]]()
         async for differences in self._store.differences(connection):
             if not pairs:
                 agencies, programmes = await self._store.codes(connection)
@@ -81,6 +83,9 @@ class Detector:
                 for a in announcements
             ])  # fmt: skip
             pairs += len(announcements)
+            sides += [(row[f"agency_{side}"], row[f"payout_{side}"]) for row in differences for side in "ab"]
+        agencies_of, payout_ids = map(list, zip(*sides, strict=True)) if sides else ([], [])
+        await queries.touch_clearances(connection, now=now, agencies=agencies_of, payout_ids=payout_ids)
         return pairs
 
 

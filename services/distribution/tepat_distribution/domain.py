@@ -4,9 +4,10 @@ No I/O, and no clock of its own. The definition these functions serve is that of
 the pairs themselves are found by ``sql/detect.sql``; what is said of them is decided here.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID, uuid5
 from zlib import crc32
@@ -22,6 +23,8 @@ STATES = ("planned", "disbursed", "cancelled", "returned")
 """By rank: of two events of one revision the later in this list holds."""
 VERDICTS = ("exclusive", "review", "complementary")
 """By strength, the strongest first."""
+DECISIONS = ("clear", "hold", "unknown")
+"""Whether a planned payout may go."""
 KINDS = ("cash", "food", "goods", "service", "capital")
 """Of benefits, by the number the ledger keeps."""
 GROUP_LIMIT = 1_000
@@ -35,7 +38,10 @@ NO_TEXTS = (None,) * len(TEXTS)
 
 
 class Rule(NamedTuple):
-    """A rule over an ordered pair of programmes; ``starts`` and ``ends`` are inclusive."""
+    """A rule over an ordered pair of programmes; ``starts`` and ``ends`` are inclusive.
+
+    Of two that are planned the payout of programme ``prefer`` may go.
+    """
 
     a: str
     b: str
@@ -44,6 +50,7 @@ class Rule(NamedTuple):
     strength: int
     starts: date
     ends: date
+    prefer: str | None = None
 
 
 def rules(policy: Policy, programmes: Iterable[str]) -> list[Rule]:
@@ -60,13 +67,13 @@ def rules(policy: Policy, programmes: Iterable[str]) -> list[Rule]:
             made.add(
                 Rule(
                     a, b, rule.id, rule.scope == "person", VERDICTS.index(rule.verdict),
-                    effective.from_ or date.min, effective.to or date.max,
+                    effective.from_ or date.min, effective.to or date.max, rule.prefer,
                 )
             )  # fmt: skip
     repeatable = {programme.code for programme in policy.programmes if programme.repeatable}
     for code in {*programmes, *(programme.code for programme in policy.programmes)} - repeatable:
         made.add(Rule(code, code, BUILT_IN_RULE, True, 0, date.min, date.max))
-    return sorted(made)
+    return sorted(made, key=lambda rule: (*rule[:-1], rule.prefer or ""))
 
 
 def ruling(rules: Iterable[Rule], day: date, *, person: bool, household: bool) -> Rule | None:
@@ -78,6 +85,36 @@ def ruling(rules: Iterable[Rule], day: date, *, person: bool, household: bool) -
     """
     applying = [rule for rule in rules if rule.starts <= day <= rule.ends and (person if rule.person else household)]
     return min(applying, key=lambda rule: (rule.strength, not rule.person, rule.id), default=None)
+
+
+def sources(policy: Policy) -> dict[str, dict[str, timedelta]]:
+    """For each programme the agencies whose payouts could overlap with one of it, and how long they may be silent.
+
+    Those are meant that have a programme which a rule joins with it, whatever its days, or have the same one where it
+    is not repeatable. An agency of which the policy does not say how long it may be silent is never silent.
+    """
+    joined = defaultdict[str, set[str]](set)
+    for programme in policy.programmes:
+        if not programme.repeatable:
+            joined[programme.code].add(programme.code)
+    for rule in policy.overlap_rules:
+        if rule.verdict != "complementary":
+            a, b = rule.programmes
+            joined[a].add(b)
+            joined[b].add(a)
+    return {
+        programme.code: {
+            agency.id: agency.silent_after
+            for agency in policy.agencies
+            if agency.silent_after is not None and joined[programme.code].intersection(agency.programmes)
+        }
+        for programme in policy.programmes
+    }
+
+
+def is_silent(heard: int | None, after: timedelta, now: datetime) -> bool:
+    """Whether who was last heard of at a time of the broker, in milliseconds, or never, is silent too long by now."""
+    return heard is None or now.timestamp() * 1e3 - heard > after.total_seconds() * 1e3
 
 
 def overlap_id(agency_a: str, payout_a: str, agency_b: str, payout_b: str) -> UUID:

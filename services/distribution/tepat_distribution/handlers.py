@@ -61,13 +61,14 @@ class Payouts:
                 1, recipient.kk is not None, 2, policy.programmes[data.programme],
                 4, day(data.covers.start), 4, day(data.covers.end), 8, data.benefit.amount,
                 4, record.partition, 8, record.offset, 8, digest(value), 16, person, 16, told,
-                2, NUMBER[data.benefit.kind],
+                2, NUMBER[data.benefit.kind], 8, record.timestamp,
             )  # fmt: skip
             region, beside, layout = text(data.region), more(data), rows.OF_LIVE
         else:
             fixed = ENDED(
                 len(rows.COLUMNS), 2, number, 8, data.revision, 2, rank, 8, time, -1, -1, 1, False,
                 -1, -1, -1, -1, 4, record.partition, 8, record.offset, 8, digest(value), -1, -1, -1,
+                8, record.timestamp,
             )  # fmt: skip
             region, beside, layout = ABSENT, None, rows.OF_ENDED
         packed_id = text(data.payout_id)

@@ -13,7 +13,8 @@ from uuid import UUID
 
 COLUMNS: Final = (
     "agency", "revision", "rank", "event_time", "nik", "told", "told_kk", "programme", "starts", "ends", "amount",
-    "partition", "offset", "digest", "person", "household", "kind", "payout_id", "event_id", "region", "trace", "more",
+    "partition", "offset", "digest", "person", "household", "kind", "appended", "payout_id", "event_id", "region",
+    "trace", "more",
 )  # fmt: skip
 """Of table ``payout``, in the order of a packed row."""
 
@@ -21,8 +22,8 @@ EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 EPOCH_DAY: Final = date(2000, 1, 1).toordinal()
 DAY_SECONDS: Final = 86_400
 
-LIVE: Final = Struct(">hihiqihiqi16si16si?ihiiiiiqiiiqiqi16si16sih").pack
-ENDED: Final = Struct(">hihiqihiqiii?iiiiiiiqiqiii").pack
+LIVE: Final = Struct(">hihiqihiqi16si16si?ihiiiiiqiiiqiqi16si16sihiq").pack
+ENDED: Final = Struct(">hihiqihiqiii?iiiiiiiqiqiiiiq").pack
 SAME: Final = Struct(">i16si16s").pack
 LENGTH: Final = Struct(">i").pack
 ABSENT: Final = LENGTH(-1)
@@ -33,6 +34,7 @@ class Layout(NamedTuple):
     """Where a row has its fields of fixed length, each with its length before it."""
 
     agency: slice
+    rank: slice
     nik: slice
     told: slice
     told_kk: slice
@@ -41,12 +43,13 @@ class Layout(NamedTuple):
     ends: slice
     person: slice
     household: slice
+    appended: slice
 
 
 WIDTHS: Final = {
     "agency": 2, "revision": 8, "rank": 2, "event_time": 8, "nik": 16, "told": 16, "told_kk": 1, "programme": 2,
     "starts": 4, "ends": 4, "amount": 8, "partition": 4, "offset": 8, "digest": 8, "person": 16, "household": 16,
-    "kind": 2,
+    "kind": 2, "appended": 8,
 }  # fmt: skip
 """Bytes of the fields of fixed length, in the order of ``COLUMNS``."""
 

@@ -55,7 +55,9 @@ DIFFERENCES_AT_ONCE = 2_000
 """Turned into announcements in some 50 ms, in which the loop stands still."""
 RECALLED_AT_ONCE = 8_000
 ARRIVING = ("agencies", "payout_ids", "niks", "tolds", "told_kks", "starts")
-FRESH_MARK = ("fresh", "agencies", "payout_ids", "programmes", "starts", "ends", "persons", "households")
+FRESH_MARK = (
+    "fresh", "agencies", "payout_ids", "programmes", "starts", "ends", "persons", "households", "ranks", "appended",
+)  # fmt: skip
 
 
 class Staged(NamedTuple):
@@ -152,6 +154,8 @@ class Store:
                 rows.array("date", [each[at.ends] for each in packed]),
                 rows.array("uuid", [each[at.person] for each in packed]),
                 rows.array("uuid", [each[at.household] for each in packed]),
+                rows.array("smallint", [each[at.rank] for each in packed]),
+                min(each[at.appended] for each in packed),
             ))])  # fmt: skip
 
     async def _settle_misused(self, connection: Connection, staged: Sequence[Staged], unmoved: list[Any]) -> None:
@@ -254,17 +258,18 @@ class Store:
             await self.resolve_again(connection, disputed, set())
         await queries.set_repeatable(connection, codes=[p.code for p in policy.programmes if p.repeatable])
         wanted = {
-            (programmes[rule.a], programmes[rule.b], *rule[2:])
+            (programmes[rule.a], programmes[rule.b], *rule[2:-1], programmes.get(rule.prefer or ""))
             for rule in domain.rules(policy, programmes)
             if rule.a in programmes and rule.b in programmes
         }
         if wanted != {tuple(row) for row in await every(queries.rules(connection))}:
             await queries.forget_rules(connection)
             if wanted:
-                a, b, ids, persons, strengths, starts, ends = map(list, zip(*wanted, strict=True))
+                a, b, ids, persons, strengths, starts, ends, preferred = map(list, zip(*wanted, strict=True))
                 await queries.set_rules(
-                    connection, a=a, b=b, ids=ids, persons=persons, strengths=strengths, starts=starts, ends=ends
-                )
+                    connection, a=a, b=b, ids=ids, persons=persons, strengths=strengths, starts=starts, ends=ends,
+                    preferred=preferred,
+                )  # fmt: skip
             await queries.rejudge_all(connection)
         await connection.execute("notify mark")
         return agencies, programmes

@@ -57,7 +57,7 @@ def test_a_missing_end_is_open(effective: dict[str, str], days: tuple[date, date
 def test_the_rule_built_in_holds_for_every_programme_ever_seen_but_the_repeatable() -> None:
     made = rules_of(programmes=("PKH", "SB"), repeatable=("SB",), seen=("SB", "GONE"))
     assert [(r.a, r.b) for r in made] == [("GONE", "GONE"), ("PKH", "PKH")]
-    assert {r[2:] for r in made} == {("same-programme-same-person", True, 0, *OPEN)}
+    assert {r[2:] for r in made} == {("same-programme-same-person", True, 0, *OPEN, None)}
     assert rules_of(programmes=("SB",), repeatable=("SB",)) == []
 
 

@@ -9,7 +9,7 @@ alter table arriving
 create temp table if not exists stage (
     agency smallint, revision bigint, rank smallint, event_time timestamptz, nik uuid, told uuid, told_kk boolean,
     programme smallint, starts date, ends date, amount bigint, partition int, "offset" bigint, digest bigint,
-    person uuid, household uuid, kind smallint, payout_id text collate "C", event_id text collate "C",
+    person uuid, household uuid, kind smallint, appended bigint, payout_id text collate "C", event_id text collate "C",
     region text collate "C", trace text, more text
 ) on commit delete rows;
 
@@ -19,8 +19,14 @@ create temp table if not exists left_group (g uuid, person boolean) on commit de
 
 create temp table if not exists subject (
     household uuid, person uuid, starts date, ends date, agency smallint, programme smallint, live boolean,
-    fresh boolean, payout_id text collate "C"
+    fresh boolean, payout_id text collate "C", rank smallint
 ) on commit delete rows;
+
+-- The least broker time of the marks that a step took: what it leaves for later is no younger.
+create temp table if not exists origin (appended bigint) on commit delete rows;
+
+-- Payouts of which it is worked out whether they may go; `behind`: although not all is read.
+create temp table if not exists asked (agency smallint, payout_id text collate "C", behind boolean) on commit delete rows;
 
 create temp table if not exists candidate (
     household uuid, person uuid, starts date, ends date, agency smallint, programme smallint, payout_id text collate "C",

@@ -10,10 +10,12 @@ with taken as (
     delete from mark where id in (select id from mark where page = :page order by id limit :marks)
     returning *
 ), arriving as (
-    insert into subject (household, person, starts, ends, agency, programme, payout_id, live, fresh)
+    insert into subject (household, person, starts, ends, agency, programme, payout_id, rank, live, fresh)
     select u.*, true, true
-    from taken t, unnest(t.households, t.persons, t.starts, t.ends, t.agencies, t.programmes, t.payout_ids) u
+    from taken t, unnest(t.households, t.persons, t.starts, t.ends, t.agencies, t.programmes, t.payout_ids, t.ranks) u
     where t.fresh
+), coming as (
+    insert into origin select min(appended) from taken
 ), touching as (
     insert into touched (agency, payout_id)
     select u.* from taken t, unnest(t.agencies, t.payout_ids) u where not t.fresh
@@ -50,8 +52,9 @@ with anew as (
 ), superseded as (
     delete from subject s using anew t where t.agency = s.agency and t.payout_id = s.payout_id
 )
-insert into subject (household, person, starts, ends, agency, programme, live, fresh, payout_id)
-select p.household, p.person, p.starts, p.ends, t.agency, p.programme, coalesce(p.live, false), false, t.payout_id
+insert into subject (household, person, starts, ends, agency, programme, live, fresh, payout_id, rank)
+select p.household, p.person, p.starts, p.ends, t.agency, p.programme, coalesce(p.live, false), false, t.payout_id,
+    p.rank
 from anew t
 left join lateral (
     select * from payout p where p.agency = t.agency and p.payout_id = t.payout_id limit 1) p on true;
@@ -151,8 +154,9 @@ with homes as materialized (
     where (q.agency, q.payout_id) = (s.agency, s.payout_id) and q.page >= 1
     returning s.agency, s.payout_id, floor(q.page) as page
 ), marked as (
-    insert into mark (fresh, page, agencies, payout_ids)
-    select false, true, array_agg(agency), array_agg(payout_id) from left_over group by page order by page)
+    insert into mark (fresh, page, agencies, payout_ids, appended)
+    select false, true, array_agg(agency), array_agg(payout_id), (select min(appended) from origin)
+    from left_over group by page order by page)
 select count(*) from left_over;
 
 -- name: forget_gathered!

@@ -26,13 +26,13 @@ where r.person <> w.nik or r.household <> w.told;
 with changed as (
     insert into payout as p (
         agency, revision, rank, event_time, nik, told, told_kk, programme, starts, ends, amount, partition, "offset",
-        digest, person, household, kind, payout_id, event_id, region, trace, more)
+        digest, person, household, kind, appended, payout_id, event_id, region, trace, more)
     select * from stage s
     order by s.agency, s.payout_id
     on conflict (agency, payout_id) do update set
         revision = excluded.revision, rank = excluded.rank, event_time = excluded.event_time,
         event_id = excluded.event_id, partition = excluded.partition, "offset" = excluded."offset",
-        digest = excluded.digest, trace = excluded.trace,
+        digest = excluded.digest, trace = excluded.trace, appended = excluded.appended,
         nik = coalesce(excluded.nik, p.nik), told = coalesce(excluded.told, p.told),
         told_kk = case when excluded.nik is null then p.told_kk else excluded.told_kk end,
         programme = coalesce(excluded.programme, p.programme), starts = coalesce(excluded.starts, p.starts),
@@ -46,13 +46,14 @@ with changed as (
     where (excluded.revision, excluded.rank, excluded.event_time, excluded.event_id)
         > (p.revision, p.rank, p.event_time, p.event_id)
     returning old.live as was_live, old.person as left_person, old.household as left_household,
-              new.live, new.person, new.household, new.agency, new.payout_id
+              new.live, new.person, new.household, new.agency, new.payout_id, new.appended
 ), marked as (
-    insert into mark (fresh, agencies, payout_ids, left_groups)
+    insert into mark (fresh, agencies, payout_ids, left_groups, appended)
     select false, array_agg(agency), array_agg(payout_id),
            coalesce(array_agg(left_person) filter (where was_live and (not live or left_person <> person)), '{}')
            || coalesce(array_agg(left_household)
-                       filter (where left_household <> household or (was_live and not live)), '{}')
+                       filter (where left_household <> household or (was_live and not live)), '{}'),
+           min(appended)
     from changed where person is not null
     having count(*) > 0)
 select s.agency, s.payout_id from stage s

@@ -21,15 +21,15 @@ where repeatable is distinct from (code = any(:codes::text[]));
 select id, code, repeatable from programme;
 
 -- name: rules
-select a, b, id, person, strength, starts, ends from rule;
+select a, b, id, person, strength, starts, ends, prefer from rule;
 
 -- name: forget_rules!
 delete from rule;
 
 -- name: set_rules!
-insert into rule (a, b, id, person, strength, starts, ends)
+insert into rule (a, b, id, person, strength, starts, ends, prefer)
 select * from unnest(:a::smallint[], :b::smallint[], :ids::text[], :persons::boolean[], :strengths::smallint[],
-                     :starts::date[], :ends::date[]);
+                     :starts::date[], :ends::date[], :preferred::smallint[]);
 
 -- name: rejudge_all!
 -- Begin to judge every payout again, or begin anew.
