@@ -402,6 +402,81 @@ def expected(accepted: Iterable[Record], policy: Mapping[str, Any], secret: byte
     return Outcome(found, {(scope, pseudonym(secret, name)) for scope, name in too_large})
 
 
+# --- clearances
+
+
+class Clearance(NamedTuple):
+    """The answer to a planned payout: `clear`, `hold` or `unknown`, its revision, and the overlaps that stand."""
+
+    decision: str
+    revision: int
+    overlaps: list[str]
+
+
+def clearances(
+    accepted: Iterable[Record],
+    policy: Mapping[str, Any],
+    overlaps: Mapping[str, Announcement],
+    *,
+    silent: Set[str] = frozenset(),
+    released: Set[str] = frozenset(),
+) -> dict[tuple[str, str], Clearance]:
+    """The answers to all planned payouts, by (agency, payout id), once everything that agencies sent is read.
+
+    Args:
+        overlaps: those of `expected`.
+        silent: agencies that gave no sign of life for longer than they may.
+        released: overlaps whose case lets the payments go.
+    """
+    standing: dict[tuple[str, str], list[Announcement]] = defaultdict(list)
+    for overlap in overlaps.values():
+        for side in overlap["payouts"]:
+            standing[side["agency"], side["payout_id"]].append(overlap)
+    preferred = {rule["id"]: rule.get("prefer") for rule in policy.get("overlap_rules") or ()}
+    repeatable = {p["code"] for p in policy.get("programmes") or () if p.get("repeatable")}
+    joined = {frozenset(r["programmes"]) for r in policy.get("overlap_rules") or () if r["verdict"] != "complementary"}
+    sources = {a["id"]: set(a["programmes"]) for a in policy["agencies"] if a["id"] in silent}
+
+    def goes(own: Payout, overlap: Announcement) -> bool:
+        (other,) = (side for side in overlap["payouts"] if (side["agency"], side["payout_id"]) != own.key)
+        prefer = preferred.get(overlap["rule"])
+        return (
+            overlap["verdict"] != "exclusive"
+            or overlap["overlap_id"] in released
+            or (prefer == own.programme != other["programme"] and other["state"] == "planned")
+        )
+
+    def unheard(own: Payout) -> bool:
+        return any(
+            agency != own.agency
+            and (
+                (own.programme in programmes and own.programme not in repeatable)
+                or any(frozenset((own.programme, other)) in joined for other in programmes)
+            )
+            for agency, programmes in sources.items()
+        )
+
+    told = {}
+    for own in live_payouts(map(read_event, accepted)):
+        if own.state == "planned":
+            stands = standing[own.key]
+            held = not all(goes(own, overlap) for overlap in stands)
+            decision = "hold" if held else "unknown" if unheard(own) else "clear"
+            told[own.key] = Clearance(decision, own.revision, sorted(overlap["overlap_id"] for overlap in stands))
+    return told
+
+
+def fold_clearances(issued: Iterable[Record]) -> dict[tuple[str, str], Clearance]:
+    """Folds agencies' clearances to the last of each payout, by (agency, payout id)."""
+    latest: dict[tuple[str, str], Clearance] = {}
+    for record in sorted(issued, key=lambda r: (r.topic, r.partition, r.offset)):
+        if record.value is not None:
+            data = json.loads(record.value)["data"]
+            told = Clearance(data["decision"], data["revision"], sorted(data["overlaps"]))
+            latest[agency_of(record.topic), data["payout_id"]] = told
+    return latest
+
+
 # --- announcements
 
 

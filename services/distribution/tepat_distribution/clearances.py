@@ -82,7 +82,7 @@ class Clearer:
             await self._listen(connection, in_force.document, now)
             covered = await self._covered(connection, ends)
             asked = await queries.ask_touched(connection, newest=newest or 0, touches=TOUCHES_AT_ONCE)
-            again = 0 if asked else await queries.ask_again(connection, payouts=ASKED_AT_ONCE)
+            again = not asked and await queries.ask_again(connection, payouts=ASKED_AT_ONCE)
             await queries.let_wait(connection, covered=covered, now=now)
             await queries.ask_waiting(connection, covered=covered, patience=now - PATIENCE, payouts=ASKED_AT_ONCE)
             await queries.forget_unplanned(connection)

@@ -19,6 +19,7 @@ from typing import Any
 
 import orjson
 import pytest_asyncio
+from aiokafka import TopicPartition
 from pydantic import TypeAdapter
 from tepat_chassis.database import Database, Lock
 from tepat_chassis.metrics import Metrics
@@ -29,11 +30,12 @@ from tepat_chassis.standing import Standing, StandingIntake
 from tepat_contracts.envelope import agency_source
 from tepat_contracts.events.ours import OUTBOUND
 from tepat_contracts.policy import from_document
-from tepat_contracts.topics import Kind, inbound_name
+from tepat_contracts.topics import Kind, clearances_name, inbound_name
 from tepat_demo import oracle
 from tepat_distribution import policed
 from tepat_distribution.aid import AID, APART, Teller
 from tepat_distribution.app import follow
+from tepat_distribution.clearances import Clearer
 from tepat_distribution.detect import FINDINGS, OVERLAPS, Detector
 from tepat_distribution.handlers import Payouts, Persons, data_of
 from tepat_distribution.store import BY_KEY, Store
@@ -49,7 +51,7 @@ TABLES = (
     "payout", "person", "membership", "renewal", "mark", "rejudging", "too_large", "overlap", "rule", "agency",
     "programme", "standing", "outbox", "quarantine", "recalled", "rebuilding", "aid", "aid_due", "aid_touch",
     "released",
-    "clearance", "clearance_touch", "behind", "silence", "reclearing",
+    "clearance", "clearance_touch", "behind", "silence", "reclearing", "position",
 )  # fmt: skip
 
 ANI, BUDI, CITRA, DEWI = "3374014101900001", "3374010201900001", "3374014303900001", "3374014404900001"
@@ -154,6 +156,11 @@ def ended(
     """A payout cancelled or returned."""
     data = {"payout_id": payout_id, "revision": revision, "reason": "account closed"}
     return event(by, f"payout.{state}", data, **more)
+
+
+def complete(by: str, **envelope: Any) -> Event:
+    """An agency has sent all it had to tell of payouts."""
+    return event(by, "source.complete", {"kind": "payouts", "through": "2026-03-01"}, **envelope)
 
 
 def lives(
@@ -328,6 +335,7 @@ class Ledger:
         self._policies = StandingIntake(from_document, partial(follow, self.store))
         self._detector = Detector(self.store, lambda: NOW)
         self._teller = Teller(self.store, lambda: self.now)
+        self._clearer = Clearer(self.store, self.standing, self._ends, lambda: self.now)
         self._forget()
 
     def _forget(self) -> None:
@@ -335,6 +343,8 @@ class Ledger:
         self.document: dict[str, Any] = {}
         self.accepted: list[Record] = []
         self.refused: list[str] = []
+        self.appended = 0
+        """The broker's time of the record appended last, in milliseconds."""
         self.recalled: list[Place] = []
         self.seconds_to_recall = 0.0
         self._topics: dict[tuple[str, int], list[Record]] = defaultdict(list)
@@ -348,6 +358,9 @@ class Ledger:
             (by, partition, offset): data_of(self._topics[inbound_name(by, Kind.PAYOUTS), partition][offset])
             for by, partition, offset in places
         }
+
+    async def _ends(self) -> Mapping[TopicPartition, int]:
+        return {TopicPartition(*partition): len(records) for partition, records in self._topics.items()}
 
     async def follow(self, document: dict[str, Any]) -> None:
         """Take a policy."""
@@ -366,14 +379,25 @@ class Ledger:
     @asynccontextmanager
     async def taking(self, events: Iterable[Event | bytes], *, by: str = "dinsos") -> AsyncIterator[None]:
         """Take one batch of payouts, and commit it at the end."""
+        async with self.taking_records([self.append(told, by=by) for told in events]):
+            yield
+
+    def append(self, told: Event | bytes, *, by: str = "dinsos") -> Record:
+        """Append a payout to its topic, later than any before; nothing is taken."""
+        topic = inbound_name(by if isinstance(told, bytes) else _agency(told), Kind.PAYOUTS)
+        value = told if isinstance(told, bytes) else orjson.dumps(told)
+        partition = len(value) % 2
+        kept = self._topics[topic, partition]
+        self.appended += 1
+        kept.append(Record(topic, partition, len(kept), self.appended, value, []))
+        return kept[-1]
+
+    @asynccontextmanager
+    async def taking_records(self, appended: Iterable[Record]) -> AsyncIterator[None]:
+        """Take records as one batch, and commit it at the end."""
         fresh: dict[tuple[str, int], list[Record]] = defaultdict(list)
-        for told in events:
-            topic = inbound_name(by if isinstance(told, bytes) else _agency(told), Kind.PAYOUTS)
-            value = told if isinstance(told, bytes) else orjson.dumps(told)
-            partition = len(value) % 2
-            kept = self._topics[topic, partition]
-            kept.append(Record(topic, partition, len(kept), 0, value, []))
-            fresh[topic, partition].append(kept[-1])
+        for record in appended:
+            fresh[record.topic, record.partition].append(record)
         spans = [
             Span(topic, partition, records[0].offset, records[-1].offset + 1, records)
             for (topic, partition), records in fresh.items()
@@ -381,6 +405,12 @@ class Ledger:
         work = self._intake.decode(spans, self.standing.in_force)
         async with self.database.transaction(Lock.SHARED) as connection:
             await self._intake.write(connection, work)
+            await connection.executemany(
+                "insert into position values ($1, $2, $3, $4) on conflict (topic, partition) "
+                "do update set next_offset = greatest(position.next_offset, excluded.next_offset), "
+                "appended = greatest(position.appended, excluded.appended)",
+                [(span.topic, span.partition, span.end, span.records[-1].timestamp) for span in spans],
+            )
             yield
         refused = {id(record) for record, _ in work.refused}
         self.refused += [rejection.reason for _, rejection in work.refused]
@@ -425,6 +455,27 @@ class Ledger:
             assert row["key"] == announced["data"][KEYS[topic]]
         self._looked_at[topic] = len(rows)
         return [oracle.Record(topic, 0, offset, [], row["value"]) for offset, row in enumerate(rows)]
+
+    async def clear(self) -> None:
+        """Answer all that can be answered."""
+        async with self.database.pool.acquire() as connection:
+            await connection.execute(BY_KEY)
+            while await self._clearer.step(connection):
+                pass
+
+    async def issued(self, agency: str) -> list[dict[str, Any]]:
+        """What an agency was answered, in order."""
+        return [orjson.loads(record.value or b"")["data"] for record in await self._clearances(agency)]
+
+    async def _clearances(self, agency: str = "%") -> list[oracle.Record]:
+        rows = await self.database.pool.fetch(
+            "select topic, key, value from outbox where topic like $1 order by id", clearances_name(agency)
+        )
+        for row in rows:
+            data = orjson.loads(row["value"])["data"]
+            contract("tepat.clearance.issued.v1").validate_python(data)
+            assert row["key"] == data["payout_id"]
+        return [oracle.Record(row["topic"], 0, at, [], row["value"]) for at, row in enumerate(rows)]
 
     async def tell(self) -> int:
         """Tell of the households that are due; in how many steps."""
@@ -478,6 +529,10 @@ class Ledger:
         assert oracle.differences(oracle.fold(announced), outcome.overlaps) == []
         assert oracle.irregularities(announced) == []
         assert await self.too_large() == outcome.too_large
+        await self.clear()
+        issued = oracle.fold_clearances(await self._clearances())
+        should_be = oracle.clearances(map(oracle_record, self.accepted), self.document, outcome.overlaps)
+        assert {payout: issued.get(payout) for payout in should_be} == should_be
         self.now += APART + timedelta(seconds=1)
         await self.tell()
         should, doubtful = received([*map(oracle_record, self.accepted), *told], self.document)

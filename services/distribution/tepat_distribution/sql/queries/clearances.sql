@@ -62,7 +62,7 @@ with taken as (
 select count(*) from taken;
 
 -- name: ask_again$
--- Ask about the next payouts of a programme of which every answer is worked out again; how many, none at the end.
+-- Ask about the next payouts of a programme of which every answer is worked out again; whether there is such a one.
 with of as (
     select * from reclearing order by programme limit 1
 ), next as materialized (
@@ -78,7 +78,7 @@ with of as (
     from of, (select * from next order by agency desc, payout_id desc limit 1) last where r.programme = of.programme
 ), ended as (
     delete from reclearing r using of where r.programme = of.programme and not exists (select from next))
-select count(*) from next;
+select exists (select from of);
 
 -- name: let_wait!
 -- Of the payouts asked about those wait of whom not all is read, and are not asked about.
@@ -164,7 +164,7 @@ on conflict (agency, payout_id) do update set
     reasons = excluded.reasons
 where (c.revision, c.programme, c.decision, c.overlap_ids, c.reasons)
     is distinct from (excluded.revision, excluded.programme, excluded.decision, excluded.overlap_ids, excluded.reasons)
-returning agency, payout_id, revision, decision, overlap_ids, reasons, (
+returning agency, payout_id, revision, decision, overlap_ids::text[] as overlap_ids, reasons, (
     select trace from payout p where (p.agency, p.payout_id) = (c.agency, c.payout_id)) as trace;
 
 -- name: left_to_clear$
