@@ -60,9 +60,16 @@ class Services:
 
     def lines(self, service: str, path: str, body: Any) -> Iterator[Answer]:
         """The lines of an answer to POST /v1/{path} that takes minutes, as they come. Raises as `get`."""
+        return self._lines(service, path, json=body)
+
+    def sent_lines(self, service: str, path: str, lines: Iterator[bytes], **params: str) -> Iterator[Answer]:
+        """The same where what is asked is sent line by line, each with its end."""
+        return self._lines(service, path, content=lines, params=params, headers={"content-type": "application/jsonl"})
+
+    def _lines(self, service: str, path: str, **request: Any) -> Iterator[Answer]:
         url = f"{self._place.service(service)}/v1/{path}"
         try:
-            with self._client.stream("POST", url, json=body, timeout=600) as answer:
+            with self._client.stream("POST", url, timeout=600, **request) as answer:
                 if not answer.is_success:
                     answer.read()
                     raise _refused(service, answer)

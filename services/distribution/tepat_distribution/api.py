@@ -1,12 +1,14 @@
 """Distribution over HTTP: the overlaps that stand, and the way of one payout."""
 
-from datetime import date
-from typing import Annotated, Any, Literal, Self
+from collections.abc import AsyncIterator, Sequence
+from datetime import date, datetime
+from typing import Annotated, Any, Final, Literal, Self
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field, model_validator
+from tepat_chassis import acts
 from tepat_chassis.auth import Person, Right, needs
 from tepat_chassis.database import Connection, Database
 from tepat_chassis.http import Page, Region, must_be_of, paging
@@ -17,12 +19,15 @@ from tepat_contracts.policy import Policy
 from tepat_contracts.topics import Kind, inbound_name
 
 from tepat_distribution import simulate
-from tepat_distribution.domain import STATES, VERDICTS
+from tepat_distribution.check import Checks
+from tepat_distribution.domain import DECISIONS, STATES, VERDICTS
 from tepat_distribution.policed import Policed
 from tepat_distribution.store import every, queries
 
 Reader = Annotated[Person, Depends(needs(Right.read))]
 PolicyMaker = Annotated[Person, Depends(needs(Right.policy))]
+LONGEST_LINE: Final = 1_048_576
+"""Bytes: no service takes a larger record."""
 
 
 class Proposed(BaseModel):
@@ -39,10 +44,10 @@ class Proposed(BaseModel):
         return self
 
 
-def router(database: Database, standing: Standing[Policed]) -> APIRouter:
+def router(database: Database, standing: Standing[Policed], checks: Checks) -> APIRouter:
     """The routes below /v1."""
     routes = APIRouter(tags=["overlaps"])
-    simulations = OneAtATime("simulation")
+    simulations, lists = OneAtATime("simulation"), OneAtATime("payment list")
 
     @routes.get("/overlaps")
     async def overlaps(
@@ -72,6 +77,48 @@ def router(database: Database, standing: Standing[Policed]) -> APIRouter:
         ))  # fmt: skip
         return page.of([_overlap(row) for row in rows], lambda item: (item["overlap_id"],))
 
+    @routes.get("/clearances")
+    async def clearances(
+        person: Reader,
+        page: Annotated[Page, Depends(paging(str, str))],
+        decision: Literal["clear", "hold", "unknown"] | None = None,
+        programme: str | None = None,
+        agency: str | None = None,
+        region: Region = None,
+        payout_id: str | None = None,
+    ) -> dict[str, Any]:
+        """Whether planned payouts may go, as last answered, in the person's regions; by agency and payout."""
+        known = (await standing.ruling()).document
+        must_be_of(known.index.programmes, "programme", programme, what="programme")
+        after_agency, after_payout = page.after or (None, None)
+        rows = await every(queries.clearances(
+            database.pool,
+            after_agency=after_agency, after_payout=after_payout, agency=agency, programme=programme, region=region,
+            decision=DECISIONS.index(decision) if decision else None, payout_id=payout_id,
+            regions=list(person.regions), at_most=page.limit + 1,
+        ))  # fmt: skip
+        return page.of([_clearance(row) for row in rows], lambda item: (item["agency"], item["payout_id"]))
+
+    @routes.get("/clearances/figures")
+    async def figures(person: Reader) -> dict[str, Any]:
+        """How many planned payouts are clear, held and unknown, and rupiah, by programme, in the person's regions."""
+        rows = await every(queries.clearances_by_decision(database.pool, regions=list(person.regions)))
+        return {"items": [dict(row) | {"decision": DECISIONS[row["decision"]]} for row in rows]}
+
+    @routes.post("/checks")
+    async def check(request: Request, agency: str, person: Reader) -> StreamingResponse:
+        """A payment list, each line an event as an agency sends it (JSON Lines), answered without being published.
+
+        JSON Lines: of each line its number `n`, `decision`, `reasons` and `overlaps`, or `rejected` and why; in the
+        end the `result`, how many there are of each, or why it `failed`.
+        """
+        policy = (await standing.ruling()).document
+        must_be_of(policy.index.agencies, "agency", agency, what="agency")
+        listed = await checks.listed(_lines(request), agency, policy, person)
+        async with database.transaction() as connection:
+            await acts.record(connection, person, "check", agency, {"lines": listed.lines})
+        return lists.answer(checks.answered(listed))
+
     @routes.post("/simulations")
     async def simulated(asked: Proposed, maker: PolicyMaker) -> StreamingResponse:
         """Which overlaps of a period would appear and vanish under a proposed policy, by rule and kabupaten or kota.
@@ -97,12 +144,12 @@ def router(database: Database, standing: Standing[Policed]) -> APIRouter:
         rows = [row for row in rows if person.covers(row["region"])]
         steps = [_taken(row) for row in rows]
         if rows:
-            told = await every(
-                queries.overlaps_of(
-                    database.pool, agencies=[r["agency"] for r in rows], payout_ids=[r["payout_id"] for r in rows]
-                )
-            )
+            told = await every(queries.overlaps_of(database.pool, **_named(rows)))
             steps += [_announced(row) for row in {row["overlap_id"]: row for row in told}.values()]
+            steps += [
+                _step(row["as_of"], f"answered: {DECISIONS[row['decision']]}", _answered(row))
+                for row in await every(queries.clearances_of(database.pool, **_named(rows)))
+            ]
         return {"steps": sorted(steps, key=lambda step: step["at"])}
 
     return routes
@@ -112,15 +159,53 @@ async def held(connection: Connection, reader: Person, subject: Subject) -> dict
     """Everything kept of a person: their payouts, ended ones too, and what was announced of those."""
     rows = await every(queries.payouts_held(connection, niks=subject.persons))
     rows = [row for row in rows if reader.covers(row["region"])]
-    told = await every(
-        queries.overlaps_of(connection, agencies=[r["agency"] for r in rows], payout_ids=[r["payout_id"] for r in rows])
-    )
+    told = await every(queries.overlaps_of(connection, **_named(rows)))
+    answers = await every(queries.clearances_of(connection, **_named(rows)))
     return {
         "payouts": [
             _taken(row)["detail"] | {"told_at": row["event_time"], "state": STATES[row["rank"]]} for row in rows
         ],
         "overlaps": [_announced(row)["detail"] for row in {row["overlap_id"]: row for row in told}.values()],
+        "clearances": [_answered(row) for row in answers],
     }
+
+
+async def _lines(request: Request) -> AsyncIterator[bytes]:
+    """The lines of a request's body that are not empty."""
+    rest = b""
+    async for chunk in request.stream():
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            if line.strip():
+                yield line
+        if len(rest) > LONGEST_LINE:
+            raise HTTPException(413, "a line is over 1 MiB: no service takes such a record")
+    if rest.strip():
+        yield rest
+
+
+def _clearance(row: Any) -> dict[str, Any]:
+    return _answered(row) | {
+        "programme": row["programme_code"], "amount": row["amount"], "person": row["person"],
+        "household": row["household"],
+    }  # fmt: skip
+
+
+def _answered(row: Any) -> dict[str, Any]:
+    return {
+        "agency": row["agency_code"], "payout_id": row["payout_id"], "revision": row["revision"],
+        "decision": DECISIONS[row["decision"]], "reasons": row["reasons"], "overlaps": row["overlap_ids"],
+        "region": row["region"], "policy_version": row["policy_version"], "as_of": row["as_of"],
+    }  # fmt: skip
+
+
+def _named(rows: Sequence[Any]) -> dict[str, list[str]]:
+    """The names of payouts, as statements take them."""
+    return {"agencies": [row["agency"] for row in rows], "payout_ids": [row["payout_id"] for row in rows]}
+
+
+def _step(at: datetime, what: str, detail: dict[str, Any]) -> dict[str, Any]:
+    return {"at": at, "service": "distribution", "what": what, "detail": detail}
 
 
 def _uuid(text: str) -> UUID | None:

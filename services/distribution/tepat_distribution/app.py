@@ -19,6 +19,7 @@ from tepat_contracts.topics import Kind
 
 from tepat_distribution import api, policed
 from tepat_distribution.aid import Teller
+from tepat_distribution.check import Checks
 from tepat_distribution.clearances import Clearer, is_inbound
 from tepat_distribution.detect import CLEAR, JUDGED, SERVICE, Detector
 from tepat_distribution.handlers import Payouts, Persons, data_of
@@ -51,12 +52,14 @@ def build(settings: DistributionSettings) -> FastAPI:
         gate=Gate(service.database, queries.marks_waiting, at_most=MARKS_WAITING, channel=JUDGED),
     )
     service.duty("mark", Detector(store).work)
-    service.duty(CLEAR, Clearer(store, service.standing, partial(service.ends.matching, is_inbound)).work)
+    ends = partial(service.ends.matching, is_inbound)
+    service.duty(CLEAR, Clearer(store, service.standing, ends).work)
     service.duty("aid", Teller(store).work, drained=False)
     service.pseudonyms = lambda policy: pseudonyms(policy.secret_id)
     service.pending = left_to_do
     return service.api(
-        api.router(service.database, service.standing), subjects.router(service.name, service.database, api.held)
+        api.router(service.database, service.standing, Checks(service.database, pseudonyms, ends)),
+        subjects.router(service.name, service.database, api.held),
     )
 
 

@@ -128,12 +128,21 @@ class Clearer:
 
     async def _answer(self, connection: Connection, version: str, now: datetime) -> int:
         """Answer about those asked where the answer differs; how many these are."""
-        rows = await every(queries.issue_clearances(connection, now=now, version=version))
-        if rows:
-            agencies, _ = await self._store.codes(connection)
+        agencies, _ = await self._store.codes(connection)
+        silent = {row["agency"]: row["since"] for row in await every(queries.silences(connection))}
+        words = [silent_in_words(agencies[agency], since) for agency, since in silent.items()]
+        kept = queries.issue_clearances(connection, now=now, version=version, silent=list(silent), words=words)
+        if rows := [row async for row in kept if row["differs"]]:
             await put(connection, [_message(row, agencies[row["agency"]], version, now) for row in rows])
             log.info("clearances issued", payouts=len(rows))
         return len(rows)
+
+
+def silent_in_words(agency: str, since: int | None) -> str:
+    """That an agency is silent, since a time of the broker in milliseconds, or ever."""
+    if since is None:
+        return f"silent: {agency} was never heard of"
+    return f"silent: {agency} since {datetime.fromtimestamp(since // 1000, UTC).isoformat().replace('+00:00', 'Z')}"
 
 
 def _message(row: Any, agency: str, version: str, now: datetime) -> Message:

@@ -20,17 +20,19 @@ import structlog
 from aiokafka import ConsumerRecord
 from tepat_chassis.database import Connection, Database, Lock
 from tepat_chassis.kafka import filled, read_to_end
-from tepat_contracts.topics import Kind, inbound_pattern
+from tepat_contracts.envelope import AGENCY_ID_PATTERN
+from tepat_contracts.topics import CLEARANCES, Kind, agency_of, inbound_pattern
 
 from tepat_distribution.aid import AID, AID_TOLD, digest
 from tepat_distribution.detect import FINDINGS, OVERLAPS
-from tepat_distribution.domain import STATES, VERDICTS
+from tepat_distribution.domain import DECISIONS, STATES, VERDICTS
 from tepat_distribution.store import Store, queries
 
 log = structlog.get_logger()
 
 FROM_REGISTRY = ("registry.persons.v1", "registry.households.v1")
 PAYOUTS = re.compile(inbound_pattern(Kind.PAYOUTS))
+ANSWERS = re.compile(CLEARANCES.name.replace(".", r"\.").format(agency=f"({AGENCY_ID_PATTERN})"))
 
 
 def _is_history(topic: str) -> bool:
@@ -47,6 +49,9 @@ async def recall(kafka: str, database: Database, store: Store) -> None:
     if await queries.recalled(database.pool):
         return
     ends = await filled(kafka, _is_history)
+    answers = {partition.topic for partition in await filled(kafka, lambda topic: ANSWERS.fullmatch(topic) is not None)}
+    if answers:
+        await read_to_end(kafka, sorted(answers), partial(_keep_answers, database, store))
     records = await read_to_end(kafka, [OVERLAPS, FINDINGS, AID], partial(_keep, database, store))
     await queries.set_recalled(
         database.pool,
@@ -100,6 +105,27 @@ async def _keep_overlaps(connection: Connection, store: Store, events: Sequence[
     rows = [_row(event, agencies, programmes) for event in events]
     await connection.copy_records_to_table("announced", records=rows)
     await queries.announce(connection)
+
+
+async def _keep_answers(database: Database, store: Store, batch: Sequence[ConsumerRecord]) -> None:
+    """Keep what was last answered about each payout, so that it is not answered again."""
+    latest = {
+        record.key: (agency_of(record.topic), orjson.loads(record.value)["data"]) for record in batch if record.value
+    }
+    if not latest:
+        return
+    told = [data for _, data in latest.values()]
+    async with database.transaction(Lock.EXCLUSIVE) as connection:
+        await store.numbered(connection, {agency for agency, _ in latest.values()}, set())
+        await queries.recall_clearances(
+            connection,
+            as_of=[datetime.fromisoformat(data["as_of"]) for data in told],
+            revisions=[data["revision"] for data in told], agencies=[agency for agency, _ in latest.values()],
+            decisions=[DECISIONS.index(data["decision"]) for data in told],
+            payout_ids=[data["payout_id"] for data in told], versions=[data["policy_version"] for data in told],
+            overlap_ids=[",".join(data["overlaps"]) for data in told],
+            reasons=["\n".join(data["reasons"]) for data in told],
+        )  # fmt: skip
 
 
 def _row(event: Mapping[str, Any], agencies: Mapping[str, int], programmes: Mapping[str, int]) -> tuple[Any, ...]:

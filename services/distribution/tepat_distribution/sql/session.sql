@@ -26,6 +26,12 @@ create temp table if not exists subject (
 create temp table if not exists origin (appended bigint) on commit delete rows;
 
 -- Payouts of which it is worked out whether they may go; `behind`: although not all is read.
+-- A payment list that is only asked about.
+create temp table if not exists listed (
+    n int, payout_id text collate "C", nik uuid, told uuid, told_kk boolean, programme smallint, starts date, ends date,
+    live boolean, rank smallint
+) on commit delete rows;
+
 create temp table if not exists asked (agency smallint, payout_id text collate "C", behind boolean) on commit delete rows;
 
 create temp table if not exists candidate (

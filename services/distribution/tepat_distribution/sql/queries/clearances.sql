@@ -118,7 +118,7 @@ with unplanned as (
 delete from clearance c using unplanned u where (c.agency, c.payout_id) = (u.agency, u.payout_id);
 
 -- name: issue_clearances
--- What is to be answered about those asked, where that differs from the last time; keeps it.
+-- Keeps what is to be answered about those asked; gives back what was kept otherwise, and whether the answer differs.
 with wanted as materialized (
     select p.agency, p.payout_id, p.revision, p.programme, p.region, p.trace,
            case when o.holds then 1 when a.behind or s.reasons is not null then 2 else 0 end::smallint as decision,
@@ -147,12 +147,9 @@ with wanted as materialized (
                   from overlap where live and (agency_b, payout_b) = (p.agency, p.payout_id)) ov
             join agency ag on ag.id = ov.other_agency) each) o on true
     left join lateral (
-        select array_agg(
-                   case when s.since is null then format('silent: %s was never heard of', ag.code)
-                        else format('silent: %s since %s', ag.code, to_char(
-                            to_timestamp(s.since / 1e3) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')) end
-                   order by ag.code) as reasons
-        from silence s join agency ag on ag.id = s.agency
+        select array_agg(w.reason order by w.reason) as reasons
+        from silence s
+        join unnest(:silent::smallint[], :words::text[]) w (agency, reason) on w.agency = s.agency
         where s.programme = p.programme and s.agency <> p.agency) s on true
     where p.rank = 0)
 insert into clearance as c (
@@ -162,9 +159,12 @@ on conflict (agency, payout_id) do update set
     as_of = excluded.as_of, revision = excluded.revision, programme = excluded.programme, decision = excluded.decision,
     region = excluded.region, policy_version = excluded.policy_version, overlap_ids = excluded.overlap_ids,
     reasons = excluded.reasons
-where (c.revision, c.programme, c.decision, c.overlap_ids, c.reasons)
-    is distinct from (excluded.revision, excluded.programme, excluded.decision, excluded.overlap_ids, excluded.reasons)
-returning agency, payout_id, revision, decision, overlap_ids::text[] as overlap_ids, reasons, (
+where (c.revision, c.decision, c.overlap_ids, c.reasons, c.programme, c.region)
+    is distinct from (excluded.revision, excluded.decision, excluded.overlap_ids, excluded.reasons,
+                      excluded.programme, excluded.region)
+returning new.agency, new.payout_id, new.revision, new.decision, new.overlap_ids::text[] as overlap_ids, new.reasons,
+    (old.revision, old.decision, old.overlap_ids, old.reasons)
+        is distinct from (new.revision, new.decision, new.overlap_ids, new.reasons) as differs, (
     select trace from payout p where (p.agency, p.payout_id) = (c.agency, c.payout_id)) as trace;
 
 -- name: left_to_clear$
@@ -199,9 +199,19 @@ where cardinality(:regions::text[]) = 0 or exists (
     select from unnest(:regions::text[]) r where c.region || '.' like r || '.%')
 group by 1, 2 order by 1, 2;
 
+-- name: clearances_of
+-- What was last answered about payouts.
+select c.*, a.code as agency_code
+from unnest(:agencies::text[], :payout_ids::text[]) w (code, payout_id)
+join agency a on a.code = w.code
+join clearance c on (c.agency, c.payout_id) = (a.id, w.payout_id)
+order by a.code, c.payout_id;
+
 -- name: recall_clearances!
 -- What was last answered, as our own topics say.
-insert into clearance (as_of, revision, agency, programme, decision, payout_id, region, policy_version, overlap_ids, reasons)
+-- Of the payout they tell no programme and no area: these are kept when it is next asked about.
+insert into clearance (
+    as_of, revision, agency, programme, decision, payout_id, region, policy_version, overlap_ids, reasons)
 select r.as_of, r.revision, a.id, 0, r.decision, r.payout_id, '', r.version,
        string_to_array(nullif(r.ids, ''), ',')::uuid[], string_to_array(nullif(r.reasons, ''), E'\n')
 from unnest(

@@ -1,0 +1,182 @@
+"""A payment list, answered line by line before anything of it is published.
+
+Invariants
+- Nothing is written: lines stand in the session's own table, in a transaction that is rolled back.
+- A line passes the door as it would from its topic, and is refused in the same words.
+- Lines are held against the ledger as it was read up to the moment of the question, and against one another; where
+  that much is not read in ``PATIENCE`` what is not held is unknown.
+"""
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+from tepat_chassis.auth import Person
+from tepat_chassis.database import Connection, Database
+from tepat_chassis.pseudonyms import Pseudonyms
+from tepat_chassis.quarantine import Record
+from tepat_contracts.door import Refused
+from tepat_contracts.express import Payout, PayoutDoor
+from tepat_contracts.topics import Kind, inbound_name
+
+from tepat_distribution.clearances import Ends, silent_in_words
+from tepat_distribution.domain import GROUP_LIMIT, STATES, VERDICTS
+from tepat_distribution.policed import Policed
+from tepat_distribution.store import BY_KEY_NOW, every, queries
+
+LINES_AT_ONCE: Final = 5_000
+PATIENCE: Final = 5.0
+LOOK_AGAIN: Final = 0.1
+LISTED: Final = (
+    "n", "payout_id", "nik", "told", "told_kk", "programme", "starts", "ends", "live", "rank",
+)  # fmt: skip
+HEADERS: Final = [("content-type", b"application/cloudevents+json")]
+OTHER_AREA: Final = (
+    "The line is for an area outside those of your token: ask who has them. / Baris ini untuk wilayah di luar wewenang "
+    "token Anda: mintalah kepada yang berwenang."
+)
+
+Line = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A list that was taken: the session it stands in, whose it is, how many lines, and those the door refused."""
+
+    connection: "asyncpg.Connection[asyncpg.Record]"
+    agency: int
+    version: str
+    lines: int
+    refused: Mapping[int, Line]
+
+
+class Checks:
+    """Answers payment lists.
+
+    Args:
+        ends: where agencies' payouts end now.
+    """
+
+    def __init__(self, database: Database, pseudonyms: Callable[[str], Pseudonyms], ends: Ends) -> None:
+        self._database = database
+        self._pseudonyms = pseudonyms
+        self._ends = ends
+        self._door = PayoutDoor()
+
+    async def listed(self, events: AsyncIterator[bytes], agency: str, policy: Policed, person: Person) -> Listed:
+        """Take a list, event by event; it is given back by `answered`, or by the server once nobody asks."""
+        refused: dict[int, Line] = {}
+        part: list[bytes] = []
+        lines = 0
+        connection = await self._database.connect()
+        try:
+            await connection.execute("begin; " + BY_KEY_NOW)
+            async for event in _and_end(events):
+                if event is not None:
+                    part.append(event)
+                if len(part) == LINES_AT_ONCE or event is None:
+                    rows, no = await asyncio.to_thread(self._rows, part, lines, agency, policy, person)
+                    await connection.copy_records_to_table("listed", records=rows, columns=LISTED)
+                    refused |= no
+                    lines += len(part)
+                    part = []
+        except BaseException:
+            await connection.close(timeout=1)
+            raise
+        return Listed(connection, policy.agencies[agency], policy.index.version, lines, refused)
+
+    async def answered(self, listed: Listed) -> AsyncGenerator[Line, None]:
+        """A line for each event, in order: `n` from 1 with `decision` and what it rests on, or with `rejected`; last
+        `result` with how many of each there are.
+        """
+        counted = Counter[str]()
+        try:
+            behind = not await self._read(listed.connection)
+            async for line in self._lines(listed, behind=behind):
+                counted[line.get("decision", "rejected")] += 1
+                yield line
+        finally:
+            await listed.connection.close(timeout=1)
+        yield {"result": {**counted, "policy_version": listed.version, "behind": behind}}
+
+    def _rows(
+        self, events: Sequence[bytes], before: int, agency: str, policy: Policed, person: Person
+    ) -> tuple[list[tuple[Any, ...]], dict[int, Line]]:
+        topic, pseudonyms = inbound_name(agency, Kind.PAYOUTS), self._pseudonyms(policy.secret_id)
+        rows: list[tuple[Any, ...]] = []
+        refused: dict[int, Line] = {}
+        for n, value in enumerate(events, start=before + 1):
+            record = Record(topic, 0, n, 0, value, HEADERS)
+            try:
+                admitted = self._door.admit(record.value, record.headers, agency, policy.index)
+            except Refused as no:
+                why = no.rejection
+                refused[n] = {"rejected": why.reason, "pointer": why.pointer, "message": why.message}
+                continue
+            if admitted is None or not isinstance(data := admitted[0].data, Payout):
+                refused[n] = {"rejected": "unknown_type", "pointer": "/type", "message": "is not a payment"}
+            elif not person.covers(data.region):
+                refused[n] = {"rejected": "not_permitted", "pointer": "/data/region", "message": OTHER_AREA}
+            else:
+                to = data.recipient
+                told = pseudonyms.alone(to.nik) if to.kk is None else pseudonyms.kk(to.kk)
+                rows.append((
+                    n, data.payout_id, UUID(bytes=pseudonyms.nik(to.nik)), UUID(bytes=told), to.kk is not None,
+                    policy.programmes[data.programme], data.covers.start, data.covers.end, True, admitted[0].rank,
+                ))  # fmt: skip
+        return rows, refused
+
+    async def _read(self, connection: Connection) -> bool:
+        """Wait until all is read that agencies have sent by now; whether it is."""
+        ends = await self._ends()
+        told = {
+            "topics": [each.topic for each in ends], "partitions": [each.partition for each in ends],
+            "ends": list(ends.values()),
+        }  # fmt: skip
+        waited = 0.0
+        while await queries.unread(connection, **told):
+            if waited > PATIENCE:
+                return False
+            await asyncio.sleep(LOOK_AGAIN)  # positions move in other sessions, which tell nobody
+            waited += LOOK_AGAIN
+        return True
+
+    async def _lines(self, listed: Listed, *, behind: bool) -> AsyncIterator[Line]:
+        connection, agency = listed.connection, listed.agency
+        silent = defaultdict[int, list[str]](list)
+        for row in await every(queries.silent_for(connection, agency=agency)):
+            silent[row["programme"]].append(silent_in_words(row["code"], row["since"]))
+        rows = await every(queries.check_listed(connection, agency=agency, at_most=GROUP_LIMIT))
+        found = {n: list(of) for n, of in groupby(rows, lambda row: row["n"])}
+        for n in range(1, listed.lines + 1):
+            yield {"n": n} | (listed.refused.get(n) or _answer(found[n], silent, behind=behind))
+
+
+async def _and_end(events: AsyncIterator[bytes]) -> AsyncIterator[bytes | None]:
+    async for event in events:
+        yield event
+    yield None
+
+
+def _answer(rows: Sequence[Any], silent: Mapping[int, list[str]], *, behind: bool) -> Line:
+    """The answer about a line, out of what it overlaps with."""
+    overlaps = [row for row in rows if row["rule"] is not None]
+    unknown = silent[rows[0]["programme"]] + (["behind"] if behind else [])
+    holds = any(row["why"] == "exclusive" for row in overlaps)
+    return {
+        "decision": "hold" if holds else "unknown" if unknown else "clear",
+        "reasons": [
+            f"{row['why']}: {row['rule']} with {row['agency']}/{row['payout_id']}"
+            for row in overlaps if row["why"] != "review"
+        ] + unknown,
+        "overlaps": [
+            {"rule": row["rule"], "verdict": VERDICTS[row["strength"]], "agency": row["agency"],
+             "payout_id": row["payout_id"], "programme": row["with_programme"], "state": STATES[row["rank"]]}
+            for row in overlaps
+        ],
+    }  # fmt: skip

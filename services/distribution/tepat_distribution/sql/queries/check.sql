@@ -1,0 +1,62 @@
+-- A payment list beside the ledger, before anything is published: `listed` is the session's own table.
+
+-- name: unread$
+-- How many partitions were not read up to where they ended.
+select count(*)
+from unnest(:topics::text[], :partitions::int[], :ends::bigint[]) e (topic, partition, "end")
+left join position p using (topic, partition)
+where e."end" > coalesce(p.next_offset, 0);
+
+-- name: check_listed
+-- What each line of the list would overlap with, in the ledger and in the list itself, by the rule that wins; a line
+-- takes the place of the payout that the ledger holds under its id. One row a line and an overlap, or a line alone.
+with own as materialized (
+    select l.n, l.payout_id, l.programme, l.starts, l.ends, l.live, l.rank, r.person, r.household
+    from listed l cross join lateral resolved(l.nik, l.told, l.told_kk, l.starts) r
+), other as (
+    select o.n, p.agency, p.payout_id, p.programme, p.starts, p.ends, p.rank, p.person, p.household
+    from own o cross join lateral (
+        (select * from payout p where p.live and p.household = o.household limit :at_most)
+        union all
+        (select * from payout p where p.live and p.person = o.person and p.household <> o.household limit :at_most)) p
+    where o.live and not exists (
+        select from listed l where p.agency = :agency::smallint and l.payout_id = p.payout_id offset 0)
+    union all
+    select a.n, :agency::smallint, b.payout_id, b.programme, b.starts, b.ends, b.rank, b.person, b.household
+    from own a join own b on b.household = a.household and b.n <> a.n and b.payout_id <> a.payout_id
+    where a.live and b.live
+    union all
+    select a.n, :agency::smallint, b.payout_id, b.programme, b.starts, b.ends, b.rank, b.person, b.household
+    from own a join own b on b.person = a.person and b.household <> a.household and b.payout_id <> a.payout_id
+    where a.live and b.live
+), applying as (
+    select distinct on (o.n, x.agency, x.payout_id)
+        o.n, x.agency, x.payout_id, x.programme, x.rank, r.id as rule, r.strength,
+        r.prefer = o.programme and x.programme <> o.programme and x.rank = 0 as preferred
+    from own o join other x using (n)
+    join rule r on r.a = o.programme and r.b = x.programme
+        and greatest(o.starts, x.starts) between r.starts and r.ends
+    where o.starts <= x.ends and x.starts <= o.ends
+      and case when r.person
+               then x.person = o.person and o.person not in (select g from too_large where live)
+               else x.household = o.household and o.household not in (select g from too_large where live) end
+    order by o.n, x.agency, x.payout_id, r.strength, r.person desc, r.id
+)
+select o.n, o.live, o.programme, a.rule, a.strength, ag.code as agency, a.payout_id, a.rank, pr.code as with_programme,
+       case when a.strength > 0 then 'review'
+            when exists (
+                select from overlap v join released using (overlap_id)
+                where (v.agency_a, v.payout_a, v.agency_b, v.payout_b) = (a.agency, a.payout_id, :agency::smallint, o.payout_id)
+                   or (v.agency_a, v.payout_a, v.agency_b, v.payout_b) = (:agency::smallint, o.payout_id, a.agency, a.payout_id)
+                offset 0) then 'released'
+            when a.preferred then 'preferred' else 'exclusive' end as why
+from own o
+left join applying a on a.n = o.n and a.strength < 2
+left join agency ag on ag.id = a.agency
+left join programme pr on pr.id = a.programme
+order by o.n, a.strength, ag.code, a.payout_id;
+
+-- name: silent_for
+-- Agencies that are silent and could overlap with a programme, but for one.
+select s.programme, ag.code, s.since from silence s join agency ag on ag.id = s.agency
+where s.agency <> :agency::smallint order by ag.code;
