@@ -38,7 +38,7 @@ def check(
     api: ApiOption = None,
     role: AsOption = None,
 ) -> None:
-    """Gives a payment list back with the answer for each line; nothing is published. Ends with 1 if lines can't be taken.
+    """Gives a payment list back with the answer for each line, publishing nothing. Ends with 1 if lines can't be taken.
 
     The answer holds for the moment: publish the list as planned, and its clearances follow whatever changes.
     """
