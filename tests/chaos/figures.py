@@ -37,6 +37,7 @@ def figures(
         "records": verdict.records,
         "payouts": verdict.payouts,
         "overlaps": verdict.overlaps,
+        "clearances": verdict.clearances,
         "quarantined": verdict.quarantined,
         "lost": verdict.lost,
         "doubled": verdict.doubled,

@@ -36,6 +36,8 @@ select a.code as agency, p.payout_id, p.revision, p.rank
 from payout p join agency a on a.id = p.agency where not p.live"""
 QUARANTINE = 'select topic, partition, "offset", reason from quarantine'
 
+CLEARANCES = re.compile(r"agency\.[^.]+\.clearances\.v1")
+
 Place = tuple[str, int, int]
 
 
@@ -46,6 +48,7 @@ class Verdict:
     records: int = 0
     payouts: int = 0
     overlaps: int = 0
+    clearances: int = 0
     quarantined: int = 0
     lost: int = 0
     doubled: int = 0
@@ -174,6 +177,10 @@ async def _overlaps(system: System, verdict: Verdict, accepted: Sequence[Record]
         {id_: standing[id_] for id_ in common}, {id_: should[id_] for id_ in common},
     ))  # fmt: skip
     verdict.find("wrong", oracle.irregularities(announced))
+    answers = await stream.read(system.kafka, await stream.topics(system.kafka, CLEARANCES), committed=True)
+    issued, due = oracle.fold_clearances(answers), oracle.clearances(accepted, document, should)
+    verdict.clearances = len(due)
+    _compare(verdict, "clearance of", {payout: issued[payout] for payout in due.keys() & issued.keys()}, due)
 
 
 async def _order(system: System, verdict: Verdict) -> None:

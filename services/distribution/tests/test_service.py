@@ -31,7 +31,7 @@ from tepat_chassis.pseudonyms import Pseudonyms
 from tepat_chassis.quarantine import Sealer
 from tepat_contracts import topics
 from tepat_contracts.policy import from_document
-from tepat_contracts.topics import POLICY, Kind, inbound_name, receipts_name
+from tepat_contracts.topics import POLICY, Kind, clearances_name, inbound_name, receipts_name
 from tepat_demo import oracle, stream
 from tepat_demo.oracle import Record
 from tepat_distribution import domain
@@ -65,7 +65,7 @@ PARTITIONS = 2
 PATIENCE = 60.0
 LEFT = """
 select (select count(*) from mark) + (select count(*) from rejudging) + (select count(*) from rebuilding)
-     + (select count(*) from outbox)"""
+     + (select count(*) from clearance_touch) + (select count(*) from behind) + (select count(*) from outbox)"""
 
 TO_TELL = "select (select count(*) from aid_touch) + (select count(*) from aid_due) + (select count(*) from outbox)"
 
@@ -191,6 +191,10 @@ class Province:
         records = await stream.read(self.kafka, [OVERLAPS], committed=committed)
         return [r for r in records if any(by.encode() in (r.value or b"") for by in self.agencies)]
 
+    async def clearances(self) -> list[Record]:
+        """What these agencies were answered."""
+        return await stream.read(self.kafka, [clearances_name(by) for by in self.agencies], committed=True)
+
     async def check(self, facts: Sequence[Event] = ()) -> dict[str, Any]:
         """Once settled: what stands announced is what the oracle says of what the receipts say was taken."""
         await self.settled()
@@ -208,6 +212,9 @@ class Province:
         outcome = oracle.expected([*accepted, *told], self.document, SECRET)
         announced = await self.overlaps()
         assert oracle.differences(oracle.fold(announced), outcome.overlaps) == []
+        issued = oracle.fold_clearances(await self.clearances())
+        should = oracle.clearances(accepted, self.document, outcome.overlaps)
+        assert {payout: issued.get(payout) for payout in should} == should
         for committed in (True, False):
             assert oracle.irregularities(await self.overlaps(committed=committed)) == []
         return outcome.overlaps
@@ -459,6 +466,53 @@ async def test_overlaps_and_payouts_are_found_by_whatever_names_them(province: P
         assert await traced(id_) == {"payout cancelled": 1, "overlap cleared": 2}
 
 
+async def test_a_payment_list_is_answered_line_by_line_and_nothing_comes_of_it(province: Province) -> None:
+    by, other = province.dinsos, province.himbara
+    await province.apply(f"u-{by}", "PKH", "BLT-DD")
+    await province.send([
+        (province.topic(by), 0, payout("stands", "BLT-DD", BUDI, by=by)),
+        (province.topic(by), 0, payout("A", of=number(1), card=MAWAR, by=by, state="planned")),
+        (province.topic(other), 0, payout("B", "BPNT", number(2), number(2), by=other)),
+    ])  # fmt: skip
+    asked: list[Event] = [
+        payout("A", of=number(1), card=MAWAR, by=by, state="planned"),
+        payout("new", of=number(2), card=number(2), by=by, state="planned"),
+        payout("twice-1", of=number(3), card=number(3), by=by, state="planned"),
+        payout("twice-2", of=number(3), card=number(3), by=by, state="planned"),
+        payout("alone", of=number(4), card=None, by=by, state="planned"),
+        payout("wrong", of="3374014101900000", by=by, state="planned"),
+        payout("theirs", "BPNT", of=number(5), by=by, state="planned"),
+    ]
+    body = b"\n".join(map(orjson.dumps, asked))
+    async with province.running() as client:
+        await province.settled()
+        before = await client.get("/trace/A")
+        for name in (by, "nobody"):
+            answer = await client.post("/checks", params={"agency": name}, content=body)
+            assert answer.status_code == (200 if name == by else 422)
+            if name == by:
+                *lines, last = map(orjson.loads, answer.text.splitlines())
+        assert [line.get("decision") or line["rejected"] for line in lines] == [
+            "hold", "clear", "hold", "hold", "clear", "nik_invalid", "not_permitted",
+        ]  # fmt: skip
+        assert [line.get("reasons") for line in lines[:4]] == [
+            [f"exclusive: pkh-blt with {by}/stands"], [],
+            [f"exclusive: same-programme-same-person with {by}/twice-2"],
+            [f"exclusive: same-programme-same-person with {by}/twice-1"],
+        ]  # fmt: skip
+        assert [each["payout_id"] for each in lines[1]["overlaps"]] == ["B"]
+        assert last["result"] == {
+            "hold": 3, "clear": 2, "rejected": 2, "policy_version": f"u-{by}", "behind": False,
+        }  # fmt: skip
+        assert (await client.get("/trace/A")).json() == before.json()
+        assert (await client.get("/trace/new")).json() == {"steps": []}
+        listed = (await client.get("/clearances", params={"agency": by})).json()["items"]
+        assert [(each["payout_id"], each["decision"]) for each in listed] == [("A", "hold")]
+        assert (await client.get("/clearances", params={"decision": "clear", "agency": by})).json()["items"] == []
+        figures = (await client.get("/clearances/figures")).json()["items"]
+        assert figures == [{"programme": "PKH", "decision": "hold", "payouts": 1, "amount": 750_000}]
+
+
 # --- what is read again
 
 
@@ -544,7 +598,8 @@ async def test_a_service_killed_in_the_midst_goes_on_where_it_stopped(province: 
             by, programme = ((province.dinsos, "PKH"), (province.himbara, "BPNT"))[n % 2]
             serial = n * 7 % 900  # each payout is told of several times, the later of which holds
             of, card = number(serial), number(serial // 3)
-            each = payout(f"p{serial}", programme, of, card, by=by, revision=n // 900, amount=n)
+            state = "disbursed" if serial % 3 else "planned"
+            each = payout(f"p{serial}", programme, of, card, by=by, revision=n // 900, amount=n, state=state)
             if n % 23 == 0:
                 each = ended(f"p{serial}", by=by, revision=n // 900)
             made.append((province.topic(by), serial % PARTITIONS, b"{" if n % 101 == 0 else each))
@@ -572,7 +627,8 @@ async def test_a_service_killed_in_the_midst_goes_on_where_it_stopped(province: 
 PLACES = (
     "payouts.before_commit:1", "payouts.after_commit:1", "registry.persons.v1.before_commit:1",
     "registry.persons.v1.after_commit:1", "detect.before_commit:1", "detect.after_commit:1", "relay.before_send:1",
-    "relay.before_commit:1", "relay.after_commit:2", "relay.after_delete:1",
+    "relay.before_commit:1", "relay.after_commit:2", "relay.after_delete:1", "clear.before_commit:1",
+    "clear.after_commit:1",
 )  # fmt: skip
 
 
@@ -586,7 +642,18 @@ async def test_a_new_database_goes_on_from_what_was_announced(
     monkeypatch.setattr(oracle, "GROUP_LIMIT", 3)
     a, b = province.topic(province.dinsos), province.topic(province.himbara)
     pairs = [
-        (topic, n % PARTITIONS, payout(f"{programme}{n}", programme, number(5_000 + n), number(5_000 + n), by=by))
+        (
+            topic,
+            n % PARTITIONS,
+            payout(
+                f"{programme}{n}",
+                programme,
+                number(5_000 + n),
+                number(5_000 + n),
+                by=by,
+                state="planned" if n % 2 else "disbursed",
+            ),
+        )
         for n in range(60)
         for topic, by, programme in ((a, province.dinsos, "PKH"), (b, province.himbara, "BPNT"))
     ]
@@ -604,7 +671,8 @@ async def test_a_new_database_goes_on_from_what_was_announced(
 
     async with province.running():
         assert len(await province.check()) == 60
-        before = await province.overlaps()
+        before, answered = await province.overlaps(), await province.clearances()
+        assert len(answered) == 60
         await province.until(lambda left: left == 0, TO_TELL)
         aid_before = await of_these()
         assert len({data["household"] for data in aid_before}) == 61
@@ -621,6 +689,10 @@ async def test_a_new_database_goes_on_from_what_was_announced(
         told = Counter((each["type"], each["data"]["revision"]) for each in new)
         # what stands is not announced again, nor cleared before all of the history is taken again
         assert told == {("tepat.overlap.cleared.v1", 2): 7, ("tepat.overlap.detected.v1", 1): 3}
+        # of those planned three have lost what they overlapped with, three are planned no more
+        told_then = [record for record in await province.clearances() if record not in answered]
+        anew = [orjson.loads(record.value or b"")["data"] for record in told_then]
+        assert sorted((data["payout_id"], data["overlaps"]) for data in anew) == [(f"BPNT{n}", []) for n in (1, 3, 5)]
         findings = [
             orjson.loads(record.value or b"")
             for record in await stream.read(province.kafka, [FINDINGS], committed=True)

@@ -213,7 +213,7 @@ order by a.code, c.payout_id;
 insert into clearance (
     as_of, revision, agency, programme, decision, payout_id, region, policy_version, overlap_ids, reasons)
 select r.as_of, r.revision, a.id, 0, r.decision, r.payout_id, '', r.version,
-       string_to_array(nullif(r.ids, ''), ',')::uuid[], string_to_array(nullif(r.reasons, ''), E'\n')
+       string_to_array(coalesce(r.ids, ''), ',')::uuid[], string_to_array(coalesce(r.reasons, ''), E'\n')
 from unnest(
         :as_of::timestamptz[], :revisions::bigint[], :agencies::text[], :decisions::smallint[], :payout_ids::text[],
         :versions::text[], :overlap_ids::text[], :reasons::text[])
