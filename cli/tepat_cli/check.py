@@ -22,6 +22,7 @@ from tepat_cli.terminal import json_line, printable, say
 
 HEADINGS: Final = ("line", "answer", "jawaban", "why", "overlaps with")
 IN_INDONESIAN: Final = {"clear": "aman", "hold": "tahan", "unknown": "belum diketahui", "rejected": "ditolak"}
+CUT_OFF: Final = {"failed": "the answer was cut off: try again"}
 STYLE: Final = {"clear": "green", "hold": "bold red", "unknown": "yellow", "rejected": "red"}
 
 
@@ -65,9 +66,9 @@ def _answered(from_: Source, answers: Iterator[Answer]) -> Iterator[tuple[Ready 
         if isinstance(each, Bad):
             yield each, "rejected", {"message": each.advice, "rejected": each.reason}
             continue
-        answer = next(answers, {"failed": "the answer was cut off: try again"})
-        if "failed" in answer:
-            raise Unreachable(f"distribution: {answer['failed']}")
+        answer = next(answers, CUT_OFF)
+        if "failed" in answer or "result" in answer:
+            raise Unreachable(f"distribution: {(CUT_OFF | answer)['failed']}")
         yield each, answer.get("decision", "rejected"), answer
 
 

@@ -514,3 +514,74 @@ def test_the_unserved_are_listed_and_counted(api: Api, tepat: Tepat) -> None:
     }  # fmt: skip
     ran = tepat("unserved", "count", "33.74", "--by", "kecamatan")
     assert "2 of 3 needy households receive nothing on 2026-02-01, 1 never did; 5 persons" in ran.words
+
+
+# --- clearances
+
+HELD_BACK = {
+    "agency": "dinsos", "payout_id": "A", "revision": 0, "decision": "hold", "reasons": ["exclusive: x with dpmd/C"],
+    "overlaps": ["0f0e"], "programme": "PKH", "amount": 750_000, "region": "33.74.01.1001",
+}  # fmt: skip
+
+
+def test_clearances_say_what_must_not_leave_and_why(api: Api, tepat: Tepat) -> None:
+    api.answers["GET /distribution/v1/clearances"] = {"items": [HELD_BACK], "next": None}
+    told = tepat("clearances", "--decision", "hold", "--agency", "dinsos")
+    assert (told.status, "exclusive: x with dpmd/C" in told.out, "Rp 750.000" in told.out) == (0, True, True)
+    assert dict(api.asked[-1].url.params)["decision"] == "hold"
+    assert objects(tepat("clearances", "--json").out) == [HELD_BACK]
+
+
+LIST = """payout_id,programme,from,to,nik,amount,region
+A,PKH,2026-01-01,2026-03-31,3374014101900001,750000,33.74.01.1001
+B,PKH,2026-01-01,2026-03-31,3374014101900002,oops,33.74.01.1001
+C,PKH,2026-01-01,2026-03-31,3374014101900003,750000,33.74.01.1001
+D,PKH,2026-01-01,2026-03-31,3374014101900004,750000,33.74.01.1001
+"""
+OVERLAPS_WITH = {
+    "rule": "x", "verdict": "exclusive", "agency": "dpmd", "payout_id": "Z", "programme": "BLT-DD", "state": "planned",
+}  # fmt: skip
+
+
+def test_a_checked_list_is_given_back_with_an_answer_for_each_line(api: Api, tepat: Tepat, tmp_path: Path) -> None:
+    asked: list[bytes] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.extend(request.read().splitlines())
+        told = [
+            {"n": 1, "decision": "clear", "reasons": [], "overlaps": []},
+            {"n": 2, "decision": "hold", "reasons": ["exclusive: x with dpmd/Z"], "overlaps": [OVERLAPS_WITH]},
+            {"n": 3, "rejected": "not_permitted", "pointer": "/data/programme", "message": "is not its own"},
+            {"result": {}},
+        ]
+        return httpx.Response(200, content=b"\n".join(map(orjson.dumps, told)))
+
+    api.answers["POST /distribution/v1/checks"] = answer
+    file = tmp_path / "list.csv"
+    file.write_text(LIST)
+    told = tepat("check", file, "--agency", "dinsos")
+    assert told.status == 1
+    assert [orjson.loads(line)["data"]["payout_id"] for line in asked] == ["A", "C", "D"]
+    lines = (tmp_path / "list.csv.checked.csv").read_text().splitlines()
+    assert [line.split(",")[:3] for line in lines[1:]] == [
+        ["2", "clear", "aman"], ["3", "rejected", "ditolak"], ["4", "hold", "tahan"], ["5", "rejected", "ditolak"],
+    ]  # fmt: skip
+    assert "dpmd/Z (BLT-DD, planned, exclusive)" in lines[3]
+    told = tepat("check", file, "--agency", "dinsos", "--json")
+    assert [each.get("decision", each.get("rejected")) for each in objects(told.out)] == [
+        "clear", "schema", "hold", "not_permitted",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("last", "words"), [({"failed": "another payment list is being worked out"}, "another"), ({"result": {}}, "")]
+)
+def test_a_check_that_is_cut_off_says_so(
+    api: Api, tepat: Tepat, tmp_path: Path, last: dict[str, Any], words: str
+) -> None:
+    api.answers["POST /distribution/v1/checks"] = httpx.Response(200, content=orjson.dumps(last))
+    file = tmp_path / "list.csv"
+    file.write_text(LIST)
+    told = tepat("check", file, "--agency", "dinsos")
+    assert told.status == 3
+    assert words in told.err
