@@ -29,6 +29,7 @@ AGENCIES: Final = tuple(AGENCY.values())
 REGISTRAR: Final = AGENCY["PKH"]
 """Records persons and households, and alone may merge and renew."""
 WITHOUT_RIGHT: Final = AGENCY["PIP"]
+LAST_QUARTER: Final = f"{YEAR}-10-01"
 FORBIDDEN: Final = ({"PKH", "BLT-DD"}, {"BPNT", "BLT-DD"})
 
 SHARE: Final = {
@@ -274,11 +275,15 @@ class District:
     # --- the year's payouts
 
     def _send(self, payout: Payout, *, ended: str | None = None, again: bool = False) -> None:
-        """Its events: planned where the agency announces, then disbursed, cancelled instead, or returned after."""
+        """Its events: planned where the agency announces, then disbursed, cancelled instead, or returned after.
+
+        What is announced for the last quarter is still to be paid.
+        """
         events = []
         if payout.planned_on is not None:
             events.append((payout.planned_on, "planned"))
-        if ended != "cancelled":
+        waits = payout.planned_on is not None and ended is None and payout.first >= LAST_QUARTER
+        if ended != "cancelled" and not waits:
             events.append((payout.paid_on, "disbursed"))
         if ended is not None:
             events.append((payout.paid_on + timedelta(0 if ended == "cancelled" else 21), ended))
@@ -288,7 +293,7 @@ class District:
             self.tally.planted["late or reordered"] += late
             time = self._hour(day)
             self._add(time, payout, state, delay=delay, refused=self._refusal(payout.nik))
-            if again and state == "disbursed":
+            if again and (state == "disbursed" or waits):
                 self._add(time, payout, state, delay=delay + self._clock.randint(1, 20))
         self.tally.payout_events += len(events) + again
         self.tally.payouts += 1

@@ -20,6 +20,7 @@ from .population import kecamatan_names
 from .run import Report, Row
 
 WIDTH: Final = 100
+ANSWERS: Final = {"clear": "green", "hold": "red", "unknown": "yellow"}
 SHOWN: Final = 20
 """Differences shown one by one; the rest are counted."""
 
@@ -103,6 +104,8 @@ def _parts(report: Report) -> Iterator[RenderableType]:
     yield Text()
     yield _refused(report)
     yield Text()
+    yield _clearances(report)
+    yield Text()
     yield from _notices(report)
     if report.cases is not None:
         yield Text()
@@ -150,6 +153,15 @@ def _refused(report: Report) -> Table:
     return table
 
 
+def _clearances(report: Report) -> Table:
+    table = _table("Planned payouts: may they go?", "programme", *ANSWERS, "rupiah held")
+    for programme in sorted({programme for programme, _ in report.clearances}):
+        told = {answer: report.clearances.get((programme, answer), (0, 0)) for answer in ANSWERS}
+        each = [Text(_count(told[answer][0]), style=style) for answer, style in ANSWERS.items()]
+        table.add_row(programme, *each, rupiah(told["hold"][1]))
+    return table
+
+
 def _notices(report: Report) -> Iterator[RenderableType]:
     told = report.notices
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(told.get("by_kind", {}).items()))
@@ -187,8 +199,9 @@ def _verdict(report: Report) -> Iterator[RenderableType]:
         yield Text("The oracle and the announcements agree.", style="bold green")
         yield Text(
             f"From {report.accepted:,} accepted records of the agencies' raw topics it expects {report.expected:,} "
-            f"overlaps; those {report.announced:,} and no others stand announced, field by field. All that was planted "
-            "is found, every record has one receipt, and the refused are those that had to be."
+            f"overlaps; those {report.announced:,} and no others stand announced, field by field, and every planned "
+            "payout is answered as they ask. All that was planted is found, every record has one receipt, and the "
+            "refused are those that had to be."
         )
         return
     yield Text("The oracle and the announcements do NOT agree.", style="bold red")

@@ -25,12 +25,15 @@ from . import cases, stream
 from .district import POLICY, District, Tally
 from .oracle import (
     Announcement,
+    Clearance,
     Outcome,
     Record,
     accepted_by_receipts,
+    clearances,
     differences,
     expected,
     fold,
+    fold_clearances,
     irregularities,
     overlap_id,
 )
@@ -45,6 +48,8 @@ ApplyPolicy = Callable[[Path], Awaitable[None]]
 """Puts a policy file in force, and returns once every service has taken it."""
 Refusals = Counter[tuple[str, str]]
 """Records refused, by agency and reason."""
+Answers = Mapping[tuple[str, str], Clearance]
+"""To planned payouts, by agency and payout id."""
 
 
 class Progress(Protocol):
@@ -84,8 +89,8 @@ class Report:
     """What a run found.
 
     `by_pair` is keyed by the two programmes, `by_kecamatan` by the kecamatan's code; `refused` are this run's records
-    refused. `seconds` is from the first record sent until every service is at rest. `wrong` says in words whatever is
-    not as it must be.
+    refused. `clearances` are payouts and rupiah by programme and answer. `seconds` is from the first record sent until
+    every service is at rest. `wrong` says in words whatever is not as it must be.
     """
 
     seed: int
@@ -97,6 +102,7 @@ class Report:
     by_pair: Mapping[tuple[str, str], Row]
     by_kecamatan: Mapping[str, Row]
     refused: Refusals
+    clearances: Mapping[tuple[str, str], tuple[int, int]]
     notices: Mapping[str, Any]
     accepted: int
     announced: int
@@ -170,11 +176,15 @@ async def _run(
     await stream.answers(kafka, after, PATIENCE, progress.advance)
     progress.stage("services come to rest, the oracle judges", None)
     receipts = await stream.read(kafka, await stream.topics(kafka, stream.RECEIPTS), committed=True)
-    at_rest, (accepted, outcome) = await asyncio.gather(_settled(services), _judged(kafka, inbound, receipts, secret))
+    at_rest, (accepted, outcome, due) = await asyncio.gather(
+        _settled(services), _judged(kafka, inbound, receipts, secret)
+    )
     seconds = at_rest - began
 
     progress.stage("announcements and notices", None)
     announced = await stream.read(kafka, [stream.OVERLAPS], committed=True)
+    issued = await stream.read(kafka, await stream.topics(kafka, stream.CLEARANCES), committed=True)
+    answers = await services.get("distribution", "clearances/figures")
     at_last = await stream.read(kafka, await stream.topics(kafka, stream.RECEIPTS), committed=True)
     twice = stream.Unanswered(after, at_last).twice()
     notices = await _notices(services)
@@ -190,6 +200,7 @@ async def _run(
         by_pair=_rows(standing.values(), _pair),
         by_kecamatan=_rows(standing.values(), _kecamatan),
         refused=refused,
+        clearances={(row["programme"], row["decision"]): (row["payouts"], row["amount"]) for row in answers["items"]},
         notices=notices,
         accepted=accepted,
         announced=len(standing),
@@ -198,6 +209,7 @@ async def _run(
         wrong=[
             *differences(standing, outcome.overlaps),
             *irregularities(announced, compacted=True),
+            *_answered_otherwise(fold_clearances(issued), due),
             *_not_found(district.tally, standing),
             *_answered_wrongly(refused, district.tally.refused),
             *([f"{twice} records have more than one receipt"] if twice else []),
@@ -213,18 +225,19 @@ async def _settled(services: Services) -> float:
 
 async def _judged(
     kafka: str, inbound: Collection[str], receipts: Sequence[Record], secret: bytes
-) -> tuple[int, Outcome]:
+) -> tuple[int, Outcome, Answers]:
     """How many of the records on the inbound topics were taken, and what the oracle makes of them."""
     accepted = accepted_by_receipts(await stream.read(kafka, inbound), receipts)
     policy = load(POLICY.read_text()).document()
-    return len(accepted), await asyncio.to_thread(_judge, accepted, policy, secret)
+    return len(accepted), *await asyncio.to_thread(_judge, accepted, policy, secret)
 
 
-def _judge(accepted: list[Record], policy: Mapping[str, Any], secret: bytes) -> Outcome:
+def _judge(accepted: list[Record], policy: Mapping[str, Any], secret: bytes) -> tuple[Outcome, Answers]:
     """The oracle, without the collector walking its millions of objects again and again: a third of the time."""
     gc.disable()
     try:
-        return expected(accepted, policy, secret)
+        outcome = expected(accepted, policy, secret)
+        return outcome, clearances(accepted, policy, outcome.overlaps)
     finally:
         gc.enable()
 
@@ -254,6 +267,15 @@ def _answered_wrongly(refused: Refusals, planted: Refusals) -> list[str]:
         f"{agency}: {refused[agency, reason]} records refused as {reason}, {planted[agency, reason]} had to be"
         for agency, reason in sorted(refused.keys() | planted.keys())
         if refused[agency, reason] != planted[agency, reason]
+    ]
+
+
+def _answered_otherwise(issued: Answers, due: Answers) -> list[str]:
+    """Planned payouts that were not answered as the oracle would."""
+    return [
+        f"{agency}/{payout} is answered {issued.get((agency, payout))}, expected {answer}"
+        for (agency, payout), answer in sorted(due.items())
+        if issued.get((agency, payout)) != answer
     ]
 
 

@@ -28,6 +28,7 @@ from .oracle import Record
 ANY: Final = re.compile(".*")
 INBOUND: Final = re.compile(r"agency\.[^.]+\.(payouts|beneficiaries)\.v1")
 RECEIPTS: Final = re.compile(r"agency\.[^.]+\.receipts\.v1")
+CLEARANCES: Final = re.compile(r"agency\.[^.]+\.clearances\.v1")
 OVERLAPS: Final = "distribution.overlaps.v1"
 
 BATCH_BYTES: Final = 128 * 1024

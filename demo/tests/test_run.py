@@ -21,7 +21,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from rich.console import Console
 from tepat_contracts.door import Door, Refused
 from tepat_contracts.policy import PolicyIndex, load
-from tepat_contracts.topics import Kind
+from tepat_contracts.topics import Kind, clearances_name
 from tepat_demo import oracle, report, stream
 from tepat_demo.district import AGENCIES, POLICY, District
 from tepat_demo.run import Refusals, Report, Row, refusals, run
@@ -58,7 +58,8 @@ class StandIn:
         assert policy == POLICY
         admin = AIOKafkaAdminClient(bootstrap_servers=self.kafka)
         await admin.start()
-        inbound = [f"agency.{a}.{kind}.v1" for a in AGENCIES for kind in ("payouts", "beneficiaries", "receipts")]
+        kinds = ("payouts", "beneficiaries", "receipts", "clearances")
+        inbound = [f"agency.{a}.{kind}.v1" for a in AGENCIES for kind in kinds]
         await admin.create_topics([NewTopic(name, 2, 1) for name in (*inbound, stream.OVERLAPS)])
         await admin.close()
 
@@ -67,6 +68,8 @@ class StandIn:
         return [{"idle": self.at_rest, "lag": 0, "pending": 0, "outbox": 0}]
 
     async def get(self, service: str, path: str) -> dict[str, Any]:
+        if (service, path) == ("distribution", "clearances/figures"):
+            return {"items": [{"programme": "PKH", "decision": "clear", "payouts": 3, "amount": 9}]}
         assert (service, path) == ("notifications", "notices/summary")
         return {"by_state": {"sent": 7}, "by_kind": {"overlaps": 5, "digest": 2}, "sent": 7}
 
@@ -82,7 +85,9 @@ class StandIn:
             await asyncio.sleep(0.05)
         raw = await stream.read(self.kafka, await stream.topics(self.kafka, stream.INBOUND))
         told = [await self._receipt(record) for record in raw]
-        overlaps = list(self._expected(raw, told).overlaps.values())
+        accepted = oracle.accepted_by_receipts(raw, told)
+        policy = load(POLICY.read_text()).document()
+        overlaps = list((expected := oracle.expected(accepted, policy, SECRET).overlaps).values())
         self.spoil(overlaps)
         producer = AIOKafkaProducer(bootstrap_servers=self.kafka)
         await producer.start()
@@ -92,12 +97,11 @@ class StandIn:
             data = {"revision": 1, **overlap, "policy_version": "2026-01"}
             event = {"type": "tepat.overlap.detected.v1", "data": data}
             await producer.send(stream.OVERLAPS, orjson.dumps(event), key=overlap["overlap_id"].encode())
+        for (agency, payout_id), answer in oracle.clearances(accepted, policy, expected).items():
+            event = {"data": {"payout_id": payout_id, **answer._asdict()}}
+            await producer.send(clearances_name(agency), orjson.dumps(event), partition=0)
         await producer.stop()
         self.at_rest = True
-
-    def _expected(self, raw: list[oracle.Record], told: list[oracle.Record]) -> oracle.Outcome:
-        accepted = oracle.accepted_by_receipts(raw, told)
-        return oracle.expected(accepted, load(POLICY.read_text()).document(), SECRET)
 
     async def _receipt(self, record: oracle.Record) -> oracle.Record:
         _, agency, kind, _ = record.topic.split(".")
@@ -155,6 +159,7 @@ async def test_a_run_agrees_and_a_second_one_on_the_same_stack_does_too(broker: 
     assert found.refused == tally.refused
     assert found.total.exclusive + found.total.review == found.announced == found.expected
     assert found.total.exclusive == sum(map(len, tally.pairs.values())) > 0
+    assert found.clearances == {("PKH", "clear"): (3, 9)}
     assert found.by_pair["BPNT", "PKH"].review == sum(row.review for row in found.by_pair.values()) > 0
     assert sum(row.at_risk for row in found.by_kecamatan.values()) == found.total.at_risk > 0
     assert all(len(code) == 8 and code.startswith("33.74.") for code in found.by_kecamatan)
@@ -196,6 +201,7 @@ def made(wrong: list[str]) -> Report:
         by_pair={("BLT-DD", "PKH"): row, ("PIP", "PIP"): row},
         by_kecamatan=dict.fromkeys(names, row),
         refused=Refusals({(agency, "programme_unknown"): 12_345 for agency in AGENCIES}),
+        clearances={("PKH", "clear"): (6_123, 4_000_000_000), ("PKH", "hold"): (123, 98_000_000)},
         notices={"sent": 7, "by_kind": {"overlaps": 5, "digest": 2}},
         accepted=232_580,
         announced=20_259,
@@ -221,6 +227,7 @@ def test_the_report_is_plain_and_fits_100_columns() -> None:
     assert "PIP twice" in shown
     assert "Rp 8.370.425.000" in shown
     assert "11,679 events/s" in shown
+    assert "Rp 98.000.000" in shown
     assert "Notices sent: 7 (2 digest, 5 overlaps)" in shown
     assert "\x1b" in printed(made([]), force_terminal=True)
 
