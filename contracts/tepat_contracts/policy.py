@@ -384,8 +384,8 @@ class Cases(_Part):
     """How people resolve overlaps. What is left out is not asked: no deadline, and one person may let any amount go.
 
     `within` so long an exclusive overlap must be resolved, from when it was announced, and any other that somebody has
-    taken up, from then. Above `waive_alone_up_to` rupiah at risk an exclusive overlap is let go by a waiver alone, which
-    takes two people.
+    taken up, from then. Above `waive_alone_up_to` rupiah at risk an exclusive overlap is let go by a waiver alone, and
+    any waiver takes two people.
     """
 
     within: Term | None = None

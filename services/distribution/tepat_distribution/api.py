@@ -4,6 +4,7 @@ from datetime import date
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
+import orjson
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field, model_validator
@@ -109,17 +110,20 @@ def router(database: Database, standing: Standing[Policed]) -> APIRouter:
 
 
 async def held(connection: Connection, reader: Person, subject: Subject) -> dict[str, Any]:
-    """Everything kept of a person: their payouts, ended ones too, and what was announced of those."""
+    """Everything kept of a person: their payouts, ended ones too, what was announced of those, and decided of that."""
     rows = await every(queries.payouts_held(connection, niks=subject.persons))
     rows = [row for row in rows if reader.covers(row["region"])]
     told = await every(
         queries.overlaps_of(connection, agencies=[r["agency"] for r in rows], payout_ids=[r["payout_id"] for r in rows])
     )
+    overlaps = {row["overlap_id"]: row for row in told}
+    cases = await every(queries.cases_named(connection, ids=list(overlaps)))
     return {
         "payouts": [
             _taken(row)["detail"] | {"told_at": row["event_time"], "state": STATES[row["rank"]]} for row in rows
         ],
-        "overlaps": [_announced(row)["detail"] for row in {row["overlap_id"]: row for row in told}.values()],
+        "overlaps": [_announced(row)["detail"] for row in overlaps.values()],
+        "cases": [orjson.loads(row["told"]) for row in cases if row["told"] is not None],
     }
 
 

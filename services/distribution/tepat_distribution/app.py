@@ -17,10 +17,12 @@ from tepat_chassis.standing import StandingIntake
 from tepat_contracts.policy import Policy, from_document
 from tepat_contracts.topics import Kind
 
-from tepat_distribution import api, policed
+from tepat_distribution import api, cases_api, policed
 from tepat_distribution.aid import Teller
-from tepat_distribution.detect import JUDGED, SERVICE, Detector
+from tepat_distribution.cases import Deadlines
+from tepat_distribution.detect import JUDGED, Detector
 from tepat_distribution.handlers import Payouts, Persons, data_of
+from tepat_distribution.outgoing import SERVICE
 from tepat_distribution.rebuild import recall
 from tepat_distribution.recall import Recall
 from tepat_distribution.settings import DistributionSettings
@@ -51,16 +53,24 @@ def build(settings: DistributionSettings) -> FastAPI:
     )
     service.duty("mark", Detector(store).work)
     service.duty("aid", Teller(store).work, drained=False)
+    service.duty("case", Deadlines(now).work, drained=False)
     service.pseudonyms = lambda policy: pseudonyms(policy.secret_id)
     service.pending = left_to_do
     return service.api(
-        api.router(service.database, service.standing), subjects.router(service.name, service.database, api.held)
+        api.router(service.database, service.standing),
+        cases_api.router(service.database, service.standing, now),
+        subjects.router(service.name, service.database, api.held),
     )
+
+
+def now() -> datetime:
+    """This moment."""
+    return datetime.now(UTC)
 
 
 async def left_to_do(connection: Connection) -> int:
     """What is left to judge, and whom to tell of now."""
-    return int(await queries.left_to_judge(connection, now=datetime.now(UTC)))
+    return int(await queries.left_to_judge(connection, now=now()))
 
 
 async def follow(store: Store, connection: Connection, policy: Policy, document: dict[str, object]) -> dict[str, Any]:  # noqa: ARG001

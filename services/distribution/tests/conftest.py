@@ -48,7 +48,7 @@ MIGRATIONS = (files("tepat_chassis") / "sql" / "migrations", SQL / "migrations")
 TABLES = (
     "payout", "person", "membership", "renewal", "mark", "rejudging", "too_large", "overlap", "rule", "agency",
     "programme", "standing", "outbox", "quarantine", "recalled", "rebuilding", "aid", "aid_due", "aid_touch",
-    "released",
+    "released", "overlap_case", "case_clock",
 )  # fmt: skip
 
 ANI, BUDI, CITRA, DEWI = "3374014101900001", "3374010201900001", "3374014303900001", "3374014404900001"
