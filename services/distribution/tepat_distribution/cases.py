@@ -12,7 +12,6 @@ Invariants
 """
 
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -50,12 +49,11 @@ class Standing(NamedTuple):
 
 
 def standing(row: Any, terms: Cases) -> Standing:
-    """A row of ``cases_named`` whose overlap is known whole."""
+    """A row of view ``cases`` whose overlap is known whole; of ``cases_named`` also what became of the money."""
     facts = facts_of(row)
     case = resolving.read(orjson.loads(row["told"])) if row["told"] is not None else resolving.opened(facts, terms)
-    if facts.live and case.state == "closed":  # a new database knows that it ended, and not yet that it did again
-        case = replace(case, state="open")
-    return Standing(facts, case, (row["what"], row["amount"]) if row["what"] is not None else None)
+    what = row.get("what")
+    return Standing(facts, case, (what, row["amount"]) if what is not None else None)
 
 
 def overlap_of(row: Any) -> dict[str, Any]:
@@ -136,7 +134,7 @@ async def follow(connection: Connection, announcements: Sequence[Announcement], 
     """
     exclusive = [each.overlap_id for each in announcements if each.data.get("verdict") == "exclusive"]
     if exclusive:
-        await queries.start_clock(connection, at=now, overlaps=exclusive)
+        await queries.start_clock(connection, at=now, ids=exclusive)
     reasons = {each.overlap_id: each.data.get("reason") for each in announcements}
     ended = [overlap_id for overlap_id, reason in reasons.items() if reason == "payout_ended"]
     concerned = await every(queries.cases_concerned(connection, ids=list(reasons), ended=ended))

@@ -66,7 +66,7 @@ def digest(overlap: Mapping[str, Any]) -> str:
         },
         "payouts": [(side["programme"], side["amount"]) for side in overlap["payouts"]],
     }
-    return blake2b(orjson.dumps(judged, option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()
+    return blake2b(orjson.dumps(judged, default=str, option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()
 
 
 class Judged(NamedTuple):
@@ -246,7 +246,11 @@ def overdue(case: Case, facts: Facts, now: datetime) -> Case | None:
 
 
 def taken_up(case: Case, terms: Cases, now: datetime) -> Case:
-    """A case that somebody takes up, with the deadline that runs from then where it had none."""
+    """The case of an overlap that stands, as somebody takes it up: with the deadline that runs from then where it had
+    none. One that was closed is open: a service that died between the two told that, and not yet why.
+    """
+    if case.state == "closed":
+        return replace(case, state="open", was=None, cleared=None)
     if case.revision or case.deadline is not None or terms.within is None:
         return case
     return replace(case, deadline=now + terms.within)

@@ -34,6 +34,7 @@ from tepat_demo import oracle
 from tepat_distribution import policed
 from tepat_distribution.aid import AID, APART, Teller
 from tepat_distribution.app import follow
+from tepat_distribution.cases import CASES
 from tepat_distribution.detect import FINDINGS, OVERLAPS, Detector
 from tepat_distribution.handlers import Payouts, Persons, data_of
 from tepat_distribution.store import BY_KEY, Store
@@ -274,7 +275,7 @@ def oracle_record(record: Record) -> oracle.Record:
     return oracle.Record(record.topic, record.partition, record.offset, record.headers, record.value)
 
 
-KEYS = {OVERLAPS: "overlap_id", FINDINGS: "finding_id", AID: "household"}
+KEYS = {OVERLAPS: "overlap_id", CASES: "overlap_id", FINDINGS: "finding_id", AID: "household"}
 """What a topic's records are known by."""
 
 

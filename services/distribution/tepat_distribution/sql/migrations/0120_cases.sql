@@ -16,11 +16,11 @@ create index overlap_case_state on overlap_case (state, overlap_id);
 create table case_clock (
     id       bigint generated always as identity primary key,
     at       timestamptz not null,
-    overlaps uuid[] not null
+    ids uuid[] not null
 );
-alter table case_clock alter column overlaps set storage external;
+alter table case_clock alter column ids set storage external;
 
-insert into case_clock (at, overlaps)
+insert into case_clock (at, ids)
 select announced_at, array_agg(overlap_id) from overlap where live and strength = 0 group by announced_at;
 
 -- Every overlap with its case. Of one that a new database knows only as cleared the case alone tells more.

@@ -46,7 +46,7 @@ order by a.code, p.payout_id;
 
 -- name: start_clock!
 -- The deadline of these runs, should nobody touch them.
-insert into case_clock (at, overlaps) values (:at, :overlaps::uuid[]);
+insert into case_clock (at, ids) values (:at, :ids::uuid[]);
 
 -- name: cases_concerned
 -- Of overlaps just announced or cleared those with a case; and those that excluded themselves until a payout ended.
@@ -98,12 +98,12 @@ select overlap_id from overlap_case where due <= :now order by due limit :at_mos
 -- Overlaps announced by a moment, taken off the clock: those that nobody has touched, and that stand as announced then.
 with taken as (
     delete from case_clock where id in (select id from case_clock where at <= :until order by id limit :rows)
-    returning id, at, overlaps
+    returning id, at, ids
 )
 select t.id, o.overlap_id
 from taken t left join lateral (
     select o.overlap_id
-    from unnest(t.overlaps) w (overlap_id) join overlap o on o.overlap_id = w.overlap_id
+    from unnest(t.ids) w (overlap_id) join overlap o on o.overlap_id = w.overlap_id
     where o.live and o.strength = 0 and o.announced_at = t.at
       and not exists (select from overlap_case c where c.overlap_id = o.overlap_id)) o on true;
 
@@ -169,7 +169,7 @@ where excluded.revision > c.revision;
 -- name: recall_released!
 -- What the cases read back let go, and the deadlines that run of exclusive overlaps.
 with clock as (
-    insert into case_clock (at, overlaps)
+    insert into case_clock (at, ids)
     select announced_at, array_agg(overlap_id) from overlap where live and strength = 0 group by announced_at
 )
 insert into released (overlap_id)
