@@ -1,6 +1,6 @@
 """Distribution over HTTP: the overlaps that stand, and the way of one payout."""
 
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
@@ -103,7 +103,10 @@ def router(database: Database, standing: Standing[Policed]) -> APIRouter:
                     database.pool, agencies=[r["agency"] for r in rows], payout_ids=[r["payout_id"] for r in rows]
                 )
             )
-            steps += [_announced(row) for row in {row["overlap_id"]: row for row in told}.values()]
+            overlaps = {row["overlap_id"]: row for row in told}
+            steps += [_announced(row) for row in overlaps.values()]
+            for case in await every(queries.cases_named(database.pool, ids=list(overlaps))):
+                steps += _decided(case)
         return {"steps": sorted(steps, key=lambda step: step["at"])}
 
     return routes
@@ -174,6 +177,22 @@ def _taken(row: Any) -> dict[str, Any]:
             "traceparent": row["trace"],
         },
     }  # fmt: skip
+
+
+def _decided(row: Any) -> list[dict[str, Any]]:
+    acts = orjson.loads(row["told"])["acts"] if row["told"] is not None else []
+    return [
+        {
+            "at": datetime.fromisoformat(act["at"]),
+            "service": "distribution",
+            "what": f"case {act['act'].replace('_', ' ')}",
+            "detail": {
+                "overlap_id": row["overlap_id"],
+                **{name: act[name] for name in act if name not in ("act", "at")},
+            },
+        }
+        for act in acts
+    ]
 
 
 def _announced(row: Any) -> dict[str, Any]:

@@ -5,8 +5,8 @@ Invariants
   would announce the overlap otherwise waits, or fails and is made again. So nobody judges facts that have changed, and
   no change escapes a judgement.
 - What was done is kept, told, and carried over to ``released`` in one transaction; a revision is told once.
-- A case reopened or closed leaves before the announcement that is why: of a service that dies between the two nothing
-  is let go that was not judged.
+- A new database takes cases and overlaps from two topics, of which either may tell more: what stands announced is
+  followed before anything is let go.
 - A deadline is a column, or follows from when an overlap was announced; it is no timer. Of the overlaps that nobody has
   touched a row a step of judging notes which deadline runs, so that judging costs no more for it.
 """
@@ -147,6 +147,19 @@ async def follow(connection: Connection, announcements: Sequence[Announcement], 
         if followed is not None:
             after.append(Standing(facts, followed, became))
     await keep(connection, after, now)
+
+
+async def recalled(connection: Connection, now: datetime) -> None:
+    """Let go what the cases read back let go, once they follow the overlaps read back."""
+    doubted = await every(queries.recalled_in_doubt(connection))
+    terms = await terms_in_force(connection)
+    after = [
+        Standing(facts, followed, became)
+        for facts, case, became in await of(connection, [row["overlap_id"] for row in doubted], terms)
+        if (followed := resolving.followed(case, facts, terms, None, now)) is not None
+    ]
+    await keep(connection, after, now)
+    await queries.recall_released(connection, lets_go=list(resolving.LETS_GO))
 
 
 class Deadlines:

@@ -11,7 +11,7 @@ Invariants
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -24,11 +24,11 @@ from tepat_chassis.kafka import filled, read_to_end
 from tepat_contracts.events.ours import CASE_TOLD
 from tepat_contracts.topics import Kind, inbound_pattern
 
+from tepat_distribution import cases
 from tepat_distribution.aid import AID, AID_TOLD, digest
-from tepat_distribution.cases import CASES, columns
+from tepat_distribution.cases import CASES
 from tepat_distribution.detect import FINDINGS, OVERLAPS
 from tepat_distribution.domain import STATES, VERDICTS
-from tepat_distribution.resolving import LETS_GO
 from tepat_distribution.store import Store, queries
 
 log = structlog.get_logger()
@@ -53,7 +53,8 @@ async def recall(kafka: str, database: Database, store: Store) -> None:
         return
     ends = await filled(kafka, _is_history)
     records = await read_to_end(kafka, OURS, partial(_keep, database, store))
-    await queries.recall_released(database.pool, lets_go=list(LETS_GO))
+    async with database.transaction(Lock.EXCLUSIVE) as connection:
+        await cases.recalled(connection, datetime.now(UTC))
     await queries.set_recalled(
         database.pool,
         topics=[partition.topic for partition in ends], partitions=[partition.partition for partition in ends],
@@ -73,14 +74,14 @@ async def _keep(database: Database, store: Store, batch: Sequence[ConsumerRecord
             if key not in latest or data["revision"] > latest[key]["data"]["revision"]:
                 latest[key] = event
     overlaps = [event for (topic, _), event in latest.items() if topic == OVERLAPS]
-    cases = [event["data"] for event in latest.values() if event["type"] == CASE_TOLD]
+    decided = [event["data"] for event in latest.values() if event["type"] == CASE_TOLD]
     findings = [event for event in latest.values() if event["data"].get("rule") == "group_too_large"]
     aid = [event for event in latest.values() if event["type"] == AID_TOLD]
     if overlaps:
         async with database.transaction(Lock.EXCLUSIVE) as connection:
             await _keep_overlaps(connection, store, overlaps)
-    if cases:
-        await queries.recall_cases(database.pool, **columns(cases))
+    if decided:
+        await queries.recall_cases(database.pool, **cases.columns(decided))
     if findings:
         groups = [event["data"] for event in findings]
         await queries.recall_findings(

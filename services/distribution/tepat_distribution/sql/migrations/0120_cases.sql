@@ -31,7 +31,7 @@ select o.overlap_id, o.revision as overlap_revision, o.live, o.rule, o.strength,
        aa.code as agency_a, o.payout_a, o.rank_a, pa.code as code_a, o.amount_a,
        ab.code as agency_b, o.payout_b, o.rank_b, pb.code as code_b, o.amount_b,
        case when not o.live then 'closed' when c.state = 'closed' then 'open' else coalesce(c.state, 'open') end as state,
-       c.revision, c.deadline, c.told
+       c.state as done, c.revision, c.deadline, c.told
 from overlap o
 join agency aa on aa.id = o.agency_a
 join agency ab on ab.id = o.agency_b

@@ -11,11 +11,13 @@ select overlap_id from overlap where overlap_id between :least and :greatest lim
 
 -- name: cases
 -- Cases in the order of their overlaps' ids, filtered. `state` none: of all overlaps that stand; `regions` none or
--- empty: everywhere; `within`: of an exclusive overlap that nobody has touched.
+-- empty: everywhere; `within`: of an exclusive overlap that nobody has touched. What is neither open nor closed is few,
+-- and found by the cases' own index: the planner sees so by `done`, which is a state only where somebody did something.
 select k.* from cases k
 where (:after::uuid is null or k.overlap_id > :after)
   and (k.live or :state::text = 'closed')
   and (:state::text is null or k.state = :state)
+  and (:state::text is null or :state in ('open', 'closed') or k.done = :state)
   and (:strength::smallint is null or k.strength = :strength)
   and (:programme::text is null or k.code_a = :programme or k.code_b = :programme)
   and (:agency::text is null or k.agency_a = :agency or k.agency_b = :agency)
@@ -166,6 +168,12 @@ on conflict (overlap_id) do update set
     counts = excluded.counts, told = excluded.told
 where excluded.revision > c.revision;
 
+-- name: recalled_in_doubt
+-- Cases read back that were judged, or closed, of overlaps that stand: they may have been told before these changed.
+select c.overlap_id
+from overlap_case c join overlap o on o.overlap_id = c.overlap_id
+where o.live and (c.state <> 'open' or c.told -> 'judged' is not null);
+
 -- name: recall_released!
 -- What the cases read back let go, and the deadlines that run of exclusive overlaps.
 with clock as (
@@ -173,5 +181,7 @@ with clock as (
     select announced_at, array_agg(overlap_id) from overlap where live and strength = 0 group by announced_at
 )
 insert into released (overlap_id)
-select overlap_id from overlap_case where state = any(:lets_go::text[])
+select c.overlap_id
+from overlap_case c join overlap o on o.overlap_id = c.overlap_id
+where o.live and c.state = any(:lets_go::text[])
 on conflict do nothing;
