@@ -24,6 +24,10 @@ def _payouts(item: Item) -> str:
     return " + ".join(f"{each['agency']}/{each['payout_id']}" for each in item["payouts"])
 
 
+def _state(item: Item) -> str:
+    return f"{item['state']}{' (waiver proposed)' if item['proposed_by'] else ''}"
+
+
 def _deadline(item: Item) -> str:
     return printable(item["deadline"]) + (" (overdue)" if item["overdue"] else "")
 
@@ -31,7 +35,7 @@ def _deadline(item: Item) -> str:
 STATE_STYLE: Final = {"open": "bold", "held": "yellow", "upheld": "red", "released": "green", "waived": "green"}
 COLUMNS: Final = (
     Shown("case", lambda item: item["code"]),
-    Shown("state", lambda item: item["state"], style=lambda item: STATE_STYLE.get(item["state"], "")),
+    Shown("state", _state, style=lambda item: STATE_STYLE.get(item["state"], "")),
     Shown("verdict", lambda item: item["verdict"], style=lambda item: VERDICT_STYLE.get(item["verdict"] or "", "")),
     Shown("programmes", lambda item: " + ".join(each["programme"] for each in item["payouts"])),
     Shown("payouts", _payouts),

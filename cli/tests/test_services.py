@@ -258,7 +258,8 @@ def test_cases_are_listed_and_each_is_one_timeline_in_words(api: Api, tepat: Tep
     api.answers["GET /distribution/v1/cases"] = {"items": [CASE], "next": None}
     ran = tepat("case", "list", "--state", "open", "--overdue", "--assigned-to", "rini")
     row = dict(zip(*(line.split("\t") for line in ran.out.splitlines()), strict=True))
-    assert (row["case"], row["deadline"]) == ("N4FB6DTK", "2026-01-15T00:00:00Z (overdue)")
+    assert (row["case"], row["state"]) == ("N4FB6DTK", "open (waiver proposed)")
+    assert row["deadline"] == "2026-01-15T00:00:00Z (overdue)"
     assert (row["payouts"], row["at risk"]) == ("dinsos/A·[31m + himbara/B", "Rp 750.000")
     assert {**api.asked[0].url.params} == {
         "limit": "500", "state": "open", "overdue": "true", "assigned_to": "rini"

@@ -136,8 +136,11 @@ async def follow(connection: Connection, announcements: Sequence[Announcement], 
     if exclusive:
         await queries.start_clock(connection, at=now, ids=exclusive)
     reasons = {each.overlap_id: each.data.get("reason") for each in announcements}
-    ended = [overlap_id for overlap_id, reason in reasons.items() if reason == "payout_ended"]
-    concerned = await every(queries.cases_concerned(connection, ids=list(reasons), ended=ended))
+    concerned = await every(queries.cases_concerned(
+        connection, announced=[each for each, reason in reasons.items() if reason is None],
+        cleared=[each for each, reason in reasons.items() if reason is not None],
+        ended=[each for each, reason in reasons.items() if reason == "payout_ended"],
+    ))  # fmt: skip
     if not concerned:
         return
     terms = await terms_in_force(connection)

@@ -19,6 +19,7 @@ create table case_clock (
     ids uuid[] not null
 );
 alter table case_clock alter column ids set storage external;
+create index case_clock_at on case_clock (at);
 
 insert into case_clock (at, ids)
 select announced_at, array_agg(overlap_id) from overlap where live and strength = 0 group by announced_at;

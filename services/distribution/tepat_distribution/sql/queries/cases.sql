@@ -51,8 +51,12 @@ order by a.code, p.payout_id;
 insert into case_clock (at, ids) values (:at, :ids::uuid[]);
 
 -- name: cases_concerned
--- Of overlaps just announced or cleared those with a case; and those that excluded themselves until a payout ended.
-select overlap_id from overlap_case where overlap_id = any(:ids::uuid[])
+-- Of overlaps just announced those whose case was judged or closed; of those just cleared those with a case, and those
+-- that excluded themselves until a payout ended.
+select overlap_id from overlap_case
+where overlap_id = any(:announced::uuid[]) and (state <> 'open' or told -> 'judged' is not null)
+union
+select overlap_id from overlap_case where overlap_id = any(:cleared::uuid[])
 union
 select overlap_id from overlap where overlap_id = any(:ended::uuid[]) and strength = 0;
 
@@ -99,7 +103,7 @@ select overlap_id from overlap_case where due <= :now order by due limit :at_mos
 -- name: take_clock
 -- Overlaps announced by a moment, taken off the clock: those that nobody has touched, and that stand as announced then.
 with taken as (
-    delete from case_clock where id in (select id from case_clock where at <= :until order by id limit :rows)
+    delete from case_clock where id in (select id from case_clock where at <= :until order by at limit :rows)
     returning id, at, ids
 )
 select t.id, o.overlap_id
