@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "check": "check:check",
     "overlaps": "overlaps:overlaps",
     "clearances": "clearances:clearances",
+    "case": "case:commands",
     "person": "person:commands",
     "household": "household:commands",
     "unserved": "unserved:commands",

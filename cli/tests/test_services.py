@@ -244,6 +244,76 @@ def test_reports_are_listed_and_each_is_one_timeline_in_words(api: Api, tepat: T
     assert api.asked[-1].url.params["purpose"] == "visit"
 
 
+CASE: dict[str, Any] = {
+    "overlap_id": "0f0e", "code": "N4FB6DTK", "state": "open", "revision": 1, "overlap_revision": 4,
+    "assigned_to": None, "proposed_by": "kepala", "last_act": {"act": "waive_proposed", "by": "kepala"},
+    "announced_at": "2026-01-01T00:00:00Z", "deadline": "2026-01-15T00:00:00Z", "overdue": True,
+    "verdict": "exclusive", "rule": "pkh-blt", "during": {"from": "2026-01-01", "to": "2026-03-31"},
+    "amount_at_risk": 750_000, "region": "33.74.01.1001", "payouts": OVERLAP["payouts"],
+}  # fmt: skip
+WHY = ("--reason", "settled", "--basis", "Perda 1/2026")
+
+
+def test_cases_are_listed_and_each_is_one_timeline_in_words(api: Api, tepat: Tepat) -> None:
+    api.answers["GET /distribution/v1/cases"] = {"items": [CASE], "next": None}
+    ran = tepat("case", "list", "--state", "open", "--overdue", "--assigned-to", "rini")
+    row = dict(zip(*(line.split("\t") for line in ran.out.splitlines()), strict=True))
+    assert (row["case"], row["state"]) == ("N4FB6DTK", "open (waiver proposed)")
+    assert row["deadline"] == "2026-01-15T00:00:00Z (overdue)"
+    assert (row["payouts"], row["at risk"]) == ("dinsos/A·[31m + himbara/B", "Rp 750.000")
+    assert {**api.asked[0].url.params} == {
+        "limit": "500", "state": "open", "overdue": "true", "assigned_to": "rini"
+    }  # fmt: skip
+    happened: list[dict[str, Any]] = [
+        {"what": "overlap announced", "overlap_revision": 4},
+        {"what": "payout planned", "payout": "dinsos/A", "amount": 750_000, "revision": 0},
+        {"what": "assigned", "act": "assigned", "assigned_to": "rini", "by": "kepala", "overlap_revision": 4},
+        {"what": "waive_proposed", "by": "kepala", "reason": "in need", "basis": "Perda 1", "overlap_revision": 4},
+        {"what": "held", "by": "rini"},
+    ]
+    shown = CASE | {
+        "timeline": [{"at": f"2026-01-0{n}T08:00:00Z", **each} for n, each in enumerate(happened, 1)],
+        "money": {"kept": 750_000},
+    }  # fmt: skip
+    api.answers["GET /distribution/v1/cases/N4FB6DTK"] = shown
+    ran = tepat("case", "show", "N4FB6DTK")
+    for words in (
+        "proposed by  kepala", "money        kept Rp 750.000", "payout planned: dinsos/A, Rp 750.000",
+        "has charge of it: rini\tkepala", "it takes somebody else\tkepala\tin need\tPerda 1\t4", "held\trini",
+    ):  # fmt: skip
+        assert words in ran.out
+    assert objects(tepat("case", "show", "N4FB6DTK", "--json").out) == [shown]
+
+
+@pytest.mark.parametrize("what", ["hold", "release", "uphold", "waive"])
+def test_what_is_decided_is_of_the_overlap_as_it_was_seen(api: Api, tepat: Tepat, what: str) -> None:
+    api.answers["GET /distribution/v1/cases/N4FB6DTK"] = CASE
+    api.answers[f"POST /distribution/v1/cases/N4FB6DTK/{what}"] = CASE
+    ran = tepat("case", what, "N4FB6DTK", *WHY)
+    assert "N4FB6DTK is open, a waiver proposed: somebody else must waive it too" in ran.err
+    said = {"reason": "settled", "basis": "Perda 1/2026"}
+    assert orjson.loads(api.asked[-1].content) == said | {"revision": 4}
+    assert objects(tepat("case", what, "N4FB6DTK", *WHY, "--revision", 3, "--json").out) == [CASE]
+    assert orjson.loads(api.asked[-1].content) == said | {"revision": 3}
+    api.answers[f"POST /distribution/v1/cases/N4FB6DTK/{what}"] = httpx.Response(409, json={"detail": "it has changed"})
+    ran = tepat("case", what, "N4FB6DTK", *WHY)
+    assert (ran.status, "it has changed" in ran.err) == (2, True)
+
+
+def test_a_case_is_assigned_and_what_cases_saved_is_summed(api: Api, tepat: Tepat) -> None:
+    api.answers["POST /distribution/v1/cases/N4FB6DTK/assign"] = CASE
+    assert tepat("case", "assign", "N4FB6DTK", "--to", "rini", "--revision", 4).status == 0
+    assert orjson.loads(api.asked[-1].content) == {"to": "rini", "revision": 4}
+    names = ("prevented", "recovered", "kept")
+    item = {"programme": "PKH", "region": "33.74"} | {
+        name: value for each in names for name, value in ((each, 750_000), (f"payouts_{each}", 1))
+    }  # fmt: skip
+    api.answers["GET /distribution/v1/cases/figures"] = {"items": [item], "total": dict.fromkeys(names, 750_000)}
+    ran = tepat("case", "figures", "--region", "33.74")
+    assert "PKH\t33.74\tRp 750.000\t1" in ran.out
+    assert "Rp 750.000 prevented, Rp 750.000 recovered, Rp 750.000 kept" in ran.err
+
+
 def test_answers_to_no_report_and_circles_of_merges_are_listed(api: Api, tepat: Tepat) -> None:
     answer = {"agency": "bpbd", "report_id": "R-9", "outcome": "helped", "answered_at": "2026-01-02T08:00:00+08:00"}
     api.answers["GET /registry/v1/reports/unfiled"] = {"items": [answer], "next": None}

@@ -193,7 +193,7 @@ OUTBOUND_DATA: Final[Mapping[str, dict[str, Any]]] = {
     },
     "tepat.case.told.v1": {
         "overlap_id": _OVERLAP,
-        "revision": 3,
+        "revision": 2,
         "state": "held",
         "act": "held",
         "at": "2026-01-06T09:00:00+07:00",
@@ -202,6 +202,25 @@ OUTBOUND_DATA: Final[Mapping[str, dict[str, Any]]] = {
         "reason": "The family chose PKH",
         "basis": "Permendesa 6/2020",
         "deadline": "2026-01-20T09:00:00+07:00",
+        "judged": {"digest": "0f5c1d2e3b4a59687766554433221100", "states": ["planned", "planned"]},
+        "acts": [
+            {
+                "act": "assigned",
+                "at": "2026-01-06T08:00:00+07:00",
+                "overlap_revision": 1,
+                "by": "kepala",
+                "assigned_to": "rini",
+            },
+            {
+                "act": "held",
+                "at": "2026-01-06T09:00:00+07:00",
+                "overlap_revision": 1,
+                "by": "rini",
+                "reason": "The family chose PKH",
+                "basis": "Permendesa 6/2020",
+            },
+        ],
+        "verdict": "exclusive",
         "payouts": [
             {"agency": AGENCY, "payout_id": "PKH-2026-T1-000123"},
             {"agency": "himbara-bpnt", "payout_id": "BPNT-2026-01-000077"},

@@ -371,6 +371,27 @@ def _later(day: date, period: str, times: Literal[-1, 1]) -> date:
     return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
 
 
+def _no_longer_than_a_year(value: timedelta) -> timedelta:
+    if value > timedelta(days=366):
+        raise PydanticCustomError("term", "must be no longer than a year: nobody waits so long for an answer")
+    return value
+
+
+Term = Annotated[Duration, AfterValidator(_no_longer_than_a_year)]
+
+
+class Cases(_Part):
+    """How people resolve overlaps. What is left out is not asked: no deadline, and one person may let any amount go.
+
+    `within` so long an exclusive overlap must be resolved, from when it was announced, and any other that somebody has
+    taken up, from then. Above `waive_alone_up_to` rupiah at risk an exclusive overlap is let go by a waiver alone, and
+    any waiver takes two people.
+    """
+
+    within: Term | None = None
+    waive_alone_up_to: Amount | None = None
+
+
 class Policy(_Part):
     """One version of the policy, whole.
 
@@ -387,6 +408,7 @@ class Policy(_Part):
     score: Score | None = None
     regions: list[Area] = []
     retention: Retention = Retention()
+    cases: Cases = Cases()
     resolve: dict[PersonField, Literal["trust", "recency"]] = {}
     routes: Json = None
 
@@ -398,15 +420,6 @@ class Policy(_Part):
 #: The steps a report from below climbs, from the ground up.
 Step = Literal["rt", "kelurahan", "kecamatan", "kota", "province"]
 STEPS: Final[tuple[Step, ...]] = get_args(Step)
-
-
-def _no_longer_than_a_year(value: timedelta) -> timedelta:
-    if value > timedelta(days=366):
-        raise PydanticCustomError("term", "must be no longer than a year: nobody waits so long for an answer")
-    return value
-
-
-Term = Annotated[Duration, AfterValidator(_no_longer_than_a_year)]
 
 
 class Neighbours(_Part):
@@ -626,6 +639,7 @@ _FIELDS: Final = frozenset(
         Named,
         Area,
         Retention,
+        Cases,
         ReportRoutes,
         Neighbours,
         StepTerms,

@@ -201,7 +201,7 @@ _OWN: Final[tuple[Topic, ...]] = (
         key="overlap id",
         cleanup="compact",
         writers=("distribution",),
-        readers=("notifications",),
+        readers=("distribution", "notifications", OPERATORS),
         purpose="What people decided of an overlap.",
     ),
     Topic(

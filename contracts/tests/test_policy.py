@@ -92,6 +92,17 @@ def test_retention_is_years_months_or_days() -> None:
     only(MINIMAL + "retention: {payout: P5Y}\n", 5, "did you mean `payouts`?")
 
 
+def test_terms_of_cases_are_asked_only_where_they_are_told() -> None:
+    assert load(MINIMAL).cases.within is load(MINIMAL).cases.waive_alone_up_to is None
+    told_ = load(MINIMAL + "cases: {within: P14D, waive_alone_up_to: 1000000}\n")
+    assert (told_.cases.within, told_.cases.waive_alone_up_to) == (timedelta(days=14), 1_000_000)
+    assert from_document(told_.document()) == told_
+    only(MINIMAL + "cases: {within: 14 days}\n", 5, "must be a duration")
+    only(MINIMAL + "cases: {within: P2000D}\n", 5, "must be no longer than a year")
+    only(MINIMAL + "cases: {waive_alone_up_to: -1}\n", 5, "must be greater than or equal to 0")
+    only(MINIMAL + "cases: {waive_up_to: 5}\n", 5, "did you mean `waive_alone_up_to`?")
+
+
 @pytest.mark.parametrize(
     ("period", "day", "since"),
     [

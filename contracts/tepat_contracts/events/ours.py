@@ -359,38 +359,73 @@ class AidTold(TypedDict):
 
 
 class Money(TypedDict):
-    """What became of the money of a case, in rupiah: stopped before it left, returned, or kept by who received it."""
+    """What became of the money of a case, in rupiah: stopped before it left, returned, or kept by who received it.
+
+    It is one of the three, and never more than the lesser of the two amounts.
+    """
 
     stopped: NotRequired[Rupiah]
     returned: NotRequired[Rupiah]
     kept: NotRequired[Rupiah]
 
 
+CaseState = Literal["open", "held", "released", "upheld", "waived", "closed"]
+CaseActKind = Literal[
+    "opened", "assigned", "held", "released", "upheld", "waive_proposed", "waived", "reopened", "overdue", "closed"
+]
+
+
+class CaseAct(TypedDict):
+    """One act in a case; `overlap_revision` is the announcement of the overlap that it is about."""
+
+    act: CaseActKind
+    at: Time
+    overlap_revision: Announced
+    by: NotRequired[Text]
+    assigned_to: NotRequired[Text]
+    reason: NotRequired[Text]
+    basis: NotRequired[Text]
+
+
+class Judged(TypedDict):
+    """The facts that a judgement rests on: a digest of them that names nobody, and the states of the two payouts."""
+
+    digest: Text
+    states: Annotated[list[Literal["planned", "disbursed"]], Field(min_length=2, max_length=2)]
+
+
 class CaseTold(TypedDict):
     """Where the case of an overlap stands, and the last act in it; told anew with each act.
 
-    `opened`, `reopened` (the facts it judged have changed), `overdue`, and `closed` (the overlap ended) are acts of the
+    An overlap announced is an open case without being told so. `reopened` (the facts it judged have changed),
+    `overdue`, and `closed` (the overlap ended, as `cleared` says, while it `was` in that state) are acts of the
     service, all others of the account `by`. `released` and `waived` let the payments go as long as the facts stay as
-    they were judged. A waiver above the policy's amount is `waive_proposed` by one person and `waived` by another.
-    `payouts`, `programmes`, `amount_at_risk` and `region` are those of the overlap when it was last announced.
+    they were `judged`. A waiver above the policy's amount is `waive_proposed` by one person and `waived` by another.
+    `payouts`, `programmes`, `amount_at_risk`, `verdict` and `region` are those of the overlap when it was last
+    announced; `acts` are all until now, the last 100, so that the newest record tells the whole case.
     """
 
     overlap_id: Uuid
     revision: Announced
-    state: Literal["open", "held", "released", "upheld", "waived", "closed"]
-    act: Literal[
-        "opened", "assigned", "held", "released", "upheld", "waive_proposed", "waived", "reopened", "overdue", "closed"
-    ]
+    state: CaseState
+    act: CaseActKind
     at: Time
     by: NotRequired[Text]
     assigned_to: NotRequired[Text]
     reason: NotRequired[Text]
     basis: NotRequired[Text]
     deadline: NotRequired[Time]
+    overdue: NotRequired[bool]
+    proposed_by: NotRequired[Text]
+    judged: NotRequired[Judged]
+    was: NotRequired[CaseState]
+    cleared: NotRequired[Literal["payout_ended", "payout_changed", "household_changed", "policy_changed"]]
     money: NotRequired[Money]
+    acts: NotRequired[Annotated[list[CaseAct], Field(min_length=1, max_length=100)]]
     payouts: Annotated[list[Payee], Field(min_length=2, max_length=2)]
     programmes: Annotated[list[Text], Field(min_length=2, max_length=2)]
     amount_at_risk: Rupiah
+    verdict: NotRequired[Literal["exclusive", "review"]]
     region: Region
 
 

@@ -22,7 +22,7 @@ from tepat_chassis.failpoints import reach
 from tepat_chassis.outbox import put
 
 from tepat_distribution import domain
-from tepat_distribution.detect import message
+from tepat_distribution.outgoing import message
 from tepat_distribution.store import BY_KEY, Store, every, queries
 
 log = structlog.get_logger()

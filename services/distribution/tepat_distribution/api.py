@@ -5,6 +5,7 @@ from datetime import date, datetime
 from typing import Annotated, Any, Final, Literal, Self
 from uuid import UUID
 
+import orjson
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field, model_validator
@@ -144,8 +145,12 @@ def router(database: Database, standing: Standing[Policed], checks: Checks) -> A
         rows = [row for row in rows if person.covers(row["region"])]
         steps = [_taken(row) for row in rows]
         if rows:
-            told = await every(queries.overlaps_of(database.pool, **_named(rows)))
-            steps += [_announced(row) for row in {row["overlap_id"]: row for row in told}.values()]
+            overlaps = {
+                row["overlap_id"]: row for row in await every(queries.overlaps_of(database.pool, **_named(rows)))
+            }
+            steps += [_announced(row) for row in overlaps.values()]
+            for case in await every(queries.cases_named(database.pool, ids=list(overlaps))):
+                steps += _decided(case)
             steps += [
                 _step(row["as_of"], f"answered: {DECISIONS[row['decision']]}", _answered(row))
                 for row in await every(queries.clearances_of(database.pool, **_named(rows)))
@@ -156,16 +161,18 @@ def router(database: Database, standing: Standing[Policed], checks: Checks) -> A
 
 
 async def held(connection: Connection, reader: Person, subject: Subject) -> dict[str, Any]:
-    """Everything kept of a person: their payouts, ended ones too, and what was announced of those."""
+    """Everything kept of a person: their payouts, ended ones too, what was announced of those, and decided of that."""
     rows = await every(queries.payouts_held(connection, niks=subject.persons))
     rows = [row for row in rows if reader.covers(row["region"])]
-    told = await every(queries.overlaps_of(connection, **_named(rows)))
+    overlaps = {row["overlap_id"]: row for row in await every(queries.overlaps_of(connection, **_named(rows)))}
+    cases = await every(queries.cases_named(connection, ids=list(overlaps)))
     answers = await every(queries.clearances_of(connection, **_named(rows)))
     return {
         "payouts": [
             _taken(row)["detail"] | {"told_at": row["event_time"], "state": STATES[row["rank"]]} for row in rows
         ],
-        "overlaps": [_announced(row)["detail"] for row in {row["overlap_id"]: row for row in told}.values()],
+        "overlaps": [_announced(row)["detail"] for row in overlaps.values()],
+        "cases": [orjson.loads(row["told"]) for row in cases if row["told"] is not None],
         "clearances": [_answered(row) for row in answers],
     }
 
@@ -255,6 +262,22 @@ def _taken(row: Any) -> dict[str, Any]:
             "traceparent": row["trace"],
         },
     }  # fmt: skip
+
+
+def _decided(row: Any) -> list[dict[str, Any]]:
+    acts = orjson.loads(row["told"])["acts"] if row["told"] is not None else []
+    return [
+        {
+            "at": datetime.fromisoformat(act["at"]),
+            "service": "distribution",
+            "what": f"case {act['act'].replace('_', ' ')}",
+            "detail": {
+                "overlap_id": row["overlap_id"],
+                **{name: act[name] for name in act if name not in ("act", "at")},
+            },
+        }
+        for act in acts
+    ]
 
 
 def _announced(row: Any) -> dict[str, Any]:

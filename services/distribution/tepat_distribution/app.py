@@ -17,12 +17,14 @@ from tepat_chassis.standing import StandingIntake
 from tepat_contracts.policy import Policy, from_document
 from tepat_contracts.topics import Kind
 
-from tepat_distribution import api, policed
+from tepat_distribution import api, cases_api, policed
 from tepat_distribution.aid import Teller
+from tepat_distribution.cases import Deadlines
 from tepat_distribution.check import Checks
 from tepat_distribution.clearances import Clearer, is_inbound
-from tepat_distribution.detect import CLEAR, JUDGED, SERVICE, Detector
+from tepat_distribution.detect import CLEAR, JUDGED, Detector
 from tepat_distribution.handlers import Payouts, Persons, data_of
+from tepat_distribution.outgoing import SERVICE
 from tepat_distribution.rebuild import recall
 from tepat_distribution.recall import Recall
 from tepat_distribution.settings import DistributionSettings
@@ -55,17 +57,24 @@ def build(settings: DistributionSettings) -> FastAPI:
     ends = partial(service.ends.matching, is_inbound)
     service.duty(CLEAR, Clearer(store, service.standing, ends).work)
     service.duty("aid", Teller(store).work, drained=False)
+    service.duty("case", Deadlines(now).work, drained=False)
     service.pseudonyms = lambda policy: pseudonyms(policy.secret_id)
     service.pending = left_to_do
     return service.api(
         api.router(service.database, service.standing, Checks(service.database, pseudonyms, ends)),
+        cases_api.router(service.database, service.standing, now),
         subjects.router(service.name, service.database, api.held),
     )
 
 
+def now() -> datetime:
+    """This moment."""
+    return datetime.now(UTC)
+
+
 async def left_to_do(connection: Connection) -> int:
     """What is left to judge, to answer, and whom to tell of now."""
-    left = await queries.left_to_judge(connection, now=datetime.now(UTC))
+    left = await queries.left_to_judge(connection, now=now())
     return int(left + await queries.left_to_clear(connection))
 
 

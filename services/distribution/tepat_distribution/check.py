@@ -167,7 +167,7 @@ def _answer(rows: Sequence[Any], silent: Mapping[int, list[str]], *, behind: boo
     """The answer about a line, out of what it overlaps with."""
     overlaps = [row for row in rows if row["rule"] is not None]
     unknown = silent[rows[0]["programme"]] + (["behind"] if behind else [])
-    holds = any(row["why"] == "exclusive" for row in overlaps)
+    holds = any(row["why"] in ("exclusive", "held") for row in overlaps)
     return {
         "decision": "hold" if holds else "unknown" if unknown else "clear",
         "reasons": [

@@ -28,7 +28,7 @@ from tepat_contracts.events.ours import CLEARANCE_ISSUED
 from tepat_contracts.topics import Kind, clearances_name, inbound_name, inbound_pattern
 
 from tepat_distribution import domain
-from tepat_distribution.detect import SERVICE
+from tepat_distribution.outgoing import SERVICE
 from tepat_distribution.policed import Policed
 from tepat_distribution.store import BY_KEY, Store, every, queries
 

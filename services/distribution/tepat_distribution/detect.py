@@ -18,14 +18,13 @@ import structlog
 from tepat_chassis.database import Connection
 from tepat_chassis.failpoints import reach
 from tepat_chassis.outbox import Message, put
-from tepat_contracts import envelope
 
-from tepat_distribution import domain
+from tepat_distribution import cases, domain
+from tepat_distribution.outgoing import message
 from tepat_distribution.store import BY_KEY, Store, queries
 
 log = structlog.get_logger()
 
-SERVICE = "distribution"
 OVERLAPS = "distribution.overlaps.v1"
 FINDINGS = "distribution.findings.v1"
 JUDGED = "judged"
@@ -78,6 +77,7 @@ class Detector:
                 agencies, programmes = await self._store.codes(connection)
             announcements = list(domain.announcements(differences, agencies, programmes, version, now))
             await self._store.announce(connection, announcements, now)
+            await cases.follow(connection, announcements, now)
             await put(connection, [
                 message(OVERLAPS, str(a.overlap_id), a.type, a.revision, now, a.data, a.trace)
                 for a in announcements
@@ -93,13 +93,3 @@ def _finding(row: Any, now: datetime, version: str) -> Message:
     revision = row["revision"] + 1
     kind, data = domain.group_finding(row["g"], row["person"], row["large"], revision, version)
     return message(FINDINGS, data["finding_id"], kind, revision, now, data)
-
-
-def message(
-    topic: str, key: str, kind: str, revision: int, now: datetime, data: dict[str, Any], trace: str | None = None
-) -> Message:
-    """An event of ours on its way, known by its key and revision."""
-    event = envelope.event(
-        service=SERVICE, type=kind, id=f"{key}-{revision}", time=now, subject=key, data=data, traceparent=trace
-    )
-    return Message(topic, key, envelope.write(event))

@@ -6,11 +6,12 @@ Invariants
 - What is read is kept with the greatest revision of each key, however often it is read and by however many instances.
 - In the end both sides of each overlap announced are judged: what the ledger no longer explains is cleared; and each
   household told of is looked at again.
+- What people decided of overlaps stands as it was told, and holds as long as they are announced as they were judged.
 """
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -21,15 +22,19 @@ from aiokafka import ConsumerRecord
 from tepat_chassis.database import Connection, Database, Lock
 from tepat_chassis.kafka import filled, read_to_end
 from tepat_contracts.envelope import AGENCY_ID_PATTERN
+from tepat_contracts.events.ours import CASE_TOLD
 from tepat_contracts.topics import CLEARANCES, Kind, agency_of, inbound_pattern
 
+from tepat_distribution import cases
 from tepat_distribution.aid import AID, AID_TOLD, digest
+from tepat_distribution.cases import CASES
 from tepat_distribution.detect import FINDINGS, OVERLAPS
 from tepat_distribution.domain import DECISIONS, STATES, VERDICTS
 from tepat_distribution.store import Store, queries
 
 log = structlog.get_logger()
 
+OURS = (OVERLAPS, CASES, FINDINGS, AID)
 FROM_REGISTRY = ("registry.persons.v1", "registry.households.v1")
 PAYOUTS = re.compile(inbound_pattern(Kind.PAYOUTS))
 ANSWERS = re.compile(CLEARANCES.name.replace(".", r"\.").format(agency=f"({AGENCY_ID_PATTERN})"))
@@ -52,31 +57,36 @@ async def recall(kafka: str, database: Database, store: Store) -> None:
     answers = {partition.topic for partition in await filled(kafka, lambda topic: ANSWERS.fullmatch(topic) is not None)}
     if answers:
         await read_to_end(kafka, sorted(answers), partial(_keep_answers, database, store))
-    records = await read_to_end(kafka, [OVERLAPS, FINDINGS, AID], partial(_keep, database, store))
+    records = await read_to_end(kafka, OURS, partial(_keep, database, store))
+    async with database.transaction(Lock.EXCLUSIVE) as connection:
+        await cases.recalled(connection, datetime.now(UTC))
     await queries.set_recalled(
         database.pool,
         topics=[partition.topic for partition in ends], partitions=[partition.partition for partition in ends],
         until=list(ends.values()),
     )  # fmt: skip
-    log.info("own topics read", topics=[OVERLAPS, FINDINGS, AID], records=records)
+    log.info("own topics read", topics=OURS, records=records)
 
 
 async def _keep(database: Database, store: Store, batch: Sequence[ConsumerRecord]) -> None:
     """Keep the latest record of each key."""
-    latest: dict[str, Any] = {}
+    latest: dict[tuple[str, str], Any] = {}
     for record in batch:
         if record.value is not None:
             event = orjson.loads(record.value)
             data = event["data"]
-            key = data.get("overlap_id") or data.get("finding_id") or data["household"]
+            key = record.topic, data.get("overlap_id") or data.get("finding_id") or data["household"]
             if key not in latest or data["revision"] > latest[key]["data"]["revision"]:
                 latest[key] = event
-    overlaps = [event for event in latest.values() if "overlap_id" in event["data"]]
+    overlaps = [event for (topic, _), event in latest.items() if topic == OVERLAPS]
+    decided = [event["data"] for event in latest.values() if event["type"] == CASE_TOLD]
     findings = [event for event in latest.values() if event["data"].get("rule") == "group_too_large"]
     aid = [event for event in latest.values() if event["type"] == AID_TOLD]
     if overlaps:
         async with database.transaction(Lock.EXCLUSIVE) as connection:
             await _keep_overlaps(connection, store, overlaps)
+    if decided:
+        await queries.recall_cases(database.pool, **cases.columns(decided))
     if findings:
         groups = [event["data"] for event in findings]
         await queries.recall_findings(

@@ -35,6 +35,7 @@ from tepat_demo import oracle
 from tepat_distribution import policed
 from tepat_distribution.aid import AID, APART, Teller
 from tepat_distribution.app import follow
+from tepat_distribution.cases import CASES
 from tepat_distribution.clearances import Clearer
 from tepat_distribution.detect import FINDINGS, OVERLAPS, Detector
 from tepat_distribution.handlers import Payouts, Persons, data_of
@@ -50,8 +51,8 @@ MIGRATIONS = (files("tepat_chassis") / "sql" / "migrations", SQL / "migrations")
 TABLES = (
     "payout", "person", "membership", "renewal", "mark", "rejudging", "too_large", "overlap", "rule", "agency",
     "programme", "standing", "outbox", "quarantine", "recalled", "rebuilding", "aid", "aid_due", "aid_touch",
-    "released",
-    "clearance", "clearance_touch", "behind", "silence", "reclearing", "position",
+    "released", "withheld", "overlap_case", "case_clock", "clearance", "clearance_touch", "behind", "silence",
+    "reclearing", "position",
 )  # fmt: skip
 
 ANI, BUDI, CITRA, DEWI = "3374014101900001", "3374010201900001", "3374014303900001", "3374014404900001"
@@ -282,7 +283,7 @@ def oracle_record(record: Record) -> oracle.Record:
     return oracle.Record(record.topic, record.partition, record.offset, record.headers, record.value)
 
 
-KEYS = {OVERLAPS: "overlap_id", FINDINGS: "finding_id", AID: "household"}
+KEYS = {OVERLAPS: "overlap_id", CASES: "overlap_id", FINDINGS: "finding_id", AID: "household"}
 """What a topic's records are known by."""
 
 

@@ -669,8 +669,21 @@ async def test_a_new_database_goes_on_from_what_was_announced(
         told = [orjson.loads(record.value or b"")["data"] for record in records]
         return [data for data in told if data["household"] in households]
 
-    async with province.running():
+    case = f"/cases/{domain.overlap_id(province.dinsos, 'PKH20', province.himbara, 'BPNT20')}"
+
+    async def acts(client: httpx.AsyncClient) -> list[str]:
+        """What was done in a case, told to and by a supervisor."""
+        client.headers["Authorization"] = f"Bearer {(province.folder / 'tokens' / 'supervisor').read_text()}"
+        told = (await client.get(case)).json()
+        return [told["state"], *(step["what"] for step in told["timeline"] if "act" in step)]
+
+    async with province.running() as client:
         assert len(await province.check()) == 60
+        assert await acts(client) == ["open"]
+        said = {"reason": "in need", "basis": "Perda 1/2026", "revision": 1}
+        for what in ("hold", "waive"):
+            assert (await client.post(f"{case}/{what}", json=said)).status_code == 200
+        await province.until(lambda left: left == 0, LEFT)
         before, answered = await province.overlaps(), await province.clearances()
         assert len(answered) == 60
         await province.until(lambda left: left == 0, TO_TELL)
@@ -681,10 +694,14 @@ async def test_a_new_database_goes_on_from_what_was_announced(
     connection = await asyncpg.connect(province.database)
     await connection.execute("drop schema public cascade; create schema public")
     await connection.close()
-    async with province.running():
+    async with province.running() as client:
         await province.covered()
         await province.until(lambda left: left == 0, LEFT)
         assert len(await province.agreed()) == 53 + 3
+        assert await acts(client) == ["waived", "held", "waived"]
+        await province.until(
+            lambda released: released == 1, "select count(*) from released join overlap using (overlap_id)"
+        )
         new = [orjson.loads(record.value or b"") for record in await province.overlaps() if record not in before]
         told = Counter((each["type"], each["data"]["revision"]) for each in new)
         # what stands is not announced again, nor cleared before all of the history is taken again

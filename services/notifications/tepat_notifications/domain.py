@@ -2,18 +2,14 @@
 
 No I/O, and no clock of its own.
 
-Invariants
-- A notice is tried again only where it is certain that it was not sent.
-- The short name of a case is made of its overlap id alone: it names no person.
+Invariant: a notice is tried again only where it is certain that it was not sent.
 """
 
-from base64 import b32encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from enum import StrEnum
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from tepat_contracts.policy import Named, Policy, PolicyIndex
@@ -29,7 +25,6 @@ LANGUAGES: Final[tuple[Language, ...]] = ("id", "en")
 DIGEST_AT: Final = time(7)
 RETRY_AFTER: Final = tuple(timedelta(seconds=s) for s in (10, 60, 300, 1_800, 7_200))
 """Between the tries of a notice that was refused; then it is given up."""
-CODE_LETTERS: Final = 8
 
 
 class State(StrEnum):
@@ -95,11 +90,6 @@ def _hour(routes: Any) -> time:
         return time.fromisoformat(told).replace(tzinfo=None) if isinstance(told, str) else DIGEST_AT
     except ValueError:
         return DIGEST_AT
-
-
-def case_code(overlap_id: UUID) -> str:
-    """The short name of a case, for people to say over the telephone: eight letters and digits (40 bits)."""
-    return b32encode(overlap_id.bytes)[:CODE_LETTERS].decode()
 
 
 def retry_at(attempts: int, now: datetime) -> datetime | None:

@@ -17,10 +17,11 @@ from aiokafka import ConsumerRecord
 from tepat_chassis.database import Connection
 from tepat_chassis.span import Span
 from tepat_chassis.standing import InForce
+from tepat_contracts.cases import case_code
 from tepat_contracts.policy import Policy
 from tepat_contracts.topics import agency_of
 
-from tepat_notifications.domain import Province, case_code, province
+from tepat_notifications.domain import Province, province
 from tepat_notifications.store import Store
 
 log = structlog.get_logger()

@@ -22,9 +22,10 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from prometheus_client import CollectorRegistry
 from tepat_chassis.database import Database, Lock
 from tepat_chassis.standing import Standing
+from tepat_contracts.cases import case_code
 from tepat_contracts.policy import from_document
 from tepat_notifications.channels import Channels
-from tepat_notifications.domain import Province, case_code, province
+from tepat_notifications.domain import Province, province
 from tepat_notifications.handlers import Overlap, Rejection
 from tepat_notifications.sending import Sender
 from tepat_notifications.store import Store

@@ -1,12 +1,11 @@
-"""When digests are due, how often a notice is tried, what a case is called."""
+"""When digests are due, how often a notice is tried, in which language."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 import pytest
 from tepat_contracts.policy import from_document
-from tepat_notifications.domain import RETRY_AFTER, case_code, province, retry_at
+from tepat_notifications.domain import RETRY_AFTER, province, retry_at
 
 POLICY: dict[str, Any] = {"version": "1", "agencies": [], "programmes": [], "overlap_rules": []}
 
@@ -44,8 +43,3 @@ def test_languages_are_those_of_the_contact() -> None:
     ]
     told = province(from_document(POLICY | {"agencies": agencies}))
     assert [told.languages(f"ag-{n}") for n in range(5)] == [("id", "en"), ("en",), ("id",), ("id", "en"), ("id", "en")]
-
-
-def test_a_case_has_a_short_code_that_names_no_one() -> None:
-    assert case_code(UUID("6f0a1f0e-6a4b-5b0e-9d59-2f6f6c1f7a10")) == "N4FB6DTK"
-    assert case_code(UUID(int=0)) == "AAAAAAAA"

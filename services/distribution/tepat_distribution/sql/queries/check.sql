@@ -43,15 +43,18 @@ with own as materialized (
     order by o.n, x.agency, x.payout_id, r.strength, r.person desc, r.id
 )
 select o.n, o.live, o.programme, a.rule, a.strength, ag.code as agency, a.payout_id, a.rank, pr.code as with_programme,
-       case when a.strength > 0 then 'review'
-            when exists (
-                select from overlap v join released using (overlap_id)
-                where (v.agency_a, v.payout_a, v.agency_b, v.payout_b) = (a.agency, a.payout_id, :agency::smallint, o.payout_id)
-                   or (v.agency_a, v.payout_a, v.agency_b, v.payout_b) = (:agency::smallint, o.payout_id, a.agency, a.payout_id)
-                offset 0) then 'released'
+       case when exists (select from withheld w where w.overlap_id = v.overlap_id) then 'held'
+            when exists (select from released r where r.overlap_id = v.overlap_id) then 'released'
+            when a.strength > 0 then 'review'
             when a.preferred then 'preferred' else 'exclusive' end as why
 from own o
 left join applying a on a.n = o.n and a.strength < 2
+left join lateral (
+    select overlap_id from overlap
+    where (agency_a, payout_a, agency_b, payout_b) = (a.agency, a.payout_id, :agency::smallint, o.payout_id)
+    union all
+    select overlap_id from overlap
+    where (agency_a, payout_a, agency_b, payout_b) = (:agency::smallint, o.payout_id, a.agency, a.payout_id)) v on true
 left join agency ag on ag.id = a.agency
 left join programme pr on pr.id = a.programme
 order by o.n, a.strength, ag.code, a.payout_id;

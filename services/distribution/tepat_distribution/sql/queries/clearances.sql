@@ -129,13 +129,14 @@ with wanted as materialized (
     cross join lateral (
         select * from payout p where (p.agency, p.payout_id) = (a.agency, a.payout_id) limit 1) p
     left join lateral (
-        select bool_or(why = 'exclusive') as holds, array_agg(overlap_id order by overlap_id) as ids,
+        select bool_or(why in ('exclusive', 'held')) as holds, array_agg(overlap_id order by overlap_id) as ids,
                array_agg(format('%s: %s with %s/%s', why, rule, code, other) order by why, rule, code, other)
                    filter (where why <> 'review') as reasons
         from (
             select ov.overlap_id, ov.rule, ag.code, ov.other,
-                   case when ov.strength > 0 then 'review'
+                   case when exists (select from withheld w where w.overlap_id = ov.overlap_id) then 'held'
                         when exists (select from released r where r.overlap_id = ov.overlap_id) then 'released'
+                        when ov.strength > 0 then 'review'
                         when ov.other_rank = 0 and ov.other_programme <> p.programme and exists (
                             select from rule r where r.id = ov.rule and r.prefer = p.programme) then 'preferred'
                         else 'exclusive' end as why

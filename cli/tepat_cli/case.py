@@ -1,0 +1,282 @@
+"""`tepat case`: overlaps as cases that people resolve: what waits, what was decided and why, and what it saved."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
+
+import typer
+
+from tepat_cli.overlaps import VERDICT_STYLE
+from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, LimitOption, Place
+from tepat_cli.services import Services, segment
+from tepat_cli.terminal import Item, Shown, details, json_line, listing, outlet, printable, rupiah, say
+
+commands = typer.Typer(no_args_is_help=True, help="Overlaps as cases: list, show, resolve, and what it saved.")
+
+CaseArgument = Annotated[str, typer.Argument(metavar="CASE", help="its code, such as N4FB6DTK, or its overlap's id")]
+ReasonOption = Annotated[str, typer.Option(help="why; it is recorded with your name, and told")]
+BasisOption = Annotated[str, typer.Option(help="on what legal basis: a law, a decree")]
+RevisionOption = Annotated[
+    int | None, typer.Option(min=1, help="the overlap's revision as you saw it; refused if it has changed since")
+]
+
+
+def _payouts(item: Item) -> str:
+    return " + ".join(f"{each['agency']}/{each['payout_id']}" for each in item["payouts"])
+
+
+def _state(item: Item) -> str:
+    return f"{item['state']}{' (waiver proposed)' if item['proposed_by'] else ''}"
+
+
+def _deadline(item: Item) -> str:
+    return printable(item["deadline"]) + (" (overdue)" if item["overdue"] else "")
+
+
+STATE_STYLE: Final = {"open": "bold", "held": "yellow", "upheld": "red", "released": "green", "waived": "green"}
+COLUMNS: Final = (
+    Shown("case", lambda item: item["code"]),
+    Shown("state", _state, style=lambda item: STATE_STYLE.get(item["state"], "")),
+    Shown("verdict", lambda item: item["verdict"], style=lambda item: VERDICT_STYLE.get(item["verdict"] or "", "")),
+    Shown("programmes", lambda item: " + ".join(each["programme"] for each in item["payouts"])),
+    Shown("payouts", _payouts),
+    Shown("at risk", lambda item: rupiah(item["amount_at_risk"]), justify="right"),
+    Shown("region", lambda item: item["region"]),
+    Shown("deadline", _deadline, style=lambda item: "red" if item["overdue"] else ""),
+    Shown("assigned to", lambda item: item["assigned_to"]),
+)
+PAYOUTS: Final = (
+    Shown("payout", lambda item: f"{item['agency']}/{item['payout_id']}"),
+    Shown("programme", lambda item: item["programme"], style=lambda _: "bold"),
+    Shown("state", lambda item: item.get("state")),
+    Shown("amount", lambda item: rupiah(item.get("amount")), justify="right"),
+    Shown("region", lambda item: item.get("region")),
+)
+#: What the acts of a case mean, in words.
+WORDS: Final[Mapping[str, str]] = {
+    "assigned": "has charge of it: ",
+    "waive_proposed": "waiver proposed; it takes somebody else",
+    "reopened": "reopened: what was judged has changed",
+    "overdue": "overdue: nobody resolved it in time",
+    "closed": "closed: the overlap has ended",
+}
+
+
+def _happened(step: Item) -> str:
+    words = WORDS.get(step["what"], step["what"]) + str(step.get("assigned_to", ""))
+    if "payout" in step:
+        words += f": {step['payout']}, {rupiah(step['amount'])}"
+    return words
+
+
+TIMELINE: Final = (
+    Shown("at", lambda item: item["at"]),
+    Shown("what happened", _happened),
+    Shown("by", lambda item: item.get("by")),
+    Shown("reason", lambda item: item.get("reason")),
+    Shown("basis", lambda item: item.get("basis")),
+    Shown("overlap revision", lambda item: item.get("overlap_revision"), justify="right"),
+)
+
+
+def _counted(name: str) -> tuple[Shown, Shown]:
+    return (
+        Shown(name, lambda item: rupiah(item[name]), justify="right"),
+        Shown("payouts", lambda item: item[f"payouts_{name}"], justify="right"),
+    )
+
+
+FIGURES: Final = (
+    Shown("programme", lambda item: item["programme"], style=lambda _: "bold"),
+    Shown("kabupaten/kota", lambda item: item["region"]),
+    *_counted("prevented"),
+    *_counted("recovered"),
+    *_counted("kept"),
+)
+
+
+@commands.command("list")
+def list_(
+    *,
+    state: Annotated[
+        str | None,
+        typer.Option(help="open, held, released, upheld, waived or closed; unless given, all of overlaps that stand"),
+    ] = None,
+    verdict: Annotated[str | None, typer.Option(help="exclusive or review")] = None,
+    programme: Annotated[str | None, typer.Option(help="those with a payout of this programme")] = None,
+    agency: Annotated[str | None, typer.Option(help="those with a payout of this agency")] = None,
+    region: Annotated[str | None, typer.Option(help="those in this area, such as 33.74.01")] = None,
+    assigned_to: Annotated[str | None, typer.Option(help="those that this account has charge of")] = None,
+    overdue: Annotated[bool, typer.Option("--overdue", help="those whose deadline has passed")] = False,
+    limit: LimitOption = None,
+    as_json: JsonOption = False,
+    data: DataOption = None,
+    kafka: KafkaOption = None,
+    api: ApiOption = None,
+    role: AsOption = None,
+) -> None:
+    """What waits to be resolved, or was: an overlap that nobody has touched is an open case."""
+    with Services(Place.of(data, kafka, api, role), "reader") as services:
+        found = services.items(
+            "distribution", "cases", most=limit, state=state, verdict=verdict, programme=programme, agency=agency,
+            region=region, assigned_to=assigned_to, overdue="true" if overdue else None,
+        )  # fmt: skip
+        listing(found, COLUMNS, as_json=as_json, limit=limit, none="no case")
+
+
+@commands.command()
+def show(
+    *,
+    case: CaseArgument,
+    as_json: JsonOption = False,
+    data: DataOption = None,
+    kafka: KafkaOption = None,
+    api: ApiOption = None,
+    role: AsOption = None,
+) -> None:
+    """One case: how it stands, its two payouts, what became of the money, and all that happened."""
+    with Services(Place.of(data, kafka, api, role), "reader") as services:
+        told = services.get("distribution", f"cases/{segment(case)}")
+    if as_json:
+        json_line(told)
+        return
+    money = "  ".join(f"{what} {rupiah(amount)}" for what, amount in (told.get("money") or {}).items())
+    during = told["during"] or {}
+    with outlet():
+        details({
+            "case": told["code"], "overlap": told["overlap_id"], "revision": told["overlap_revision"],
+            "state": told["state"], "verdict": told["verdict"], "rule": told["rule"],
+            "during": f"{during['from']} – {during['to']}" if during else None,
+            "at risk": rupiah(told["amount_at_risk"]), "region": told["region"], "assigned to": told["assigned_to"],
+            "proposed by": told["proposed_by"], "deadline": _deadline(told) or None, "money": money or None,
+        }, 12)  # fmt: skip
+    listing(told["payouts"], PAYOUTS, as_json=False, limit=0, none="neither payout is known any more")
+    listing(told["timeline"], TIMELINE, as_json=False, limit=0, none="nothing happened")
+
+
+@commands.command()
+def assign(
+    *,
+    case: CaseArgument,
+    to: Annotated[str, typer.Option(help="the account that has charge of it from now on")],
+    reason: Annotated[str | None, typer.Option(help="why; it is recorded with your name, and told")] = None,
+    revision: RevisionOption = None,
+    as_json: JsonOption = False,
+    data: DataOption = None,
+    kafka: KafkaOption = None,
+    api: ApiOption = None,
+    role: AsOption = None,
+) -> None:
+    """Say who is to see to it."""
+    said = {"to": to} | ({} if reason is None else {"reason": reason})
+    _act("assign", case, said, revision, Place.of(data, kafka, api, role), "officer", as_json=as_json)
+
+
+@commands.command()
+def hold(
+    *,
+    case: CaseArgument,
+    reason: ReasonOption,
+    basis: Annotated[str | None, typer.Option(help="on what legal basis: a law, a decree")] = None,
+    revision: RevisionOption = None,
+    as_json: JsonOption = False,
+    data: DataOption = None,
+    kafka: KafkaOption = None,
+    api: ApiOption = None,
+    role: AsOption = None,
+) -> None:
+    """The payments are to wait until it is resolved."""
+    said = {"reason": reason} | ({} if basis is None else {"basis": basis})
+    _act("hold", case, said, revision, Place.of(data, kafka, api, role), "officer", as_json=as_json)
+
+
+@commands.command()
+def release(
+    *,
+    case: CaseArgument,
+    reason: ReasonOption,
+    basis: BasisOption,
+    revision: RevisionOption = None,
+    as_json: JsonOption = False,
+    data: DataOption = None,
+    kafka: KafkaOption = None,
+    api: ApiOption = None,
+    role: AsOption = None,
+) -> None:
+    """There is nothing against it: the payments may go, as long as they stay as they are."""
+    said = {"reason": reason, "basis": basis}
+    _act("release", case, said, revision, Place.of(data, kafka, api, role), "officer", as_json=as_json)
+
+
+@commands.command()
+def uphold(
+    *,
+    case: CaseArgument,
+    reason: ReasonOption,
+    basis: BasisOption,
+    revision: RevisionOption = None,
+    as_json: JsonOption = False,
+    data: DataOption = None,
+    kafka: KafkaOption = None,
+    api: ApiOption = None,
+    role: AsOption = None,
+) -> None:
+    """It is paid twice: one of the two must not be paid, or must come back."""
+    said = {"reason": reason, "basis": basis}
+    _act("uphold", case, said, revision, Place.of(data, kafka, api, role), "officer", as_json=as_json)
+
+
+@commands.command()
+def waive(
+    *,
+    case: CaseArgument,
+    reason: ReasonOption,
+    basis: BasisOption,
+    revision: RevisionOption = None,
+    as_json: JsonOption = False,
+    data: DataOption = None,
+    kafka: KafkaOption = None,
+    api: ApiOption = None,
+    role: AsOption = None,
+) -> None:
+    """Both may be paid though the rule says otherwise. Above the policy's amount it takes two people, one after the
+    other."""
+    said = {"reason": reason, "basis": basis}
+    _act("waive", case, said, revision, Place.of(data, kafka, api, role), "supervisor", as_json=as_json)
+
+
+@commands.command()
+def figures(
+    *,
+    programme: Annotated[str | None, typer.Option(help="of this programme")] = None,
+    region: Annotated[str | None, typer.Option(help="in this area, such as 33.74")] = None,
+    as_json: JsonOption = False,
+    data: DataOption = None,
+    kafka: KafkaOption = None,
+    api: ApiOption = None,
+    role: AsOption = None,
+) -> None:
+    """Rupiah that did not leave twice, came back, or were kept, by programme and kabupaten or kota."""
+    with Services(Place.of(data, kafka, api, role), "reader") as services:
+        told = services.get("distribution", "cases/figures", programme=programme, region=region)
+    listing(told["items"], FIGURES, as_json=as_json, limit=0, none="nothing was prevented, recovered or kept yet")
+    if not as_json:
+        total = told["total"]
+        say(", ".join(f"{rupiah(total[name])} {name}" for name in ("prevented", "recovered", "kept")))
+
+
+def _act(
+    what: str, case: str, said: dict[str, Any], revision: int | None, place: Place, role: str, *, as_json: bool
+) -> None:
+    """Do it to the overlap as it was seen; as it is now where nobody says how."""
+    with Services(place, role) as services:
+        path = f"cases/{segment(case)}"
+        seen = revision or services.get("distribution", path)["overlap_revision"]
+        told = services.post("distribution", f"{path}/{what}", said | {"revision": seen})
+    if as_json:
+        json_line(told)
+        return
+    proposed = told["last_act"]["act"] == "waive_proposed"
+    say(
+        f"{told['code']} is {told['state']}"
+        + (", a waiver proposed: somebody else must waive it too" if proposed else "")
+    )

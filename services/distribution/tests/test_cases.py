@@ -1,0 +1,481 @@
+"""Cases on a real database: what people do over HTTP, what reopens and ends them, when they are overdue, and what came
+of the money.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID
+
+import httpx
+import orjson
+import pytest
+import pytest_asyncio
+from fastapi import FastAPI
+from tepat_chassis.auth import Person, Right, authenticated
+from tepat_chassis.subjects import Subject
+from tepat_contracts.cases import case_code
+from tepat_distribution import api, cases, cases_api, rebuild
+from tepat_distribution.cases import CASES, Deadlines
+from tepat_distribution.domain import overlap_id
+
+from .conftest import (
+    ANI,
+    BUDI,
+    CITRA,
+    DEWI,
+    KENANGA,
+    MAWAR,
+    MELATI,
+    NOW,
+    PKH_BLT,
+    PKH_BPNT,
+    REGION,
+    Ledger,
+    ended,
+    kk,
+    nik,
+    payout,
+    policy,
+)
+
+pytestmark = pytest.mark.integration
+
+BLT = overlap_id("dinsos", "p1", "dpmd", "d1")
+BPNT = overlap_id("dinsos", "p1", "himbara", "b1")
+ALL = frozenset(Right)
+WHY = {"reason": "looked into", "basis": "Perda 1/2026"}
+TERMS = {"within": "P14D", "waive_alone_up_to": 700_000}
+
+
+def person(sub: str, *rights: Right, regions: tuple[str, ...] = ()) -> Person:
+    return Person(sub, sub.title(), frozenset(rights) or ALL, regions)
+
+
+class Desk:
+    """Cases over HTTP, as whoever is at the desk, on a clock that tests turn."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self.who = person("rini")
+        self.now = NOW
+        app = FastAPI()
+        app.include_router(cases_api.router(ledger.database, ledger.standing, lambda: self.now), prefix="/v1")
+        app.dependency_overrides[authenticated] = lambda: self.who
+        self._client = httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://x/v1")
+        self._deadlines = Deadlines(lambda: self.now)
+        self._looked_at = 0
+
+    async def get(self, path: str, **params: Any) -> Any:
+        answer = await self._client.get(f"/cases{path}", params=params)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    async def act(self, which: UUID | str, what: str, by: str = "rini", /, **said: Any) -> httpx.Response:
+        """Act on what stands, unless `revision` is said."""
+        self.who = person(by) if self.who.sub != by else self.who
+        if "revision" not in said:
+            said["revision"] = (await self.get(f"/{which}"))["overlap_revision"]
+        return await self._client.post(f"/cases/{which}/{what}", json=said if "to" in said else {**WHY, **said})
+
+    async def done(self, which: UUID | str, what: str, by: str = "rini", /, **said: Any) -> dict[str, Any]:
+        answer = await self.act(which, what, by, **said)
+        assert answer.status_code == 200, answer.text
+        told: dict[str, Any] = answer.json()
+        return told
+
+    async def overdue(self) -> int:
+        """Let the duty tell all that is overdue; in how many steps."""
+        steps = 0
+        async with self.ledger.database.pool.acquire() as connection:
+            while await self._deadlines.step(connection):
+                steps += 1
+        return steps
+
+    async def told(self) -> list[tuple[str, str]]:
+        """State and act of every record on the topic since the last look; each is one revision further."""
+        records = await self.ledger.sent(CASES)
+        told = [orjson.loads(record.value or b"")["data"] for record in records]
+        last: Counter[str] = Counter()
+        for data in told:
+            last[data["overlap_id"]] += 1
+            assert data["revision"] == last[data["overlap_id"]]
+        new, self._looked_at = told[self._looked_at :], len(told)
+        return [(data["state"], data["act"]) for data in new]
+
+    async def released(self) -> set[UUID]:
+        return {row["overlap_id"] for row in await self.ledger.database.pool.fetch("select overlap_id from released")}
+
+    async def marks(self) -> set[str]:
+        rows = await self.ledger.database.pool.fetch("select unnest(payout_ids) as payout from mark")
+        return {row["payout"] for row in rows}
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+
+@pytest_asyncio.fixture
+async def desk(ledger: Ledger) -> AsyncIterator[Desk]:
+    made = Desk(ledger)
+    await ledger.follow(policy(PKH_BPNT, PKH_BLT, version="cases") | {"cases": TERMS})
+    await ledger.judge()
+    yield made
+    await made.close()
+
+
+PKH = payout("p1", state="planned")
+VILLAGE = payout("d1", "BLT-DD", of=BUDI, by="dpmd", amount=600_000, state="planned")
+FOOD = payout("b1", "BPNT", of=BUDI, by="himbara", amount=400_000, state="planned")
+
+
+async def announced(ledger: Ledger, *payouts: dict[str, Any]) -> None:
+    await ledger.take(payouts)
+    await ledger.judge()
+
+
+async def test_every_overlap_that_stands_is_a_case_though_nobody_touched_it(desk: Desk) -> None:
+    await announced(desk.ledger, PKH, VILLAGE, FOOD)
+    items = {each["overlap_id"]: each for each in (await desk.get(""))["items"]}
+    assert set(items) == {str(BLT), str(BPNT)}
+    assert items[str(BLT)] | {"payouts": None, "announced_at": None} == {
+        "overlap_id": str(BLT), "code": case_code(BLT), "state": "open", "revision": 0, "overlap_revision": 1,
+        "assigned_to": None, "proposed_by": None, "last_act": None, "announced_at": None,
+        "deadline": (NOW + timedelta(days=14)).isoformat().replace("+00:00", "Z"), "overdue": False,
+        "verdict": "exclusive", "rule": "pkh-blt", "during": {"from": "2026-01-01", "to": "2026-03-31"},
+        "amount_at_risk": 600_000, "region": REGION, "payouts": None,
+    }  # fmt: skip
+    assert items[str(BPNT)]["deadline"] is None
+    assert await desk.told() == []
+    found = [
+        [each["overlap_id"] for each in (await desk.get("", **asked))["items"]]
+        for asked in (
+            {"verdict": "review"}, {"programme": "BLT-DD"}, {"agency": "himbara"}, {"region": "33.71"},
+            {"state": "held"}, {"overdue": "true"}, {"assigned_to": "rini"}, {"state": "closed"},
+        )
+    ]  # fmt: skip
+    assert found == [[str(BPNT)], [str(BLT)], [str(BPNT)], [], [], [], [], []]
+    first = await desk.get("", limit=1)
+    rest = await desk.get("", limit=1, cursor=first["next"])
+    assert [each["overlap_id"] for each in first["items"] + rest["items"]] == sorted(items)
+
+
+async def test_what_is_done_in_a_case_is_told_recorded_and_one_timeline(desk: Desk) -> None:
+    await announced(desk.ledger, PKH, VILLAGE)
+    code = case_code(BLT)
+    assert (await desk.done(code, "assign", "kepala", to="rini"))["assigned_to"] == "rini"
+    assert (await desk.done(code.lower(), "hold", reason=f"{ANI} has chosen"))["state"] == "held"
+    assert await desk.released() == await desk.marks() == set()
+    assert (await desk.done(BLT, "release"))["deadline"] is None
+    assert await desk.released() == {BLT}
+    assert await desk.marks() == {"p1", "d1"}
+    assert [each["state"] for each in (await desk.get("", state="released"))["items"]] == ["released"]
+    await desk.ledger.judge()
+    desk.now += timedelta(hours=1)
+    told = await desk.done(BLT, "uphold", "budi", reason="both were paid before")
+    assert (told["state"], told["revision"], told["last_act"]["by"]) == ("upheld", 4, "budi")
+    assert await desk.released() == set()
+    assert await desk.marks() == {"p1", "d1"}
+    assert await desk.told() == [
+        ("open", "assigned"), ("held", "held"), ("released", "released"), ("upheld", "upheld")
+    ]  # fmt: skip
+    case = await desk.get(f"/{BLT}")
+    assert [step["what"] for step in case["timeline"]] == [
+        "payout planned", "payout planned", "overlap announced", "assigned", "held", "released", "upheld"
+    ]  # fmt: skip
+    assert ANI not in orjson.dumps(case).decode()
+    assert [(each["payout_id"], each["state"], each["amount"]) for each in case["payouts"]] == [
+        ("p1", "planned", 750_000), ("d1", "planned", 600_000)
+    ]  # fmt: skip
+    acts = await desk.ledger.database.pool.fetch("select who, act, target, persons from act order by id")
+    assert [(row["who"], row["act"]) for row in acts] == [
+        ("kepala", "case.assigned"), ("rini", "case.held"), ("rini", "case.released"), ("budi", "case.upheld")
+    ]  # fmt: skip
+    assert {row["target"] for row in acts} == {str(BLT)}
+    assert {str(each) for each in acts[0]["persons"]} == {nik(ANI), nik(BUDI)}
+    subject = Subject(persons=[UUID(nik(BUDI))], purpose="asked for")
+    async with desk.ledger.database.pool.acquire() as connection:
+        (held,) = (await api.held(connection, person("officer"), subject))["cases"]
+    assert [each["act"] for each in held["acts"]] == ["assigned", "held", "released", "upheld"]
+    assert not {nik(ANI), nik(BUDI), kk(MAWAR)} & set(str(held).split("'"))  # it keeps nobody
+
+
+async def test_facts_that_change_reopen_what_was_judged_and_an_end_closes_it(desk: Desk) -> None:
+    ledger = desk.ledger
+    await announced(ledger, PKH, VILLAGE, FOOD)
+    await desk.done(BLT, "waive")
+    await desk.done(BPNT, "uphold")
+    await desk.told()
+    await announced(ledger, payout("p1", state="disbursed"))  # it goes: what was let go
+    assert await desk.told() == []
+    assert await desk.released() == {BLT}
+    await ledger.take([payout("p1", state="disbursed", revision=1, amount=500_000)])
+    await ledger.judge(steps=1)
+    assert sorted(await desk.told()) == [("open", "reopened"), ("open", "reopened")]
+    assert await desk.released() == set()
+    assert await desk.marks() == {"p1", "d1", "b1"}
+    await announced(ledger, payout("p1", state="disbursed", revision=2))  # as it was judged: it is judged anew
+    assert await desk.told() == []
+    assert (await desk.get(f"/{BLT}"))["state"] == "open"
+    await desk.done(BLT, "release")
+    await ledger.take([ended("d1", by="dpmd")])
+    await ledger.judge()
+    assert await desk.told() == [("released", "released"), ("closed", "closed")]
+    assert await desk.released() == set()
+    refused = await desk.act(BLT, "uphold")
+    assert (refused.status_code, "has ended" in refused.text) == (409, True)
+    assert {each["overlap_id"] for each in (await desk.get("", state="closed"))["items"]} == {str(BLT)}
+    await announced(ledger, payout("d1", "BLT-DD", of=BUDI, by="dpmd", amount=600_000, state="planned", revision=1))
+    assert await desk.told() == [("open", "reopened")]
+
+
+async def test_who_looked_at_other_facts_or_comes_second_is_told_so_and_nothing_is_done(desk: Desk) -> None:
+    await announced(desk.ledger, PKH, VILLAGE)
+    await announced(desk.ledger, payout("p1", state="planned", amount=9, revision=1))
+    refused = await desk.act(BLT, "waive", revision=1)
+    assert refused.status_code == 409
+    assert "you saw revision 1, it is at 2 now" in refused.text
+    assert await desk.told() == []
+    assert await desk.ledger.database.pool.fetchval("select count(*) from act") == 0
+    answers = await asyncio.gather(*(desk.act(BLT, "uphold", revision=2) for _ in range(4)))
+    assert sorted(answer.status_code for answer in answers) == [200, 409, 409, 409]
+    assert await desk.told() == [("upheld", "upheld")]
+
+
+async def test_a_step_of_judging_that_did_not_see_an_act_is_made_again(desk: Desk) -> None:
+    """It read its snapshot before somebody judged the facts that it announces otherwise."""
+    ledger = desk.ledger
+    await announced(ledger, PKH, VILLAGE)
+    await ledger.take([payout("p1", state="planned", amount=9, revision=1)])
+    async with ledger.database.pool.acquire() as late:
+        await late.execute("begin isolation level repeatable read; select 1 from mark")
+        await desk.done(BLT, "waive")
+        with pytest.raises(Exception, match="could not serialize"):
+            await late.execute("update overlap set revision = revision + 1")
+        await late.execute("rollback")
+    await ledger.judge()
+    assert await desk.told() == [("waived", "waived"), ("open", "reopened")]
+    assert await desk.released() == set()
+
+
+async def test_a_large_waiver_takes_two_people(desk: Desk) -> None:
+    large = payout("d1", "BLT-DD", of=BUDI, by="dpmd", amount=750_000, state="planned")
+    await announced(desk.ledger, PKH, large)
+    refused = await desk.act(BLT, "release")
+    assert (refused.status_code, "by two people" in refused.text) == (409, True)
+    assert (await desk.done(BLT, "waive"))["proposed_by"] == "rini"
+    assert await desk.released() == set()
+    refused = await desk.act(BLT, "waive")
+    assert (refused.status_code, "somebody else" in refused.text) == (409, True)
+    assert (await desk.done(BLT, "waive", "budi"))["state"] == "waived"
+    assert await desk.released() == {BLT}
+    assert await desk.told() == [("open", "waive_proposed"), ("waived", "waived")]
+
+
+async def test_rights_and_regions_are_asked(desk: Desk) -> None:
+    await announced(desk.ledger, PKH, VILLAGE)
+    whats = ("hold", "release", "uphold", "waive")
+
+    async def refusals() -> list[int]:
+        return [(await desk.act(BLT, what, desk.who.sub, revision=1)).status_code for what in whats]
+
+    desk.who = person("tamu", Right.read)
+    assert await refusals() == [403] * 4
+    assert (await desk.act(BLT, "assign", "tamu", to="x", revision=1)).status_code == 403
+    desk.who = person("jauh", *ALL, regions=("33.71", "33.74.01.1002"))
+    assert await refusals() == [403] * 4
+    assert (await desk.get(""))["items"] == []
+    assert (await desk.get("/figures"))["items"] == []
+    desk.who = person("dekat", Right.read, Right.resolve, regions=("33.74",))
+    assert (await desk.act(BLT, "waive", "dekat", revision=1)).status_code == 403
+    assert (await desk.act(BLT, "hold", "dekat", revision=1)).status_code == 200
+    desk.who = person("rini")
+    for wrong in ({"reason": "x"}, {"basis": None}, {"revision": 0}):
+        assert (await desk.act(BLT, "waive", **{"revision": 1} | wrong)).status_code == 422
+    assert (await desk.act("AAAAAAAA", "hold", revision=1)).status_code == 404
+    assert (await desk.act("what", "hold", revision=1)).status_code == 404
+    assert (await desk.act(UUID(int=1), "hold", revision=1)).status_code == 404
+
+
+async def test_what_nobody_resolves_in_time_is_overdue_once(desk: Desk) -> None:
+    ledger = desk.ledger
+    await announced(ledger, PKH, VILLAGE, FOOD)
+    await desk.done(BPNT, "assign", to="rini")  # a review has a deadline once it is taken up
+    desk.now += timedelta(days=14) - timedelta(seconds=1)
+    await desk.overdue()
+    await desk.told()
+    desk.now += timedelta(seconds=1)
+    assert len((await desk.get("", overdue="true"))["items"]) == 0
+    await desk.overdue()
+    assert await desk.told() == [("open", "overdue"), ("open", "overdue")]
+    desk.now += timedelta(seconds=1)
+    assert len((await desk.get("", overdue="true"))["items"]) == 2
+    desk.now += timedelta(days=365)
+    await desk.overdue()
+    assert await desk.overdue() == 0
+    assert await desk.told() == []
+    assert (await desk.done(BLT, "uphold"))["overdue"] is False
+    await announced(ledger, payout("p1", state="planned", amount=9, revision=1))
+    desk.now += timedelta(days=15)
+    await desk.overdue()
+    assert await desk.told() == [("upheld", "upheld"), ("open", "reopened"), ("open", "overdue")]
+
+
+async def test_what_was_resolved_has_ended_or_is_announced_anew_is_not_overdue(desk: Desk) -> None:
+    ledger = desk.ledger
+    pair = [payout("p9", of=CITRA, card=KENANGA), payout("d9", "BLT-DD", of=CITRA, card=KENANGA, by="dpmd")]
+    other = [payout("p8", of=DEWI, card=MELATI), payout("d8", "BLT-DD", of=DEWI, card=MELATI, by="dpmd")]
+    await announced(ledger, PKH, VILLAGE, *pair, *other)
+    await desk.done(BLT, "uphold")
+    await announced(ledger, ended("p9"))
+    anew = overlap_id("dinsos", "p8", "dpmd", "d8")
+    await ledger.database.pool.execute(
+        "update overlap set announced_at = announced_at + interval '1 day' where overlap_id = $1", anew
+    )
+    await desk.told()
+    desk.now += timedelta(days=14)
+    await desk.overdue()
+    assert await desk.told() == []
+
+
+async def test_a_policy_that_says_nothing_sets_no_deadline_and_asks_for_nobody_else(ledger: Ledger) -> None:
+    desk = Desk(ledger)
+    await announced(ledger, PKH, VILLAGE)
+    desk.now += timedelta(days=400)
+    await desk.overdue()
+    assert (await desk.get(f"/{BLT}"))["deadline"] is None
+    assert (await desk.done(BLT, "waive"))["state"] == "waived"
+    await desk.close()
+
+
+async def test_money_is_counted_once_and_ties_to_the_ledger(desk: Desk) -> None:
+    """Three payments of one programme for one period are three overlaps, and two payments too many."""
+    ledger = desk.ledger
+    cards = {"a": (ANI, MAWAR), "b": (BUDI, MELATI)}
+    thrice = [
+        payout(f"{family}{n}", of=of, card=card, state=state, region="33.71.01.1003" if family == "b" else REGION)
+        for (family, (of, card)), state in zip(cards.items(), ("planned", "disbursed"), strict=True)
+        for n in range(3)
+    ]
+    await announced(ledger, *thrice)
+    await announced(ledger, *(ended(f"a{n}", time=f"2026-01-1{n}T08:00:00Z") for n in (1, 2)))
+    await announced(ledger, *(ended(f"b{n}", "returned", time=f"2026-01-1{n}T08:00:00Z") for n in (1, 2)))
+    told = await desk.get("/figures")
+    assert told["items"] == [
+        {"programme": "PKH", "region": "33.71", "prevented": 0, "payouts_prevented": 0,
+         "recovered": 1_500_000, "payouts_recovered": 2, "kept": 0, "payouts_kept": 0},
+        {"programme": "PKH", "region": "33.74", "prevented": 1_500_000, "payouts_prevented": 2,
+         "recovered": 0, "payouts_recovered": 0, "kept": 0, "payouts_kept": 0},
+    ]  # fmt: skip
+    assert told["total"] == {"prevented": 1_500_000, "recovered": 1_500_000, "kept": 0}
+    in_ledger = await ledger.database.pool.fetch(
+        "select rank, sum(amount)::bigint as amount from payout where rank > 1 group by rank order by rank"
+    )
+    assert [row["amount"] for row in in_ledger] == [1_500_000, 1_500_000]
+    assert set(await desk.told()) == {("closed", "closed")}
+    desk.who = person("x", Right.read, regions=("33.71",))
+    assert (await desk.get("/figures"))["total"] == {"prevented": 0, "recovered": 1_500_000, "kept": 0}
+
+
+async def test_money_that_somebody_let_go_or_that_ended_otherwise_is_not_counted(desk: Desk) -> None:
+    ledger = desk.ledger
+    await announced(ledger, PKH, VILLAGE, FOOD)
+    await desk.done(BLT, "waive")  # and the review nobody held
+    await announced(ledger, ended("p1", revision=1))
+    assert (await desk.get("/figures"))["items"] == []
+    assert (await desk.get(f"/{BLT}"))["money"] == {}
+    twice = [payout("x1", of=CITRA, card=KENANGA), payout("x2", of=CITRA, card=KENANGA)]
+    await announced(ledger, *twice)
+    # days corrected: it ended without any money, and what is cancelled later was never twice
+    await announced(
+        ledger, payout("x2", of=CITRA, card=KENANGA, days=("2026-04-01", "2026-04-30"), revision=1, state="planned")
+    )
+    await announced(ledger, ended("x2", revision=2))
+    assert (await desk.get("/figures"))["items"] == []
+
+
+async def test_money_kept_is_what_was_paid_twice_and_upheld_or_past(desk: Desk) -> None:
+    ledger = desk.ledger
+    await announced(ledger, payout("p1"), payout("d1", "BLT-DD", of=BUDI, by="dpmd", amount=600_000))
+    assert (await desk.get("/figures"))["total"]["kept"] == 0
+    await desk.done(BLT, "uphold")
+    assert (await desk.get("/figures"))["total"]["kept"] == 600_000
+    assert (await desk.get(f"/{BLT}"))["money"] == {"kept": 600_000}
+    await desk.done(BLT, "hold")
+    assert (await desk.get("/figures"))["total"]["kept"] == 0
+    desk.now = datetime.fromisoformat("2026-04-01T00:00:00+07:00")
+    assert (await desk.get("/figures"))["total"]["kept"] == 600_000
+    # cancelled after it left: nobody says that it is back, until it is said to be returned
+    await announced(ledger, ended("d1", by="dpmd"))
+    assert (await desk.get("/figures"))["items"] == []
+    await announced(ledger, ended("d1", "returned", by="dpmd"))
+    assert (await desk.get("/figures"))["total"] == {"prevented": 0, "recovered": 600_000, "kept": 0}
+    assert (await desk.get(f"/{BLT}"))["money"] == {"returned": 600_000}
+
+
+async def rebuilt(ledger: Ledger, *, without: str = "") -> None:
+    """A new database reads back what compaction leaves, in any order; `without` such acts, which never left."""
+    rows = await ledger.database.pool.fetch("select topic, key, value from outbox order by id")
+    last: dict[tuple[str, str], Any] = {
+        (row["topic"], row["key"]): SimpleNamespace(topic=row["topic"], value=row["value"])
+        for row in rows
+        if row["topic"] in rebuild.OURS and orjson.loads(row["value"])["data"].get("act") != without
+    }
+    await ledger.empty()
+    for record in last.values():
+        await rebuild._keep(ledger.database, ledger.store, [record])
+    async with ledger.database.transaction() as connection:
+        await cases.recalled(connection, NOW)
+    await ledger.follow(policy(PKH_BPNT, PKH_BLT, version="again") | {"cases": TERMS})
+
+
+async def test_what_people_decided_outlives_the_database(desk: Desk) -> None:
+    ledger = desk.ledger
+    sent = [PKH, VILLAGE, FOOD]
+    await announced(ledger, *sent)
+    await desk.done(BLT, "assign", to="rini")
+    await desk.done(BLT, "waive")
+    await desk.done(BPNT, "hold")
+    before = await desk.get(f"/{BLT}")
+    await rebuilt(ledger)
+    await announced(ledger, *sent)
+    after = await desk.get(f"/{BLT}")
+    assert {name for name in before if before[name] != after[name]} <= {"announced_at"}
+    assert await desk.released() == {BLT}
+    await announced(ledger, payout("p1", state="planned", amount=9, revision=1))
+    assert await desk.released() == set()
+    told = [orjson.loads(record.value or b"")["data"] for record in await ledger.sent(CASES)]
+    assert {(each["overlap_id"], each["revision"], each["act"]) for each in told} == {
+        (str(BLT), 3, "reopened"), (str(BPNT), 2, "reopened")
+    }  # fmt: skip
+
+    # had the reopening never left, what was judged would still not let anything go
+    await desk.done(BLT, "waive")
+    await announced(ledger, payout("p1", state="planned", amount=8, revision=2))
+    await rebuilt(ledger, without="reopened")
+    assert (await desk.get(f"/{BLT}"))["state"] == "open"
+    assert await desk.released() == set()
+
+
+async def test_what_is_held_in_a_review_is_held_back_until_it_is_let_go(desk: Desk) -> None:
+    """A review holds nothing by itself; a person's hold does, and the payments are answered so."""
+    ledger = desk.ledger
+    await announced(ledger, PKH, FOOD)
+    (review,) = [UUID(each["overlap_id"]) for each in (await desk.get(""))["items"]]
+
+    async def answers() -> list[tuple[str, list[str]]]:
+        await ledger.judge()
+        await ledger.clear()
+        return [(told["decision"], told["reasons"]) for told in await ledger.issued("dinsos")]
+
+    assert await answers() == [("clear", [])]
+    await desk.done(review, "hold")
+    assert (await answers())[1:] == [("hold", ["held: pkh-bpnt with himbara/b1"])]
+    await desk.done(review, "release")
+    assert (await answers())[2:] == [("clear", ["released: pkh-bpnt with himbara/b1"])]
+    await desk.done(review, "uphold")
+    assert (await answers())[3:] == [("hold", ["held: pkh-bpnt with himbara/b1"])]
+    await ledger.take([payout("p1", state="planned", revision=1, amount=700_000)])  # other facts than were judged
+    assert (await answers())[4:] == [("clear", [])]
