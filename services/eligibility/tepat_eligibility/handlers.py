@@ -9,6 +9,7 @@ Invariants
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any, TypeAlias, TypeVar
 
 import orjson
@@ -25,7 +26,7 @@ from tepat_contracts.events.verifications import OBJECTION_FILED, VERIFICATION_L
 from tepat_contracts.policy import Policy, from_document
 from tepat_contracts.topics import Kind
 
-from tepat_eligibility import store
+from tepat_eligibility import rankings, store
 from tepat_eligibility.domain import changing_hands, ranks, restated
 from tepat_eligibility.policed import Policed
 from tepat_eligibility.store import ListedTold, ObjectionTold, PersonTold, RenewalTold, VisitTold, queries
@@ -89,7 +90,9 @@ class Registry:
         """Forget who was erased, keep the others, and mark whom they concern."""
         erased, persons, cards = work
         if erased:
+            rounds = [row["round"] for row in await store.every(queries.rounds_with(connection, subjects=erased))]
             await queries.forget_persons(connection, persons=erased)
+            await rankings.tell(connection, rounds, datetime.now(UTC))
         if persons:
             await store.take_persons(connection, persons)
         if cards:

@@ -1,7 +1,7 @@
 -- name: begin_ranking$
 -- Begins a round, unless one of that name was made; rounds of one programme are made one after the other.
-insert into ranking (round, as_of, places, ranked, programme, region, policy_version, rank_by, who, name)
-values (:round, :as_of, :places, 0, :programme, :region, :policy_version, :rank_by, :who, :name)
+insert into ranking (round, as_of, places, ranked, programme, unit, region, policy_version, rank_by, who, name)
+values (:round, :as_of, :places, 0, :programme, :unit, :region, :policy_version, :rank_by, :who, :name)
 on conflict do nothing
 returning true;
 
@@ -11,7 +11,7 @@ select pg_advisory_xact_lock(hashtextextended('ranking ' || :programme, 0));
 
 -- name: eligible
 -- The eligible of a programme in an area, with the household each lives in today.
-select d.subject::text as subject, coalesce(r.household, d.subject)::text as household
+select d.subject::text as subject, coalesce(r.household, d.subject)::text as household, d.region as region
 from decision d left join residence r on d.unit = 'person' and r.person = d.subject
 where d.programme = :programme and d.decision = 'eligible' and d.region || '.' like :region || '.%'
 order by d.subject;
@@ -29,10 +29,11 @@ group by subject;
 -- name: keep_ranking!
 -- Keeps who was ranked where.
 with every as (
-    insert into ranked (round, subject, rank, left_out, score, reached, facts, missing)
-    select :round, subject, rank, left_out, score, rank <= :places, facts, missing
-    from unnest(:subjects::uuid[], :left_out::bigint[], :scores::float8[], :facts::text[], :missing::text[])
-        with ordinality as told (subject, left_out, score, facts, missing, rank)
+    insert into ranked (round, subject, region, rank, left_out, score, reached, facts, missing)
+    select :round, subject, region, rank, left_out, score, rank <= :places, facts, missing
+    from unnest(:subjects::uuid[], :regions::text[], :left_out::bigint[], :scores::float8[], :facts::text[],
+                :missing::text[])
+        with ordinality as told (subject, region, left_out, score, facts, missing, rank)
     returning 1)
 update ranking set ranked = (select count(*) from every) where round = :round;
 
@@ -57,3 +58,16 @@ from ranked
 where round = :round and rank > :after and (:reached::bool is null or reached = :reached)
 order by rank
 limit :at_most;
+
+-- name: rounds_with
+-- The rounds that were told, in which any of these was ranked.
+select distinct round from ranked join ranking using (round)
+where subject = any(:subjects::uuid[]) and revision > 0 order by round;
+
+-- name: tell_rankings
+-- Rounds that are told, now or anew, with their new revisions.
+update ranking set revision = revision + 1 where round = any(:rounds::text[]) returning *;
+
+-- name: places
+-- Everybody's place in a round.
+select subject::text as subject, rank, reached, left_out, region, score from ranked where round = :round order by rank;

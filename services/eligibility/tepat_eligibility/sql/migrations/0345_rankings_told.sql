@@ -1,0 +1,3 @@
+-- Rankings are told on a topic: with which revision last, and where each who was ranked lives.
+alter table ranking add column revision bigint not null default 0, add column unit text;
+alter table ranked add column region text collate "C";
