@@ -109,13 +109,17 @@ def router(database: Database, standing: Standing[Policed]) -> APIRouter:
 
 
 async def held(connection: Connection, reader: Person, subject: Subject) -> dict[str, Any]:
-    """Everything kept of a person: their payouts, ended ones too, and what was announced of those."""
+    """Everything kept of a person: their payouts, ended ones too, what was announced of those, and their places in
+    rounds, with what they were promised and given there.
+    """
     rows = await every(queries.payouts_held(connection, niks=subject.persons))
     rows = [row for row in rows if reader.covers(row["region"])]
     told = await every(
         queries.overlaps_of(connection, agencies=[r["agency"] for r in rows], payout_ids=[r["payout_id"] for r in rows])
     )
+    rounds = await every(queries.in_rounds(connection, subjects=[*subject.persons, *subject.households]))
     return {
+        "rounds": [dict(row) for row in rounds if reader.covers(row["region"])],
         "payouts": [
             _taken(row)["detail"] | {"told_at": row["event_time"], "state": STATES[row["rank"]]} for row in rows
         ],

@@ -1,5 +1,6 @@
 """The distribution service, put together: every subscription, duty and answer of it stands here."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache, partial
 from importlib.resources import files
@@ -17,18 +18,19 @@ from tepat_chassis.standing import StandingIntake
 from tepat_contracts.policy import Policy, from_document
 from tepat_contracts.topics import Kind
 
-from tepat_distribution import api, policed
+from tepat_distribution import api, coupon, policed, rounds_api
 from tepat_distribution.aid import Teller
 from tepat_distribution.detect import JUDGED, SERVICE, Detector
-from tepat_distribution.handlers import Payouts, Persons, data_of
+from tepat_distribution.handlers import Payouts, Persons, Rankings, data_of
+from tepat_distribution.progress import Progress
 from tepat_distribution.rebuild import recall
 from tepat_distribution.recall import Recall
 from tepat_distribution.settings import DistributionSettings
 from tepat_distribution.store import MARKS_WAITING, Store, queries
 
 
-def build(settings: DistributionSettings) -> FastAPI:
-    """The service, ready to be served."""
+def build(settings: DistributionSettings, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> FastAPI:
+    """The service, ready to be served; ``clock`` tells when a round is acted on."""
     service = Service(
         settings,
         parse=policed.parse,
@@ -38,11 +40,13 @@ def build(settings: DistributionSettings) -> FastAPI:
     store = Store(data_of, Recall(settings.kafka, data_of))
     pseudonyms = cache(lambda secret_id: Pseudonyms(read_secret(settings.secrets, secret_id)))
     payouts = Payouts(store, pseudonyms)
+    coupons = cache(lambda secret_id: coupon.key(read_secret(settings.secrets, secret_id)))
 
     service.prepare = partial(recall, settings.kafka, service.database, store)
     service.policy(StandingIntake(from_document, partial(follow, store)))
     service.topic("registry.persons.v1", Persons(store), lock=Lock.EXCLUSIVE)
     service.topic("registry.households.v1", Persons(store), lock=Lock.EXCLUSIVE)
+    service.topic("eligibility.rankings.v1", Rankings(), lock=Lock.EXCLUSIVE)
     service.agencies(
         Kind.PAYOUTS,
         AgencyIntake(SERVICE, payouts.admit, payouts.write, sealer=service.sealer, metrics=service.metrics),
@@ -51,15 +55,18 @@ def build(settings: DistributionSettings) -> FastAPI:
     )
     service.duty("mark", Detector(store).work)
     service.duty("aid", Teller(store).work, drained=False)
+    service.duty("round", Progress(clock).work, drained=False)
     service.pseudonyms = lambda policy: pseudonyms(policy.secret_id)
     service.pending = left_to_do
     return service.api(
-        api.router(service.database, service.standing), subjects.router(service.name, service.database, api.held)
+        api.router(service.database, service.standing),
+        *rounds_api.routers(service.database, service.standing, coupons, clock),
+        subjects.router(service.name, service.database, api.held),
     )
 
 
 async def left_to_do(connection: Connection) -> int:
-    """What is left to judge, and whom to tell of now."""
+    """What is left to judge, and of whom and which rounds to tell now."""
     return int(await queries.left_to_judge(connection, now=datetime.now(UTC)))
 
 

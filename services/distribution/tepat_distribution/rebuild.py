@@ -22,9 +22,11 @@ from tepat_chassis.database import Connection, Database, Lock
 from tepat_chassis.kafka import filled, read_to_end
 from tepat_contracts.topics import Kind, inbound_pattern
 
+from tepat_distribution import progress
 from tepat_distribution.aid import AID, AID_TOLD, digest
 from tepat_distribution.detect import FINDINGS, OVERLAPS
 from tepat_distribution.domain import STATES, VERDICTS
+from tepat_distribution.rounds import ROUNDS
 from tepat_distribution.store import Store, queries
 
 log = structlog.get_logger()
@@ -47,17 +49,20 @@ async def recall(kafka: str, database: Database, store: Store) -> None:
     if await queries.recalled(database.pool):
         return
     ends = await filled(kafka, _is_history)
-    records = await read_to_end(kafka, [OVERLAPS, FINDINGS, AID], partial(_keep, database, store))
+    records = await read_to_end(kafka, [OVERLAPS, FINDINGS, AID, ROUNDS], partial(_keep, database, store))
     await queries.set_recalled(
         database.pool,
         topics=[partition.topic for partition in ends], partitions=[partition.partition for partition in ends],
         until=list(ends.values()),
     )  # fmt: skip
-    log.info("own topics read", topics=[OVERLAPS, FINDINGS, AID], records=records)
+    log.info("own topics read", topics=[OVERLAPS, FINDINGS, AID, ROUNDS], records=records)
 
 
 async def _keep(database: Database, store: Store, batch: Sequence[ConsumerRecord]) -> None:
     """Keep the latest record of each key."""
+    if batch[0].topic == ROUNDS:
+        await progress.keep(database, batch)
+        return
     latest: dict[str, Any] = {}
     for record in batch:
         if record.value is not None:

@@ -48,7 +48,8 @@ MIGRATIONS = (files("tepat_chassis") / "sql" / "migrations", SQL / "migrations")
 TABLES = (
     "payout", "person", "membership", "renewal", "mark", "rejudging", "too_large", "overlap", "rule", "agency",
     "programme", "standing", "outbox", "quarantine", "recalled", "rebuilding", "aid", "aid_due", "aid_touch",
-    "released",
+    "released", "handover", "delivery", "return", "restock", "coupon", "round", "ranked", "ranking_part", "ranking",
+    "round_due", "round_told", "held",
 )  # fmt: skip
 
 ANI, BUDI, CITRA, DEWI = "3374014101900001", "3374010201900001", "3374014303900001", "3374014404900001"
