@@ -322,6 +322,14 @@ OUTBOUND_DATA: Final[Mapping[str, dict[str, Any]]] = {
             }
         ],
     },
+    "tepat.round.closed.v1": {
+        "round": "2026-W02",
+        "part": 1,
+        "parts": 1,
+        "revision": 1,
+        "programme": "SB",
+        "turns": [{"subject": _HOUSEHOLD, "had": False}],
+    },
     "tepat.round.held.v1": {
         "programme": "SB",
         "region": REGION,

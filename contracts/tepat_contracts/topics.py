@@ -229,6 +229,14 @@ _OWN: Final[tuple[Topic, ...]] = (
         purpose="How far each round is, by area, and rounds that communities report; nobody's pseudonym.",
     ),
     Topic(
+        "distribution.turns.v1",
+        key="round|part",
+        cleanup="compact",
+        writers=("distribution",),
+        readers=("eligibility",),
+        purpose="Who had their turn in a round otherwise than its list said; the next list rests on it.",
+    ),
+    Topic(
         "distribution.findings.v1",
         key="finding id",
         cleanup="compact",

@@ -50,6 +50,7 @@ DELIVERY_RECORDED = "tepat.delivery.recorded.v1"
 RANKING_MADE = "tepat.ranking.made.v1"
 ROUND_TOLD = "tepat.round.told.v1"
 ROUND_HELD = "tepat.round.held.v1"
+ROUND_CLOSED = "tepat.round.closed.v1"
 POLICY_APPLIED = "tepat.policy.applied.v1"
 
 #: From 1, growing by one with each announcement of the same thing.
@@ -469,6 +470,28 @@ class RoundTold(TypedDict):
     areas: list[AreaProgress]
 
 
+class Turn(TypedDict):
+    """Whether a subject had their turn in a round: were given a package, or gave it back."""
+
+    subject: Uuid
+    had: bool
+
+
+class RoundClosed(TypedDict):
+    """Who of a closed round's list, `part` of `parts`, had their turn otherwise than their place on it said.
+
+    A place that was reached and got nothing had none; one that was not reached, and got what another did not fetch, had
+    theirs. Told anew, each part with a higher revision, where somebody in it was erased.
+    """
+
+    round: Text
+    part: Annotated[int, Field(ge=1, le=MAX_INTEGER)]
+    parts: Annotated[int, Field(ge=1, le=MAX_INTEGER)]
+    revision: Announced
+    programme: Text
+    turns: Annotated[list[Turn], Field(max_length=1000)]
+
+
 class RoundHeld(TypedDict):
     """A community's own round in a kelurahan or desa, as somebody reported it; none where `packages` is 0."""
 
@@ -546,6 +569,7 @@ OUTBOUND: Final[Mapping[str, Outbound]] = {
     DECISION_MADE: Outbound(DecisionMade, ("eligibility.decisions.v1",)),
     RANKING_MADE: Outbound(RankingMade, ("eligibility.rankings.v1",)),
     ROUND_TOLD: Outbound(RoundTold, ("distribution.rounds.v1",)),
+    ROUND_CLOSED: Outbound(RoundClosed, ("distribution.turns.v1",)),
     ROUND_HELD: Outbound(RoundHeld, ("distribution.rounds.v1",)),
     SUSPECT_RAISED: Outbound(SuspectRaised, ("registry.suspects.v1",)),
     SUSPECT_CLEARED: Outbound(SuspectCleared, ("registry.suspects.v1",)),

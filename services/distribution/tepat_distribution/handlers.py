@@ -7,6 +7,7 @@ Invariants
 """
 
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -24,6 +25,7 @@ from tepat_contracts.express import Payout, PayoutDoor
 from tepat_distribution import rows
 from tepat_distribution.domain import KINDS, digest, more
 from tepat_distribution.policed import Policed
+from tepat_distribution.rounds import tell_turns
 from tepat_distribution.rows import ABSENT, ENDED, LIVE, day, text
 from tepat_distribution.store import Staged, Store, every, queries
 
@@ -145,7 +147,9 @@ class Persons:
         persons, households, erased = work[PERSON_RESOLVED], work[HOUSEHOLD_RESOLVED], work[ERASED]
         moved_persons = await self._store.forget_persons(connection, erased) if erased else set[UUID]()
         if erased:
+            rounds = await every(queries.rounds_with(connection, subjects=erased))
             await queries.forget_in_rounds(connection, persons=erased)
+            await tell_turns(connection, [row["round"] for row in rounds if row["closed"]], datetime.now(UTC))
         if persons:
             moved_persons |= await self._store.take_persons(connection, persons)
         moved_households = await self._store.take_renewals(connection, households) if households else set[UUID]()

@@ -33,6 +33,10 @@ log = structlog.get_logger()
 
 ROUNDS: Final = "distribution.rounds.v1"
 ROUND_HELD: Final = "tepat.round.held.v1"
+TURNS: Final = "distribution.turns.v1"
+ROUND_CLOSED: Final = "tepat.round.closed.v1"
+PART: Final = 1_000
+"""Places on a list that one record tells of."""
 HANDED_AT_ONCE: Final = 10_000
 
 
@@ -265,6 +269,7 @@ class Rounds:
                 allocated = await queries.allocate(connection, round=round_)
             else:
                 await queries.end_round(connection, round=round_, now=here.now)
+                await tell_turns(connection, [round_], here.now)
             detail = {"unclaimed": unclaimed, "allocated": allocated, "next_until": next_until and str(next_until)}
             await self._done(connection, person, "round.close", round_, detail)
             return unclaimed, allocated
@@ -366,6 +371,25 @@ class Rounds:
         await acts.record(connection, person, act, round_, detail, whose)
         await queries.touch_round(connection, round=round_, now=self._clock())
         await connection.execute("notify round")
+
+
+async def tell_turns(connection: Connection, rounds: Sequence[str], now: datetime) -> None:
+    """Tell of closed rounds who had their turn otherwise than the list said: in the transaction that closed them, or
+    took somebody off their lists.
+
+    Whoever was given a package, or gave it back, had their turn. Whoever fetched none did not: nobody knows whether the
+    coupon ever came to them. So the next list has first those who got nothing, not those whose place said so.
+    """
+    for row in await every(queries.tell_turns(connection, rounds=rounds)):
+        turns: dict[int, list[dict[str, Any]]] = {part: [] for part in range(1, max(1, -(-row["ranked"] // PART)) + 1)}
+        for each in await every(queries.turns(connection, round=row["round"])):
+            turns[(each["place"] - 1) // PART + 1].append({"subject": each["subject"], "had": each["had"]})
+        await put(connection, [
+            message(TURNS, f"{row['round']}|{part}", ROUND_CLOSED, row["revision"], now, {
+                "round": row["round"], "part": part, "parts": len(turns), "revision": row["revision"],
+                "programme": row["programme"], "turns": told,
+            }) for part, told in turns.items()
+        ])  # fmt: skip
 
 
 def concerns(person: Person, region: str) -> bool:

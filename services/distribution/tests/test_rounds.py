@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid5
@@ -19,11 +20,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tepat_chassis.auth import Person, Right, authenticated
 from tepat_chassis.span import Span
+from tepat_chassis.subjects import Subject
 from tepat_contracts.events.ours import RANKING_MADE
-from tepat_distribution import coupon, progress, rounds_api
+from tepat_distribution import api, coupon, progress, rounds_api
 from tepat_distribution.handlers import Rankings
 from tepat_distribution.progress import Progress
-from tepat_distribution.rounds import ROUNDS
+from tepat_distribution.rounds import ROUNDS, TURNS
 
 from .conftest import Ledger, contract, policy
 
@@ -115,6 +117,14 @@ class Office:
 
     async def progress(self, round_: str = "2026-W10", **params: Any) -> Any:
         return await self.ask("GET", f"rounds/{round_}/progress", params=params)
+
+    async def turns(self) -> list[dict[str, Any]]:
+        """What was told of who had their turn, as the contract has it."""
+        rows = await self.pool.fetch("select value from outbox where topic = $1 order by id", TURNS)
+        events = [orjson.loads(row["value"]) for row in rows]
+        for event in events:
+            contract(event["type"]).validate_json(orjson.dumps(event["data"]))
+        return [event["data"] for event in events]
 
     async def tell(self) -> list[dict[str, Any]]:
         """Tell of the rounds that are due; what was told of all of them so far, as the contract has it."""
@@ -230,8 +240,13 @@ async def test_what_nobody_fetched_by_the_closing_day_goes_to_the_next(office: O
     assert reasons(await office.deliver(late, by_coupon(6), by_coupon(7, at="2026-03-09T09:00:00+07:00"))) == [
         "unclaimed", None, None,
     ]  # fmt: skip
+    assert await office.turns() == []
     ended = await office.close()
     assert (ended["state"], ended["stock"], ended["delivered"]) == ("closed", 0, 5)
+    (told,) = await office.turns()  # places 4 and 5 were reached and did not come, 6 and 7 got what was theirs
+    assert told["turns"] == [{"subject": subject(place), "had": place > 5} for place in (4, 5, 6, 7)]
+    await office.ledger.forget(subject(5))
+    assert [each["subject"] for each in (await office.turns())[1]["turns"]] == [subject(place) for place in (4, 6, 7)]
     assert reasons(await office.deliver(by_coupon(8))) == ["not_reached"]
     assert reasons(await office.take_back({"delivery_id": "d1"})) == ["closed"]
     await office.stock(1, status=409)
@@ -372,6 +387,27 @@ async def test_rankings_come_in_any_order_and_the_erased_leave_them(office: Offi
         (6, subject(6), "allocated"),
     ]  # fmt: skip
     assert await office.pool.fetchval("select lat from delivery") is None
+
+
+async def test_a_person_is_told_of_their_rounds(office: Office) -> None:
+    await office.hear(*parts("2026-W10", 3, 1))
+    await office.open()
+    await office.deliver(by_coupon(1))
+    reader = Person("rini", "Bu Rini", EVERY_RIGHT, ())
+
+    async def held(place: int, *regions: str) -> list[dict[str, Any]]:
+        asked = Subject(persons=[UUID(int=place)], households=[UUID(subject(place))], purpose="asked for")
+        async with office.pool.acquire() as connection:
+            told = await api.held(connection, reader if not regions else replace(reader, regions=regions), asked)
+        return [dict(each) for each in told["rounds"]]
+
+    (first,) = await held(1)
+    assert (first["round"], first["place"], first["state"], first["officer"], first["lat"]) == (
+        "2026-W10", 1, "delivered", "Pak Slamet", -6.98,
+    )  # fmt: skip
+    (second,) = await held(2)
+    assert (second["place"], second["state"]) == (2, None)
+    assert await held(1, "33.75") == []
 
 
 # --- what is told ------------------------------------------------------------------------------------------------

@@ -100,6 +100,24 @@ class Registry:
         await connection.execute(WAKE)
 
 
+class Turns:
+    """Takes what distribution says of who had their turn in a round."""
+
+    def decode(
+        self,
+        spans: Sequence[Span],
+        in_force: InForce[Any] | None,  # noqa: ARG002 – an intake's signature
+    ) -> list[str]:
+        """The last of each part of a round in the batch, as JSON."""
+        told = {record.key: record.value for span in spans for record in span.records if record.value is not None}
+        return [orjson.dumps(orjson.loads(value)["data"]).decode() for value in told.values()]
+
+    async def write(self, connection: Connection, work: list[str]) -> None:
+        """Keep it beside the places: the next ranking rests on it."""
+        if work:
+            await queries.take_turns(connection, told=work)
+
+
 Seen: TypeAlias = VisitTold | ListedTold | ObjectionTold
 
 

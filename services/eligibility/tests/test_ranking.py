@@ -17,8 +17,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
-from tepat_contracts.events.ours import RANKING_MADE, RankingMade
+from tepat_chassis.span import Span
+from tepat_contracts.events.ours import RANKING_MADE, RankingMade, RoundClosed
 from tepat_eligibility import rankings, recall
+from tepat_eligibility.handlers import Turns
 from tepat_eligibility.ranking import RankBy, Scored, ranked, why
 from tepat_eligibility.rankings import RANKINGS
 from tepat_eligibility.store import queries
@@ -196,6 +198,27 @@ async def test_rounds_are_told_in_parts_and_a_new_database_goes_on_from_them(
         waiting = {e["subject"] for e in left if not e["reached"]}
         assert {e["subject"] for e in ranked_now[:4]} == waiting  # those left out before the database was lost
         assert [e["left_out"] for e in ranked_now] == [1] * 4 + [0] * 5
+
+
+@pytest.mark.integration
+async def test_who_got_nothing_is_first_the_next_time_whatever_their_place_was(eligibility: Eligibility) -> None:
+    await eligibility.follow(policy(programme("SB", "true", rank_by="left_out"), version="t-2"))
+    await eligibility.take(*(person(f"p{n}", lives(f"h{n}")) for n in range(6)))
+    await eligibility.decide()
+    async with asked(eligibility) as client:
+        await make(client, "r-1", places=3)
+        subjects = [each["subject"] for each in await listed(client, "r-1")]
+        turns = [{"subject": subjects[1], "had": False}, {"subject": subjects[3], "had": True}]  # one did not come
+        event = {"round": "r-1", "part": 1, "parts": 1, "revision": 1, "programme": "SB", "turns": turns}
+        TypeAdapter(RoundClosed).validate_python(event)
+        records: Any = [SimpleNamespace(key=b"r-1|1", value=orjson.dumps({"data": event}))] * 2
+        intake = Turns()
+        async with eligibility.database.transaction() as connection:
+            await intake.write(connection, intake.decode([Span("t", 0, 0, 2, records)], None))
+        await make(client, "r-2", places=3)
+        second = await listed(client, "r-2")
+    assert {each["subject"] for each in second if each["reached"]} == {subjects[1], subjects[4], subjects[5]}
+    assert [each["left_out"] for each in second] == [1, 1, 1, 0, 0, 0]
 
 
 @pytest.mark.integration

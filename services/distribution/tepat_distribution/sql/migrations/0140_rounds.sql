@@ -45,7 +45,8 @@ create table round (
     open      boolean not null default true,
     opened_at timestamptz not null,
     opened_by text not null,
-    closed_at timestamptz
+    closed_at timestamptz,
+    turns_revision bigint not null default 0     -- with which it was last told who had their turn
 );
 create unique index round_number on round (number);
 

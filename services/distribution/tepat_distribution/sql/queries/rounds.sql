@@ -159,6 +159,24 @@ update round set closes = :closes where round = :round;
 -- name: end_round!
 update round set open = false, closed_at = :now where round = :round;
 
+-- name: rounds_with
+-- The rounds on whose lists any of these stand, locked as acts lock them; and whether they are closed.
+select round, turns_revision > 0 as closed from round
+where round in (select round from ranked where subject = any(:subjects::uuid[]))
+order by round for update;
+
+-- name: tell_turns
+-- Closed rounds of which is told, now or anew, who had their turn; with their new revisions.
+update round set turns_revision = turns_revision + 1 where round = any(:rounds::text[])
+returning round, programme, ranked, turns_revision as revision;
+
+-- name: turns
+-- Who had their turn otherwise than their place said: reached were so many as the ranking had places.
+select l.subject::text as subject, l.place, coalesce(c.state in ('delivered', 'returned'), false) as had
+from ranked l join ranking r using (round) left join coupon c using (round, place)
+where l.round = :round and coalesce(c.state in ('delivered', 'returned'), false) <> (l.place <= r.places)
+order by l.place;
+
 -- name: touch_round!
 -- Something of a round is to be told, a minute after it was told of last.
 insert into round_due (round, due)

@@ -17,13 +17,14 @@ where d.programme = :programme and d.decision = 'eligible' and d.region || '.' l
 order by d.subject;
 
 -- name: left_out
--- In how many rounds of a programme in a row, up to the last, each was ranked and not reached.
+-- In how many rounds of a programme in a row, up to the last, each was ranked and had no turn: was not reached, unless
+-- distribution told otherwise.
 select subject::text as subject, count(*) as rounds
 from unnest(string_to_array(:subjects, ',')::uuid[]) as subject
     join ranked l using (subject) join ranking r using (round)
-where r.programme = :programme and not l.reached and r.number > coalesce((
-    select max(before.number) from ranked reached join ranking before using (round)
-    where reached.subject = l.subject and reached.reached and before.programme = :programme), 0)
+where r.programme = :programme and not coalesce(l.turn, l.reached) and r.number > coalesce((
+    select max(before.number) from ranked had join ranking before using (round)
+    where had.subject = l.subject and coalesce(had.turn, had.reached) and before.programme = :programme), 0)
 group by subject;
 
 -- name: keep_ranking!
@@ -71,3 +72,12 @@ update ranking set revision = revision + 1 where round = any(:rounds::text[]) re
 -- name: places
 -- Everybody's place in a round.
 select subject::text as subject, rank, reached, left_out, region, score from ranked where round = :round order by rank;
+
+-- name: take_turns!
+-- Keep who had their turn otherwise than their place said.
+update ranked l set turn = told.had
+from (select t ->> 'round' as round, (e ->> 'subject')::uuid as subject, (e ->> 'had')::bool as had
+      from unnest(:told::text[]) part
+      cross join lateral (select part::jsonb as t) as as_json
+      cross join lateral jsonb_array_elements(t -> 'turns') e) told
+where (l.round, l.subject) = (told.round, told.subject);
