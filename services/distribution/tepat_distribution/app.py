@@ -46,7 +46,7 @@ def build(settings: DistributionSettings, clock: Callable[[], datetime] = lambda
     service.policy(StandingIntake(from_document, partial(follow, store)))
     service.topic("registry.persons.v1", Persons(store), lock=Lock.EXCLUSIVE)
     service.topic("registry.households.v1", Persons(store), lock=Lock.EXCLUSIVE)
-    service.topic("eligibility.rankings.v1", Rankings(), lock=Lock.EXCLUSIVE)
+    service.topic("eligibility.rankings.v1", Rankings(), lock=Lock.SHARED)
     service.agencies(
         Kind.PAYOUTS,
         AgencyIntake(SERVICE, payouts.admit, payouts.write, sealer=service.sealer, metrics=service.metrics),
