@@ -34,6 +34,7 @@ COMMANDS: Final = {
     "verification": "verification:commands",
     "objections": "objections:commands",
     "ranking": "ranking:commands",
+    "round": "round:commands",
     "reports": "reports:commands",
     "trace": "trace:trace",
     "quarantine": "quarantine:commands",

@@ -11,6 +11,7 @@ Invariants:
 import re
 from calendar import monthrange
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
 from difflib import get_close_matches
@@ -231,6 +232,19 @@ class Component(_Part):
     amount: Amount
 
 
+class Target(_Part):
+    """So many kelurahan and desa are to take part by a day."""
+
+    by: PolicyDate
+    kelurahan: Annotated[int, Field(ge=1, le=100_000)]
+
+
+class Adoption(_Part):
+    """How far a programme of neighbours is to spread, the nearest target first."""
+
+    targets: Annotated[list[Target], Field(min_length=1)]
+
+
 class Programme(_Part):
     """A programme of aid. `repeatable` switches off the rule built in, and only that.
 
@@ -241,6 +255,8 @@ class Programme(_Part):
     `named_criteria`, and in `criteria` joined by and: who knows no names decides the same.
 
     `rank_by` is a number, the higher the earlier, for rounds in which `quota` is less than the eligible are many.
+
+    A programme with `adoption` is one of neighbours, kelurahan by kelurahan: what it gives tops up and never overlaps.
     """
 
     code: Code
@@ -257,6 +273,7 @@ class Programme(_Part):
     period: Period | None = None
     components: list[Component] = []
     most_components: Annotated[int, Field(ge=1)] | None = None
+    adoption: Adoption | None = None
     basis: str = ""
     effective: Effective = Effective()
 
@@ -632,6 +649,8 @@ _FIELDS: Final = frozenset(
         Programme,
         Criterion,
         Component,
+        Adoption,
+        Target,
         Score,
         Variable,
         OverlapRule,
@@ -715,6 +734,7 @@ def _contradictions(document: Mapping[Any, Any], marks: Mapping[Path, tuple[int,
         if programme.get("quota") is not None and Quota.of(programme["quota"]) is None:
             yield (*path, "quota"), _Soft(_NO_QUOTA, "advice")
         yield from _amounts(path, programme)
+        yield from _adopted(path, programme, rules)
         yield from _subjects(path, programme)
     yield from _scoring(document, programmes)
     for path, rule in rules:
@@ -760,6 +780,29 @@ def _amounts(path: Path, programme: Mapping[str, Any]) -> Iterator[Told]:
     for place, before in criteria.covered([str(each.get("criteria")) for _, each in paying]).items():
         told = f"is never due: whoever meets it meets `{paying[before][1].get('code')}` too, which pays no less"
         yield (*path, *paying[place][0], "criteria"), _Soft(f"{told}; take it away, or let it ask for others", "advice")
+
+
+def _adopted(path: Path, programme: Mapping[str, Any], rules: list[tuple[Path, dict[str, Any]]]) -> Iterator[Told]:
+    """What is wrong with a programme of neighbours: targets that do not follow one another, aid that would overlap."""
+    if not isinstance(adoption := programme.get("adoption"), dict):
+        return
+    dated: list[tuple[Path, Target]] = []
+    for below, each in _listed(adoption, "targets"):
+        with suppress(ValidationError):  # told by its shape
+            dated.append(((*path, "adoption", *below), Target.model_validate(each)))
+    for (_, before), (at, target) in pairwise(dated):
+        if target.by <= before.by:
+            yield (*at, "by"), f"must come after {before.by}, the target before it"
+        elif target.kelurahan < before.kelurahan:
+            told = f"asks for fewer than the {before.kelurahan} of the target before it"
+            yield (*at, "kelurahan"), _Soft(f"{told}: kelurahan that take part are to stay", "advice")
+    if programme.get("repeatable") is not True:
+        told = "is of a programme of neighbours, who may help twice: mark the programme `repeatable: true`"
+        yield (*path, "adoption"), _Soft(f"{told}, or the second help is an overlap", "advice")
+    for at, rule in rules:
+        if rule.get("verdict") in ("exclusive", "review") and programme.get("code") in (rule.get("programmes") or ()):
+            told = f"holds what neighbours give as an overlap, though `{programme.get('code')}` has `adoption`"
+            yield (*at, "verdict"), _Soft(f"{told}: community aid tops up; take `complementary`", "advice")
 
 
 def _criteria(path: Path, programme: Mapping[str, Any]) -> Iterator[Told]:

@@ -189,6 +189,14 @@ _OWN: Final[tuple[Topic, ...]] = (
         purpose="Who meets a programme's criteria, and each criterion's outcome.",
     ),
     Topic(
+        "eligibility.rankings.v1",
+        key="round|part",
+        cleanup="compact",
+        writers=("eligibility",),
+        readers=("eligibility", "distribution"),
+        purpose="Who comes first in each round where there is not enough for all, under pseudonyms.",
+    ),
+    Topic(
         OVERLAPS,
         key="overlap id",
         cleanup="compact",
@@ -211,6 +219,22 @@ _OWN: Final[tuple[Topic, ...]] = (
         writers=("distribution",),
         readers=("registry", OPERATORS),
         purpose="What a household receives: programme, period, amount, state.",
+    ),
+    Topic(
+        "distribution.rounds.v1",
+        key="round|name, or held|programme|region|day",
+        cleanup="compact",
+        writers=("distribution",),
+        readers=("distribution", OPERATORS),
+        purpose="How far each round is, by area, and rounds that communities report; nobody's pseudonym.",
+    ),
+    Topic(
+        "distribution.turns.v1",
+        key="round|part",
+        cleanup="compact",
+        writers=("distribution",),
+        readers=("eligibility",),
+        purpose="Who had their turn in a round otherwise than its list said; the next list rests on it.",
     ),
     Topic(
         "distribution.findings.v1",

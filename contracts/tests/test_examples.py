@@ -75,3 +75,15 @@ def test_only_neighbours_may_help_twice() -> None:
     government = [each.code for each in PROGRAMMES.programmes if each.criteria and each.code[-8:] != "PASURUAN"]
     lasting = [each for each in government if each not in ("SB", "KJS")]
     assert {tuple(sorted(("SB", code))) for code in lasting} <= met
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+def test_what_neighbours_give_is_never_an_overlap(path: Path) -> None:
+    policy = load(path.read_text("utf-8"))
+    neighbours = {each.code for each in policy.programmes if each.adoption is not None}
+    assert neighbours <= {each.code for each in policy.programmes if each.repeatable}  # nor among themselves
+    of_theirs = [rule for rule in policy.overlap_rules if neighbours & {*rule.programmes}]
+    assert {rule.verdict for rule in of_theirs} <= {"complementary"}
+    if neighbours:
+        assert neighbours == {"SB"}
+        assert of_theirs

@@ -716,3 +716,28 @@ def test_what_reports_nobody_has_charge_of_is_advice() -> None:
     [told] = check(twice)
     assert (told.line, told.severity) == (16, "contradiction")
     load(twice)
+
+
+ADOPTION = changed(
+    "BPNT, name: {id: Sembako, en: Food}, unit: household, benefit: food,\n     repeatable: false,",
+    "BPNT, name: {id: Sembako, en: Food}, unit: household, benefit: food, adoption: {targets: [\n"
+    "     {by: 2023-09-30, kelurahan: 89},\n     {by: 2023-12-31, kelurahan: 100}]},\n     repeatable: true,",
+).replace("verdict: review", "verdict: complementary")
+
+
+def test_targets_of_adoption_follow_one_another() -> None:
+    assert check(ADOPTION) == []
+    (programme,) = [each for each in load(ADOPTION).programmes if each.adoption is not None]
+    assert [(str(each.by), each.kelurahan) for each in programme.adoption.targets] == [
+        ("2023-09-30", 89), ("2023-12-31", 100),
+    ]  # fmt: skip
+    assert from_document(load(ADOPTION).document()) == load(ADOPTION)
+    only(changed("2023-12-31", "2023-09-30", ADOPTION), 10, "by must come after 2023-09-30")
+    only(changed("kelurahan: 100", "kelurahan: 0", ADOPTION), 10, "kelurahan must be greater than or equal to 1")
+    only(changed("kelurahan: 100", "kelurahan: 80", ADOPTION), 10, "asks for fewer than the 89")
+    assert {each.severity for each in check(changed("kelurahan: 100", "kelurahan: 80", ADOPTION))} == {"advice"}
+
+
+def test_what_neighbours_give_should_not_be_held_as_an_overlap() -> None:
+    only(changed("verdict: complementary", "verdict: review", ADOPTION), 14, "community aid tops up")
+    only(changed("repeatable: true", "repeatable: false", ADOPTION), 8, "neighbours, who may help twice")

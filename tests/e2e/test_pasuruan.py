@@ -206,6 +206,42 @@ async def test_a_hundred_packages_go_to_those_who_come_first(system: Running, pa
     print(system.tepat("ranking", "show", "food-1", "--left-out", "--limit", "1"))
 
 
+async def test_a_round_gives_each_of_them_one_by_coupon_and_no_more_than_there_are(
+    system: Running, tmp_path: Path
+) -> None:
+    now = datetime.now(ZoneInfo("Asia/Jakarta"))
+    opening = ("round", "open", "food-1", "--on", f"{now:%Y-%m-%d}", "--closes", f"{now + timedelta(2):%Y-%m-%d}")
+    for _ in range(60):  # until distribution has heard of the ranking
+        if opened := system.tepat(*opening, "--json", status=None):
+            break
+    assert (json.loads(opened)["packages"], json.loads(opened)["allocated"]) == (100, 100)
+    system.tepat("round", "coupons", "food-1", "-o", tmp_path / "coupons.csv")
+    with (tmp_path / "coupons.csv").open(encoding="utf-8-sig") as sheet:
+        rows = list(csv.reader(sheet, delimiter=";"))[1:]
+    assert len({row[4] for row in rows}) == len(rows) == 100
+    system.tepat("round", "hand", "food-1", "--to", "psm", "--name", "Bu Sri", "--region", "35.75")
+    headings = ["delivery_id", "coupon", "at", "officer", "region", "photo"]
+    given = office_file(
+        tmp_path / "given.csv", headings,
+        ([f"G-{n}", row[2].lower(), now.isoformat(), "TKSK", row[3], f"{n:064x}"] for n, row in enumerate(rows)),
+    )  # fmt: skip
+    system.kill("distribution")  # one of two: what it had in hand is told again
+    for _ in range(30):
+        if (told := system.tepat("round", "deliver", "food-1", "--file", given, "--json", status=None)) != "":
+            break
+    assert {each["outcome"] for each in map(json.loads, told.splitlines())} <= {"recorded", "again"}
+    again = system.listed("round", "deliver", "food-1", "--file", given)
+    assert Counter(each["outcome"] for each in again) == {"again": 100}
+    more = ("--photo", "f" * 64, "--officer", "TKSK", "--region", "35.75", "--json")
+    (twice,) = map(
+        json.loads, system.tepat("round", "deliver", "food-1", "--coupon", rows[0][2], *more, status=1).splitlines()
+    )
+    assert twice["reason"] == "redeemed"
+    (progress,) = system.listed("round", "progress", "food-1")
+    assert (progress["stock"], progress["total"]["delivered"], progress["total"]["unhanded"]) == (0, 100, 100)
+    assert sum(each["delivered"] for each in progress["areas"]) == 100
+
+
 def test_no_log_holds_a_nik_or_a_reason(system: Running, pasuruan: Pasuruan) -> None:
     every = "".join(path.read_text(errors="replace") for path in (system.data / "logs").glob("*.log*"))
     assert not any(each.nik in every for each in pasuruan.people)

@@ -47,6 +47,10 @@ FINDING_RAISED = "tepat.finding.raised.v1"
 FINDING_CLEARED = "tepat.finding.cleared.v1"
 CASE_TOLD = "tepat.case.told.v1"
 DELIVERY_RECORDED = "tepat.delivery.recorded.v1"
+RANKING_MADE = "tepat.ranking.made.v1"
+ROUND_TOLD = "tepat.round.told.v1"
+ROUND_HELD = "tepat.round.held.v1"
+ROUND_CLOSED = "tepat.round.closed.v1"
 POLICY_APPLIED = "tepat.policy.applied.v1"
 
 #: From 1, growing by one with each announcement of the same thing.
@@ -322,6 +326,43 @@ class DecisionMade(TypedDict):
     as_of: Date
 
 
+class Placed(TypedDict):
+    """One subject of a ranking: its `place` from 1 on, whether the places reached it, and in how many rounds in a row
+    it was left out before."""
+
+    subject: Uuid
+    place: Annotated[int, Field(ge=1, le=MAX_INTEGER)]
+    reached: bool
+    left_out: Count
+    region: NotRequired[Region]
+    score: NotRequired[Number]
+
+
+class RankingMade(TypedDict):
+    """Who comes first in a round, `part` of `parts`: so many places for all `of` who were ranked.
+
+    Made once and kept; told anew, each part with a higher revision, where somebody in it was erased. `number` orders
+    the rankings. What a rank rests on stands in no part.
+    """
+
+    round: Text
+    part: Annotated[int, Field(ge=1, le=MAX_INTEGER)]
+    parts: Annotated[int, Field(ge=1, le=MAX_INTEGER)]
+    revision: Announced
+    number: Count
+    programme: Text
+    unit: Scope
+    region: Region
+    places: Count
+    of: Count
+    rank_by: Text
+    policy_version: Text
+    as_of: Date
+    made_at: Time
+    made_by: Text
+    ranked: Annotated[list[Placed], Field(max_length=1000)]
+
+
 class Aid(TypedDict):
     """One payout of a household, as the ledger has it; of one that has ended, what was last told of it before.
 
@@ -429,6 +470,74 @@ class CaseTold(TypedDict):
     region: Region
 
 
+class AreaProgress(TypedDict):
+    """Where the coupons of an area stand. `handed` have reached the resident; `allocated` is the sum of those
+    `delivered`, `returned`, `unclaimed` when the closing day was over, and `left` to be delivered."""
+
+    region: Region
+    allocated: Count
+    handed: Count
+    delivered: Count
+    returned: Count
+    unclaimed: Count
+    left: Count
+
+
+class RoundTold(TypedDict):
+    """How far a round is; told anew at most once a minute.
+
+    `packages` are all there are, `stock` those not given out. `each` is the rupiah of one, where the round is of cash.
+    `areas` are kelurahan and desa; of a round of a whole province kabupaten and kota.
+    """
+
+    round: Text
+    revision: Announced
+    programme: Text
+    region: Region
+    day: Date
+    closes: Date
+    state: Literal["open", "closed"]
+    kind: Literal["goods", "cash"]
+    each: NotRequired[Rupiah]
+    packages: Count
+    stock: Count
+    ranked: Count
+    areas: list[AreaProgress]
+
+
+class Turn(TypedDict):
+    """Whether a subject had their turn in a round: were given a package, or gave it back."""
+
+    subject: Uuid
+    had: bool
+
+
+class RoundClosed(TypedDict):
+    """Who of a closed round's list, `part` of `parts`, had their turn otherwise than their place on it said.
+
+    A place that was reached and got nothing had none; one that was not reached, and got what another did not fetch, had
+    theirs. Told anew, each part with a higher revision, where somebody in it was erased.
+    """
+
+    round: Text
+    part: Annotated[int, Field(ge=1, le=MAX_INTEGER)]
+    parts: Annotated[int, Field(ge=1, le=MAX_INTEGER)]
+    revision: Announced
+    programme: Text
+    turns: Annotated[list[Turn], Field(max_length=1000)]
+
+
+class RoundHeld(TypedDict):
+    """A community's own round in a kelurahan or desa, as somebody reported it; none where `packages` is 0."""
+
+    programme: Text
+    region: Region
+    day: Date
+    packages: Count
+    revision: Announced
+    reported_by: Text
+
+
 class FindingRaised(TypedDict):
     """Something in the data that a person must look at: group_too_large, paid_to_deceased, merge_circle…"""
 
@@ -493,6 +602,10 @@ OUTBOUND: Final[Mapping[str, Outbound]] = {
     HOUSEHOLD_RESOLVED: Outbound(HouseholdResolved, ("registry.households.v1",)),
     REPORT_ROUTED: Outbound(ReportRouted, ("registry.reports.v1",)),
     DECISION_MADE: Outbound(DecisionMade, ("eligibility.decisions.v1",)),
+    RANKING_MADE: Outbound(RankingMade, ("eligibility.rankings.v1",)),
+    ROUND_TOLD: Outbound(RoundTold, ("distribution.rounds.v1",)),
+    ROUND_CLOSED: Outbound(RoundClosed, ("distribution.turns.v1",)),
+    ROUND_HELD: Outbound(RoundHeld, ("distribution.rounds.v1",)),
     SUSPECT_RAISED: Outbound(SuspectRaised, ("registry.suspects.v1",)),
     SUSPECT_CLEARED: Outbound(SuspectCleared, ("registry.suspects.v1",)),
     SUSPECT_DISMISSED: Outbound(SuspectDismissed, ("registry.suspects.v1",)),

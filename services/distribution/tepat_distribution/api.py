@@ -161,13 +161,17 @@ def router(database: Database, standing: Standing[Policed], checks: Checks) -> A
 
 
 async def held(connection: Connection, reader: Person, subject: Subject) -> dict[str, Any]:
-    """Everything kept of a person: their payouts, ended ones too, what was announced of those, and decided of that."""
+    """Everything kept of a person: their payouts, ended ones too, what was announced of those, and decided of that, and
+    their places in rounds, with what they were promised and given there.
+    """
     rows = await every(queries.payouts_held(connection, niks=subject.persons))
     rows = [row for row in rows if reader.covers(row["region"])]
     overlaps = {row["overlap_id"]: row for row in await every(queries.overlaps_of(connection, **_named(rows)))}
     cases = await every(queries.cases_named(connection, ids=list(overlaps)))
     answers = await every(queries.clearances_of(connection, **_named(rows)))
+    rounds = await every(queries.in_rounds(connection, subjects=[*subject.persons, *subject.households]))
     return {
+        "rounds": [dict(row) for row in rounds if reader.covers(row["region"])],
         "payouts": [
             _taken(row)["detail"] | {"told_at": row["event_time"], "state": STATES[row["rank"]]} for row in rows
         ],

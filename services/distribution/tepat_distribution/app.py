@@ -1,5 +1,6 @@
 """The distribution service, put together: every subscription, duty and answer of it stands here."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache, partial
 from importlib.resources import files
@@ -17,22 +18,23 @@ from tepat_chassis.standing import StandingIntake
 from tepat_contracts.policy import Policy, from_document
 from tepat_contracts.topics import Kind
 
-from tepat_distribution import api, cases_api, policed
+from tepat_distribution import api, cases_api, coupon, policed, rounds_api
 from tepat_distribution.aid import Teller
 from tepat_distribution.cases import Deadlines
 from tepat_distribution.check import Checks
 from tepat_distribution.clearances import Clearer, is_inbound
 from tepat_distribution.detect import CLEAR, JUDGED, Detector
-from tepat_distribution.handlers import Payouts, Persons, data_of
+from tepat_distribution.handlers import Payouts, Persons, Rankings, data_of
 from tepat_distribution.outgoing import SERVICE
+from tepat_distribution.progress import Progress
 from tepat_distribution.rebuild import recall
 from tepat_distribution.recall import Recall
 from tepat_distribution.settings import DistributionSettings
 from tepat_distribution.store import MARKS_WAITING, Store, queries
 
 
-def build(settings: DistributionSettings) -> FastAPI:
-    """The service, ready to be served."""
+def build(settings: DistributionSettings, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> FastAPI:
+    """The service, ready to be served; ``clock`` tells when people act, and what is due."""
     service = Service(
         settings,
         parse=policed.parse,
@@ -42,11 +44,13 @@ def build(settings: DistributionSettings) -> FastAPI:
     store = Store(data_of, Recall(settings.kafka, data_of))
     pseudonyms = cache(lambda secret_id: Pseudonyms(read_secret(settings.secrets, secret_id)))
     payouts = Payouts(store, pseudonyms)
+    coupons = cache(lambda secret_id: coupon.key(read_secret(settings.secrets, secret_id)))
 
     service.prepare = partial(recall, settings.kafka, service.database, store)
     service.policy(StandingIntake(from_document, partial(follow, store)))
     service.topic("registry.persons.v1", Persons(store), lock=Lock.EXCLUSIVE)
     service.topic("registry.households.v1", Persons(store), lock=Lock.EXCLUSIVE)
+    service.topic("eligibility.rankings.v1", Rankings(), lock=Lock.SHARED)
     service.agencies(
         Kind.PAYOUTS,
         AgencyIntake(SERVICE, payouts.admit, payouts.write, sealer=service.sealer, metrics=service.metrics),
@@ -57,24 +61,21 @@ def build(settings: DistributionSettings) -> FastAPI:
     ends = partial(service.ends.matching, is_inbound)
     service.duty(CLEAR, Clearer(store, service.standing, ends).work)
     service.duty("aid", Teller(store).work, drained=False)
-    service.duty("case", Deadlines(now).work, drained=False)
+    service.duty("case", Deadlines(clock).work, drained=False)
+    service.duty("round", Progress(clock).work, drained=False)
     service.pseudonyms = lambda policy: pseudonyms(policy.secret_id)
     service.pending = left_to_do
     return service.api(
         api.router(service.database, service.standing, Checks(service.database, pseudonyms, ends)),
-        cases_api.router(service.database, service.standing, now),
+        cases_api.router(service.database, service.standing, clock),
+        *rounds_api.routers(service.database, service.standing, coupons, clock),
         subjects.router(service.name, service.database, api.held),
     )
 
 
-def now() -> datetime:
-    """This moment."""
-    return datetime.now(UTC)
-
-
 async def left_to_do(connection: Connection) -> int:
-    """What is left to judge, to answer, and whom to tell of now."""
-    left = await queries.left_to_judge(connection, now=now())
+    """What is left to judge, to answer, and of whom and which rounds to tell now."""
+    left = await queries.left_to_judge(connection, now=datetime.now(UTC))
     return int(left + await queries.left_to_clear(connection))
 
 

@@ -7,6 +7,7 @@ Invariants
 """
 
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -24,8 +25,9 @@ from tepat_contracts.express import Payout, PayoutDoor
 from tepat_distribution import rows
 from tepat_distribution.domain import KINDS, digest, more
 from tepat_distribution.policed import Policed
+from tepat_distribution.rounds import tell_turns
 from tepat_distribution.rows import ABSENT, ENDED, LIVE, day, text
-from tepat_distribution.store import Staged, Store
+from tepat_distribution.store import Staged, Store, every, queries
 
 log = structlog.get_logger()
 
@@ -145,8 +147,39 @@ class Persons:
         """Take them, and resolve the payouts they concern anew."""
         persons, households, erased = work[PERSON_RESOLVED], work[HOUSEHOLD_RESOLVED], work[ERASED]
         moved_persons = await self._store.forget_persons(connection, erased) if erased else set[UUID]()
+        if erased:
+            rounds = await every(queries.rounds_with(connection, subjects=erased))
+            await queries.forget_in_rounds(connection, persons=erased)
+            await tell_turns(connection, [row["round"] for row in rounds if row["closed"]], datetime.now(UTC))
         if persons:
             moved_persons |= await self._store.take_persons(connection, persons)
         moved_households = await self._store.take_renewals(connection, households) if households else set[UUID]()
         if moved_persons or moved_households:
             await self._store.resolve_again(connection, moved_persons, moved_households)
+
+
+class Rankings:
+    """Takes what eligibility tells of who comes first in a round."""
+
+    def decode(self, spans: Sequence[Span], in_force: InForce[Any] | None) -> dict[tuple[str, int], str]:  # noqa: ARG002
+        """The latest of each part of a ranking in the batch, as JSON."""
+        latest: dict[tuple[str, int], tuple[int, str]] = {}
+        for span in spans:
+            for record in span.records:
+                if record.value is None:
+                    continue
+                data = orjson.loads(record.value)["data"]
+                key = data["round"], data["part"]
+                if key not in latest or data["revision"] >= latest[key][0]:
+                    latest[key] = data["revision"], orjson.dumps(data).decode()
+        return {key: told for key, (_, told) in latest.items()}
+
+    async def write(self, connection: Connection, work: dict[tuple[str, int], str]) -> None:
+        """Keep the parts that are new."""
+        if not work:
+            return
+        rows = await every(queries.take_rankings(connection, told=list(work.values())))
+        if fresh := [(row["round"], row["part"]) for row in rows]:
+            rounds, parts = map(list, zip(*fresh, strict=True))
+            await queries.forget_parts(connection, rounds=rounds, parts=parts)
+            await queries.keep_parts(connection, told=[work[key] for key in fresh])

@@ -25,16 +25,17 @@ from tepat_contracts.envelope import AGENCY_ID_PATTERN
 from tepat_contracts.events.ours import CASE_TOLD
 from tepat_contracts.topics import CLEARANCES, Kind, agency_of, inbound_pattern
 
-from tepat_distribution import cases
+from tepat_distribution import cases, progress
 from tepat_distribution.aid import AID, AID_TOLD, digest
 from tepat_distribution.cases import CASES
 from tepat_distribution.detect import FINDINGS, OVERLAPS
 from tepat_distribution.domain import DECISIONS, STATES, VERDICTS
+from tepat_distribution.rounds import ROUNDS
 from tepat_distribution.store import Store, queries
 
 log = structlog.get_logger()
 
-OURS = (OVERLAPS, CASES, FINDINGS, AID)
+OURS = (OVERLAPS, CASES, FINDINGS, AID, ROUNDS)
 FROM_REGISTRY = ("registry.persons.v1", "registry.households.v1")
 PAYOUTS = re.compile(inbound_pattern(Kind.PAYOUTS))
 ANSWERS = re.compile(CLEARANCES.name.replace(".", r"\.").format(agency=f"({AGENCY_ID_PATTERN})"))
@@ -70,6 +71,9 @@ async def recall(kafka: str, database: Database, store: Store) -> None:
 
 async def _keep(database: Database, store: Store, batch: Sequence[ConsumerRecord]) -> None:
     """Keep the latest record of each key."""
+    if batch[0].topic == ROUNDS:
+        await progress.keep(database, batch)
+        return
     latest: dict[tuple[str, str], Any] = {}
     for record in batch:
         if record.value is not None:

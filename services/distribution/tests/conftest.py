@@ -53,6 +53,8 @@ TABLES = (
     "programme", "standing", "outbox", "quarantine", "recalled", "rebuilding", "aid", "aid_due", "aid_touch",
     "released", "withheld", "overlap_case", "case_clock", "clearance", "clearance_touch", "behind", "silence",
     "reclearing", "position",
+    "handover", "delivery", "return", "restock", "coupon", "round", "ranked", "ranking_part", "ranking",
+    "round_due", "round_told", "held",
 )  # fmt: skip
 
 ANI, BUDI, CITRA, DEWI = "3374014101900001", "3374010201900001", "3374014303900001", "3374014404900001"

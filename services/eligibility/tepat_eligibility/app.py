@@ -18,7 +18,7 @@ from tepat_contracts.policy import from_document
 from tepat_contracts.topics import Kind
 
 from tepat_eligibility import api, fieldwork, policed, rankings
-from tepat_eligibility.handlers import PERSONS, Policies, Registry, Visits
+from tepat_eligibility.handlers import PERSONS, Policies, Registry, Turns, Visits
 from tepat_eligibility.judge import SERVICE, Judge
 from tepat_eligibility.recall import recall
 from tepat_eligibility.settings import EligibilitySettings
@@ -42,6 +42,7 @@ def build(settings: EligibilitySettings, clock: Callable[[], datetime] = lambda:
     service.policy(StandingIntake(from_document, Policies(pseudonyms).follow))
     service.topic(PERSONS, Registry(), lock=Lock.EXCLUSIVE)
     service.topic("registry.households.v1", Registry(), lock=Lock.EXCLUSIVE)
+    service.topic("distribution.turns.v1", Turns(), lock=Lock.SHARED)
     service.agencies(
         Kind.VERIFICATIONS,
         AgencyIntake(SERVICE, visits.admit, visits.write, sealer=service.sealer, metrics=service.metrics),

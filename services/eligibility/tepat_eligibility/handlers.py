@@ -9,6 +9,7 @@ Invariants
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any, TypeAlias, TypeVar
 
 import orjson
@@ -25,7 +26,7 @@ from tepat_contracts.events.verifications import OBJECTION_FILED, VERIFICATION_L
 from tepat_contracts.policy import Policy, from_document
 from tepat_contracts.topics import Kind
 
-from tepat_eligibility import store
+from tepat_eligibility import rankings, store
 from tepat_eligibility.domain import changing_hands, ranks, restated
 from tepat_eligibility.policed import Policed
 from tepat_eligibility.store import ListedTold, ObjectionTold, PersonTold, RenewalTold, VisitTold, queries
@@ -89,12 +90,32 @@ class Registry:
         """Forget who was erased, keep the others, and mark whom they concern."""
         erased, persons, cards = work
         if erased:
+            rounds = [row["round"] for row in await store.every(queries.rounds_with(connection, subjects=erased))]
             await queries.forget_persons(connection, persons=erased)
+            await rankings.tell(connection, rounds, datetime.now(UTC))
         if persons:
             await store.take_persons(connection, persons)
         if cards:
             await store.take_renewals(connection, cards)
         await connection.execute(WAKE)
+
+
+class Turns:
+    """Takes what distribution says of who had their turn in a round."""
+
+    def decode(
+        self,
+        spans: Sequence[Span],
+        in_force: InForce[Any] | None,  # noqa: ARG002 – an intake's signature
+    ) -> list[str]:
+        """The last of each part of a round in the batch, as JSON."""
+        told = {record.key: record.value for span in spans for record in span.records if record.value is not None}
+        return [orjson.dumps(orjson.loads(value)["data"]).decode() for value in told.values()]
+
+    async def write(self, connection: Connection, work: list[str]) -> None:
+        """Keep it beside the places: the next ranking rests on it."""
+        if work:
+            await queries.take_turns(connection, told=work)
 
 
 Seen: TypeAlias = VisitTold | ListedTold | ObjectionTold

@@ -4,13 +4,16 @@ Invariants
 - A round is made once: asked for again under its name it is told as it stands, and asked for otherwise it is refused.
 - Who made it is recorded in the transaction that makes it.
 - Rounds of one programme are made one after the other, so that each sees who was left out of those before.
-- A round rests on the decisions as announced and on persons as told at that moment. It stands in this database alone,
-  on no topic: who restores the service restores these two tables from their backup.
+- A round rests on the decisions as announced and on persons as told at that moment, and cannot be worked out again. It
+  is told on `eligibility.rankings.v1` in the transaction that makes it: a new database reads it back, but for what each
+  rank rests on, which nobody else is told.
+- Who is erased leaves the rounds, and these are told anew.
 """
 
-from collections.abc import Callable
-from datetime import datetime
-from typing import Annotated, Any
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import Annotated, Any, Final
 
 import orjson
 from fastapi import APIRouter, Depends, HTTPException
@@ -19,11 +22,15 @@ from tepat_chassis import acts
 from tepat_chassis.auth import Person, Right, needs
 from tepat_chassis.database import Connection, Database
 from tepat_chassis.http import Page, must_be_of, paging
+from tepat_chassis.outbox import Message, put
 from tepat_chassis.standing import InForce, Standing
+from tepat_contracts import envelope
 from tepat_contracts.events.fields import REGION_PATTERN
+from tepat_contracts.events.ours import RANKING_MADE
 from tepat_contracts.policy import Programme, Quota
 
 from tepat_eligibility.domain import Day, household_view, today
+from tepat_eligibility.judge import SERVICE
 from tepat_eligibility.policed import Policed
 from tepat_eligibility.ranking import BY_DEFAULT, RankBy, Scored, ranked, why
 from tepat_eligibility.score import Score
@@ -31,6 +38,9 @@ from tepat_eligibility.store import every, queries, residents
 
 Reader = Annotated[Person, Depends(needs(Right.read))]
 Operator = Annotated[Person, Depends(needs(Right.operate))]
+RANKINGS: Final = "eligibility.rankings.v1"
+PART: Final = 1_000
+"""Places told in one record: some 150 KB."""
 OTHERWISE = "a round of that name was made for something else: take another name"
 
 
@@ -85,30 +95,34 @@ class Rankings:
         on = await queries.day(connection) or today(self._clock(), policy.document.time_zone)
         rank_by = RankBy(programme.rank_by or BY_DEFAULT)
         begun = await queries.begin_ranking(
-            connection, round=wanted.round, as_of=on, places=places, programme=programme.code, region=wanted.region,
-            policy_version=policy.version, rank_by=rank_by.text, who=person.sub, name=person.name,
+            connection, round=wanted.round, as_of=on, places=places, programme=programme.code, unit=programme.unit,
+            region=wanted.region, policy_version=policy.version, rank_by=rank_by.text, who=person.sub, name=person.name,
         )  # fmt: skip
         if begun is None:  # for another programme, at this moment
             raise HTTPException(409, OTHERWISE)
         ruled = policy.document.index.policy.score
         score = Score(ruled) if ruled is not None and rank_by.asks_score else None
-        scored = await self._scored(connection, programme, wanted.region, rank_by, score, Day(on))
+        eligible = await every(queries.eligible(connection, programme=programme.code, region=wanted.region))
+        scored = await self._scored(connection, programme, eligible, rank_by, score, Day(on))
+        lives = {row["subject"]: row["region"] for row in eligible}
         order = ranked(scored, wanted.round, self._lots(policy.document.secret_id))
         await queries.keep_ranking(
             connection, round=wanted.round, places=places, subjects=[each.subject for each in order],
-            left_out=[each.left_out for each in order], scores=[each.score for each in order],
+            regions=[lives[each.subject] for each in order], left_out=[each.left_out for each in order],
+            scores=[each.score for each in order],
             facts=[orjson.dumps(each.facts).decode() for each in order],
             missing=[orjson.dumps(each.missing).decode() for each in order],
         )  # fmt: skip
         detail = {"programme": programme.code, "region": wanted.region, "places": places, "ranked": len(order)}
         await acts.record(connection, person, "ranking.make", wanted.round, detail)
+        await tell(connection, [wanted.round], self._clock())
         return await queries.ranking(connection, round=wanted.round)
 
     @staticmethod
     async def _scored(
-        connection: Connection, programme: Programme, region: str, rank_by: RankBy, score: Score | None, day: Day
-    ) -> list[Scored]:
-        eligible = await every(queries.eligible(connection, programme=programme.code, region=region))
+        connection: Connection, programme: Programme, eligible: Sequence[Any], rank_by: RankBy, score: Score | None,
+        day: Day,
+    ) -> list[Scored]:  # fmt: skip
         if not eligible:
             return []
         subjects = ",".join(row["subject"] for row in eligible)
@@ -117,7 +131,7 @@ class Rankings:
         told = await queries.residents(connection, households=",".join({row["household"] for row in eligible}))
         living = {name: {each.person: each.view(day) for each in members} for name, members in residents(told)}
         scored = []
-        for subject, household in eligible:
+        for subject, household, _ in eligible:
             views = living.get(household, {})
             whole = household_view([view for view in views.values() if not view["deceased"]])
             if score is not None:
@@ -134,6 +148,37 @@ def _places(programme: Programme, region: str) -> int:
     if (places := quota.places(region)) is None:
         raise HTTPException(409, f"the quota is for each {quota.per}: name one, or say how many `places`")
     return places
+
+
+async def tell(connection: Connection, rounds: Sequence[str], now: datetime) -> None:
+    """Put rounds into the outbox, whole, in the transaction that made them or took somebody out of them."""
+    for row in await every(queries.tell_rankings(connection, rounds=rounds)):
+        places = await every(queries.places(connection, round=row["round"]))
+        await put(connection, list(_parts(row, places, now)))
+
+
+def _parts(row: Any, places: Sequence[Any], now: datetime) -> Iterator[Message]:
+    """A round in records of so many places each; a part stays a part, though everybody in it be erased."""
+    parts = max(1, -(-row["ranked"] // PART))
+    in_part = {n: list(told) for n, told in groupby(places, lambda each: (each["rank"] - 1) // PART + 1)}
+    for part in range(1, parts + 1):
+        key = f"{row['round']}|{part}"
+        data = {
+            "round": row["round"], "part": part, "parts": parts, "revision": row["revision"], "number": row["number"],
+            "programme": row["programme"], "unit": row["unit"], "region": row["region"], "places": row["places"],
+            "of": row["ranked"], "rank_by": row["rank_by"], "policy_version": row["policy_version"],
+            "as_of": row["as_of"].isoformat(), "made_at": row["made_at"].astimezone(UTC).isoformat(),
+            "made_by": row["who"], "ranked": [_place(each) for each in in_part.get(part, ())],
+        }  # fmt: skip
+        event = envelope.event(
+            service=SERVICE, type=RANKING_MADE, id=f"{key}-{row['revision']}", time=now, subject=key, data=data
+        )
+        yield Message(RANKINGS, key, envelope.write(event))
+
+
+def _place(each: Any) -> dict[str, Any]:
+    told = {"subject": each["subject"], "place": each["rank"], "reached": each["reached"], "left_out": each["left_out"]}
+    return told | {name: each[name] for name in ("region", "score") if each[name] is not None}
 
 
 def router(

@@ -331,7 +331,7 @@ async def test_a_new_database_reads_scores_and_announces_none_again(eligibility:
         for event in await eligibility.announced()
     ]
     await eligibility.empty()
-    await recall._keep(eligibility.database, topic)
+    await recall._keep_decisions(eligibility.database, topic)
     await eligibility.follow(told)
     await eligibility.take(*facts)
     await eligibility.decide()

@@ -8,14 +8,22 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tepat_eligibility import rankings
+from pydantic import TypeAdapter
+from tepat_chassis.span import Span
+from tepat_contracts.events.ours import RANKING_MADE, RankingMade, RoundClosed
+from tepat_eligibility import rankings, recall
+from tepat_eligibility.handlers import Turns
 from tepat_eligibility.ranking import RankBy, Scored, ranked, why
+from tepat_eligibility.rankings import RANKINGS
+from tepat_eligibility.store import queries
 
 from .conftest import NOON, Eligibility, g, lives, person, policy, programme
 
@@ -141,6 +149,78 @@ async def listed(client: httpx.AsyncClient, round_: str, **params: Any) -> list[
         params["cursor"] = page["next"]
 
 
+async def told(eligibility: Eligibility) -> list[dict[str, Any]]:
+    """What is told of rounds, as the contract has it, in order."""
+    rows = await eligibility.database.pool.fetch("select key, value from outbox where topic = $1 order by id", RANKINGS)
+    events = [orjson.loads(row["value"]) for row in rows]
+    for row, event in zip(rows, events, strict=True):
+        TypeAdapter(RankingMade).validate_json(orjson.dumps(event["data"]))
+        assert event["type"] == RANKING_MADE
+        assert row["key"] == event["subject"] == f"{event['data']['round']}|{event['data']['part']}"
+        assert len(row["value"]) < 256 * 1024
+    return events
+
+
+@pytest.mark.integration
+async def test_rounds_are_told_in_parts_and_a_new_database_goes_on_from_them(
+    eligibility: Eligibility, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (rankings, recall):
+        monkeypatch.setattr(module, "PART", 4)
+    each = programme("SB", "true", rank_by="left_out", unit="person")
+    await eligibility.follow(policy(each, version="t-2"))
+    await eligibility.take(*(person(f"p{n}", lives(f"h{n}")) for n in range(10)))
+    await eligibility.decide()
+    async with asked(eligibility) as client:
+        await make(client, "r-1", places=6)
+        first = await listed(client, "r-1")
+        await eligibility.forget(erased := first[1]["subject"])
+        events = await told(eligibility)
+        assert [(e["data"]["part"], e["data"]["revision"], len(e["data"]["ranked"])) for e in events] == [
+            (1, 1, 4), (2, 1, 4), (3, 1, 2), (1, 2, 3), (2, 2, 4), (3, 2, 2),
+        ]  # fmt: skip
+        assert {e["data"]["parts"] for e in events} == {3}
+        left = [each for each in first if each["subject"] != erased]
+        assert [e["subject"] for part in events[3:] for e in part["data"]["ranked"]] == [e["subject"] for e in left]
+
+        await eligibility.decide()
+        rows = await eligibility.database.pool.fetch("select key, value from outbox where topic = $1", RANKINGS)
+        await eligibility.database.pool.execute("delete from ranked; delete from ranking; delete from outbox")
+        topic: Any = [SimpleNamespace(topic=RANKINGS, key=row["key"].encode(), value=row["value"]) for row in rows]
+        for _ in range(2):  # by two instances at once, say
+            await recall._keep(eligibility.database, topic)
+        await queries.number_on(eligibility.database.pool)
+        kept = await listed(client, "r-1")
+        assert [{**e, "facts": {}, "missing": []} for e in left] == kept
+        made = await make(client, "r-2", places=6)
+        assert made["number"] > 1
+        ranked_now = await listed(client, "r-2")
+        waiting = {e["subject"] for e in left if not e["reached"]}
+        assert {e["subject"] for e in ranked_now[:4]} == waiting  # those left out before the database was lost
+        assert [e["left_out"] for e in ranked_now] == [1] * 4 + [0] * 5
+
+
+@pytest.mark.integration
+async def test_who_got_nothing_is_first_the_next_time_whatever_their_place_was(eligibility: Eligibility) -> None:
+    await eligibility.follow(policy(programme("SB", "true", rank_by="left_out"), version="t-2"))
+    await eligibility.take(*(person(f"p{n}", lives(f"h{n}")) for n in range(6)))
+    await eligibility.decide()
+    async with asked(eligibility) as client:
+        await make(client, "r-1", places=3)
+        subjects = [each["subject"] for each in await listed(client, "r-1")]
+        turns = [{"subject": subjects[1], "had": False}, {"subject": subjects[3], "had": True}]  # one did not come
+        event = {"round": "r-1", "part": 1, "parts": 1, "revision": 1, "programme": "SB", "turns": turns}
+        TypeAdapter(RoundClosed).validate_python(event)
+        records: Any = [SimpleNamespace(key=b"r-1|1", value=orjson.dumps({"data": event}))] * 2
+        intake = Turns()
+        async with eligibility.database.transaction() as connection:
+            await intake.write(connection, intake.decode([Span("t", 0, 0, 2, records)], None))
+        await make(client, "r-2", places=3)
+        second = await listed(client, "r-2")
+    assert {each["subject"] for each in second if each["reached"]} == {subjects[1], subjects[4], subjects[5]}
+    assert [each["left_out"] for each in second] == [1, 1, 1, 0, 0, 0]
+
+
 @pytest.mark.integration
 @pytest.mark.timeout(240)
 async def test_a_hundred_packages_over_650_poor_in_rounds(eligibility: Eligibility) -> None:
@@ -167,6 +247,12 @@ async def test_a_hundred_packages_over_650_poor_in_rounds(eligibility: Eligibili
         again = await make(client, "2026-W10")  # the same name, the same list
         assert again == made
         assert await listed(client, "2026-W10") == first
+        (event,) = await told(eligibility)  # once
+        places = [
+            (each["place"], each["subject"], each["reached"], each.get("score"), each["region"])
+            for each in event["data"]["ranked"]
+        ]
+        assert places == [(e["rank"], e["subject"], e["reached"], e["score"], VILLAGE) for e in first]
 
         await make(client, "2026-W11")
         second = await listed(client, "2026-W11")

@@ -37,3 +37,29 @@ where not withdrawn
 -- Our own topic holds nothing under these keys any more.
 delete from decision d using unnest(:programmes::text[], :subjects::uuid[]) g (programme, subject)
 where (d.programme, d.subject) = (g.programme, g.subject);
+
+-- name: recall_ranking!
+-- Keeps a round as it was told, under the number it had.
+insert into ranking as r (round, number, made_at, as_of, places, ranked, programme, unit, region, policy_version,
+                          rank_by, who, revision)
+overriding system value
+values (:round, :number, :made_at, :as_of, :places, :ranked, :programme, :unit, :region, :policy_version, :rank_by,
+        :who, :revision)
+on conflict (round) do update set revision = greatest(r.revision, excluded.revision);
+
+-- name: forget_places!
+-- Of a round, what a part of it told before.
+delete from ranked where round = :round and rank between :first and :last;
+
+-- name: recall_places!
+-- Keeps what a part of a round told; what each rank rests on is told on no topic.
+insert into ranked (round, subject, rank, left_out, score, reached, region, facts, missing)
+select :round, subject, rank, left_out, score, reached, region, '{}', '[]'
+from unnest(:subjects::uuid[], :ranks::bigint[], :left_out::bigint[], :scores::float8[], :reached::bool[],
+            :regions::text[]) as told (subject, rank, left_out, score, reached, region)
+on conflict do nothing;
+
+-- name: number_on$
+-- The next round is numbered above those read back.
+select setval(pg_get_serial_sequence('ranking', 'number'), greatest((select max(number) from ranking), 1),
+              exists (select from ranking));

@@ -1,0 +1,434 @@
+"""Rounds of goods and cash: opened over a ranking, promised in its order, given once, and never more than there is.
+
+Invariants
+- Every act locks the round's row first, so acts on one round follow one another; what may be done is decided by
+  ``giving`` on what stands then, and the stock is taken by one conditional UPDATE an act, with a CHECK behind it.
+- Whoever is promised a package is the next on the list: nobody is passed over, nobody is promised one twice. What is
+  given back, added, or not fetched by the closing day is promised to the next, in the same transaction.
+- Who did it is recorded in the transaction that does it, and that the round is to be told of anew.
+- Asked again for what was done an act changes nothing: deliveries and added packages carry ids of who asks.
+"""
+
+from collections.abc import Callable, Container, Sequence
+from datetime import date, datetime
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import structlog
+from fastapi import HTTPException
+from tepat_chassis import acts
+from tepat_chassis.auth import Person
+from tepat_chassis.database import Connection, Database
+from tepat_chassis.outbox import put
+from tepat_chassis.standing import Standing
+
+from tepat_distribution import coupon, giving
+from tepat_distribution.detect import message
+from tepat_distribution.giving import Coupon, Delivery, Here, Outcome, Proof, Step, refused
+from tepat_distribution.policed import Policed
+from tepat_distribution.store import every, queries
+
+log = structlog.get_logger()
+
+ROUNDS: Final = "distribution.rounds.v1"
+ROUND_HELD: Final = "tepat.round.held.v1"
+TURNS: Final = "distribution.turns.v1"
+ROUND_CLOSED: Final = "tepat.round.closed.v1"
+PART: Final = 1_000
+"""Places on a list that one record tells of."""
+HANDED_AT_ONCE: Final = 10_000
+
+
+class Opening(NamedTuple):
+    """What a round is opened with: packages, or a budget in rupiah and how much of it `each` is given."""
+
+    round: str
+    day: date
+    closes: date
+    packages: int | None
+    budget: int | None
+    each: int | None
+    by_coupon: bool
+
+
+class Named(NamedTuple):
+    """Whom an act is about: the code of a coupon, a person's or household's pseudonym, or a delivery."""
+
+    coupon: str | None = None
+    subject: UUID | None = None
+    delivery_id: str | None = None
+
+
+class Giving(NamedTuple):
+    """A delivery as it is told, before it is known for which place."""
+
+    delivery_id: str
+    to: Named
+    at: datetime
+    officer: str
+    region: str
+    coordinates: tuple[float, float] | None
+    proof: Proof
+
+
+class Rounds:
+    """What people do with rounds.
+
+    Args:
+        keys: the key that coupons are signed with, by the name of the province's secret.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        standing: Standing[Policed],
+        keys: Callable[[str], bytes],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._database = database
+        self._standing = standing
+        self.keys = keys
+        self._clock = clock
+
+    async def open(self, wanted: Opening, person: Person) -> Any:
+        """Open a round over the ranking of its name; its row, made now or before. Raises HTTPException."""
+        policy = (await self._standing.ruling()).document.index.policy
+        async with self._database.transaction() as connection:
+            ranking = await queries.ranking(connection, round=wanted.round)
+            if ranking is None:
+                told = f"eligibility has told of no ranking {wanted.round}: `tepat ranking make`, then open it again"
+                raise HTTPException(409, told)
+            _covered(person, ranking["region"])
+            packages = _packages(wanted, ranking["places"])
+            if not ranking["whole"]:
+                raise HTTPException(409, "eligibility is still telling who was ranked: open it again in a moment")
+            begun = await queries.begin_round(
+                connection, round=wanted.round, day=wanted.day, closes=wanted.closes, each=wanted.each,
+                by_coupon=wanted.by_coupon, packages=packages, secret_id=policy.secret_id, now=self._clock(),
+                by=person.sub,
+            )  # fmt: skip
+            row = await queries.locked_round(connection, round=wanted.round)
+            if begun is None:
+                asked = (wanted.day, wanted.closes, wanted.each, wanted.by_coupon)
+                if asked != (row["day"], row["closes"], row["each"], row["by_coupon"]):
+                    raise HTTPException(409, "the round was opened otherwise: `tepat round show` says how")
+                return row
+            if await queries.told_before(connection, round=wanted.round):
+                told = "the round was opened before this database was: restore its backup, or take another name"
+                raise HTTPException(409, told)
+            allocated = await queries.allocate(connection, round=wanted.round)
+            detail = {"programme": row["programme"], "packages": packages, "allocated": allocated}
+            await self._done(connection, person, "round.open", wanted.round, detail)
+            return row
+
+    async def deliver(self, round_: str, asked: Sequence[Giving], person: Person) -> tuple[int, list[Outcome]]:
+        """Record what was given; the stock that is left and what became of each. Raises HTTPException."""
+        here = await self._here(person)
+        async with self._database.transaction() as connection:
+            row = await self._locked(connection, round_, person)
+            places = await self._places(connection, row, [each.to for each in asked], by_coupon=row["by_coupon"])
+            areas = (await self._standing.ruling()).document.index.regions
+            named = [_placed(each, place, areas) for each, place in zip(asked, places, strict=True)]
+            ids = [each.delivery_id for each in asked]
+            known = {d["delivery_id"]: _delivery(d) for d in
+                     await every(queries.deliveries_under(connection, round=round_, ids=ids))}  # fmt: skip
+            photos = [each.proof.sha256 for each in asked if each.proof.kind == "photo"]
+            coupons, subjects = await self._coupons(connection, round_, places)
+            stock, outcomes = giving.deliver(
+                _round(row), named, coupons=coupons, known=known,
+                photos={each["sha256"] for each in await every(queries.photos_used(connection, photos=photos))},
+                here=here,
+            )  # fmt: skip
+            given = [d for d, outcome in zip(named, outcomes, strict=True) if outcome.outcome == "recorded"]
+            await self._keep(connection, round_, [d for d in given if isinstance(d, Delivery)], person)
+            await self._told(connection, person, "round.deliver", round_, outcomes, subjects)
+            return stock, outcomes
+
+    async def _keep(self, connection: Connection, round_: str, given: Sequence[Delivery], person: Person) -> None:
+        if not given:
+            return
+        if await queries.take_stock(connection, round=round_, packages=len(given)) is None:
+            raise RuntimeError("the stock of a locked round changed")
+        where = [each.coordinates or (None, None) for each in given]
+        await queries.keep_deliveries(
+            connection, round=round_, now=self._clock(), by=person.sub,
+            ids=[each.delivery_id for each in given], places=[each.place for each in given],
+            at=[each.at for each in given], officers=[each.officer for each in given],
+            regions=[each.region for each in given], lats=[lat for lat, _ in where], lons=[lon for _, lon in where],
+            proofs=[each.proof.kind for each in given], hashes=[each.proof.sha256 for each in given],
+        )  # fmt: skip
+
+    async def take_back(
+        self, round_: str, asked: Sequence[Named], reasons: Sequence[str], person: Person
+    ) -> tuple[int, int, list[Outcome]]:
+        """Take back packages and coupons, and promise them to the next; the stock, how many of these there are, and
+        what became of each. Raises HTTPException.
+        """
+        here = await self._here(person)
+        async with self._database.transaction() as connection:
+            row = await self._locked(connection, round_, person)
+            places = await self._places(connection, row, asked, by_coupon=False)
+            coupons, subjects = await self._coupons(connection, round_, places)
+            stock, outcomes = giving.take_back(_round(row), places, coupons=coupons, here=here)
+            back = [at for at, outcome in enumerate(outcomes) if outcome.outcome == "recorded"]
+            allocated = 0
+            if back:
+                await queries.take_stock(connection, round=round_, packages=row["stock"] - stock)
+                await queries.keep_returns(
+                    connection, round=round_, places=[outcomes[at].place for at in back],
+                    reasons=[reasons[at] for at in back], now=self._clock(), by=person.sub,
+                )  # fmt: skip
+                allocated = await queries.allocate(connection, round=round_)
+            await self._told(connection, person, "round.return", round_, outcomes, subjects)
+            return stock, allocated, outcomes
+
+    async def hand(
+        self, round_: str, to: Step, name: str | None, codes: Sequence[str], region: str | None, person: Person
+    ) -> list[Outcome]:
+        """Record into whose hands coupons went: those of these codes, and of an area all that wait one step before.
+
+        Raises HTTPException.
+        """
+        here = await self._here(person)
+        async with self._database.transaction() as connection:
+            row = await self._locked(connection, round_, person)
+            if not row["by_coupon"]:
+                raise HTTPException(409, "this round goes by its list, door to door: nothing is handed along")
+            places = await self._places(connection, row, [Named(coupon=each) for each in codes], by_coupon=True)
+            step = giving.STEPS.index(to) + 1
+            if region is not None:
+                _covered(person, region)
+                waiting = await every(queries.coupons_held(
+                    connection, round=round_, held=step - 1, region=region, at_most=HANDED_AT_ONCE
+                ))  # fmt: skip
+                places += [each["place"] for each in waiting]
+            coupons, subjects = await self._coupons(connection, round_, places)
+            outcomes = giving.hand(places, to, coupons=coupons, here=here)
+            handed = [outcome.place for outcome in outcomes if outcome.outcome == "recorded"]
+            if handed:
+                await queries.keep_handovers(
+                    connection, round=round_, places=handed, step=step, name=name, at=self._clock(), by=person.sub
+                )
+            await self._told(connection, person, "round.hand", round_, outcomes, subjects, to=to)
+            return outcomes
+
+    async def restock(
+        self, round_: str, restock_id: str, packages: int, reason: str, person: Person
+    ) -> tuple[int, int]:
+        """Add packages, or take away lost ones (less than 0); the stock, and how many more are promised one.
+
+        Raises HTTPException.
+        """
+        async with self._database.transaction() as connection:
+            row = await self._locked(connection, round_, person)
+            _covered(person, row["region"])
+            before = await queries.restocked(connection, round=round_, restock_id=restock_id)
+            if before is not None:
+                if before["packages"] != packages:
+                    raise HTTPException(409, f"{restock_id} was {before['packages']:+}: take another id")
+                return row["stock"], 0
+            _open(row)
+            stock = await queries.restock(
+                connection, round=round_, restock_id=restock_id, packages=packages, reason=reason, now=self._clock(),
+                by=person.sub,
+            )  # fmt: skip
+            if stock is None:
+                raise HTTPException(409, f"no more than {row['stock']} packages are left to be lost")
+            allocated: int = await queries.allocate(connection, round=round_)
+            detail = {"packages": packages, "reason": reason, "allocated": allocated}
+            await self._done(connection, person, "round.stock", round_, detail)
+            return int(stock), allocated
+
+    async def close(self, round_: str, next_until: date | None, person: Person) -> tuple[int, int]:
+        """Once the closing day is over, promise what nobody fetched to the next on the list until another day; without
+        one end the round. How many did not come, and how many are promised a package now. Raises HTTPException.
+        """
+        here = await self._here(person)
+        today = here.now.astimezone(here.zone).date()
+        async with self._database.transaction() as connection:
+            row = await self._locked(connection, round_, person)
+            _covered(person, row["region"])
+            if next_until is not None and next_until == row["closes"] and row["open"]:
+                return 0, 0
+            if not row["open"]:
+                if next_until is not None:
+                    raise HTTPException(409, "this round is closed: open another")
+                return 0, 0
+            counted = await every(queries.rounds(
+                connection, after=None, round=round_, programme=None, open=None, region=None, regions=[], at_most=1
+            ))  # fmt: skip
+            if today <= row["closes"] and (counted[0]["left"] or next_until is not None):
+                told = f"coupons may be redeemed until {row['closes']}: close the round when that day is over"
+                raise HTTPException(409, told)
+            if next_until is not None and next_until < today:
+                raise HTTPException(409, "`next_until` is over: name a day to come")
+            unclaimed, allocated = await queries.lapse(connection, round=round_), 0
+            if next_until is not None:
+                await queries.prolong(connection, round=round_, closes=next_until)
+                allocated = await queries.allocate(connection, round=round_)
+            else:
+                await queries.end_round(connection, round=round_, now=here.now)
+                await tell_turns(connection, [round_], here.now)
+            detail = {"unclaimed": unclaimed, "allocated": allocated, "next_until": next_until and str(next_until)}
+            await self._done(connection, person, "round.close", round_, detail)
+            return unclaimed, allocated
+
+    async def hold(self, programme: str, region: str, day: date, packages: int, person: Person) -> int | None:
+        """Keep that a community held a round of its own; the revision told, none where it was known.
+
+        Raises HTTPException.
+        """
+        _covered(person, region)
+        now = self._clock()
+        key = f"held|{programme}|{region}|{day}"
+        async with self._database.transaction() as connection:
+            revision: int | None = await queries.hold(
+                connection, programme=programme, region=region, day=day, packages=packages, now=now, by=person.sub
+            )
+            if revision is not None:
+                data = {"programme": programme, "region": region, "day": str(day), "packages": packages,
+                        "revision": revision, "reported_by": person.sub}  # fmt: skip
+                await put(connection, [message(ROUNDS, key, ROUND_HELD, revision, now, data)])
+                await acts.record(connection, person, "round.report", key, {"packages": packages})
+            return revision
+
+    async def _here(self, person: Person) -> Here:
+        zone = (await self._standing.ruling()).document.index.policy.time_zone
+        return Here(self._clock(), ZoneInfo(zone), person.covers)
+
+    @staticmethod
+    async def _locked(connection: Connection, round_: str, person: Person) -> Any:
+        row = await queries.locked_round(connection, round=round_)
+        if row is None:
+            raise HTTPException(404, "there is no such round")
+        if not concerns(person, row["region"]):
+            raise HTTPException(403, "it lies outside your regions")
+        return row
+
+    async def _places(
+        self, connection: Connection, row: Any, asked: Sequence[Named], *, by_coupon: bool
+    ) -> list[int | Outcome]:
+        """Where those asked for stand on the round's list, or why that cannot be told.
+
+        Args:
+            by_coupon: a code alone counts.
+        """
+        key, round_ = self.keys(row["secret_id"]), row["round"]
+        subjects = [each.subject for each in asked if each.subject is not None]
+        listed = {each["subject"]: each["place"] for each in
+                  await every(queries.places_of(connection, round=round_, subjects=subjects))}  # fmt: skip
+        ids = [each.delivery_id for each in asked if each.delivery_id is not None]
+        given = {each["delivery_id"]: each["place"] for each in
+                 await every(queries.places_delivered(connection, round=round_, ids=ids))}  # fmt: skip
+
+        def place(named: Named) -> int | Outcome:
+            if named.coupon is not None:
+                try:
+                    return coupon.place_of(key, round_, named.coupon)
+                except coupon.Mistyped:
+                    return refused("mistyped")
+                except coupon.Forged:
+                    return refused("forged")
+            if by_coupon:
+                return refused("coupon_needed")
+            found = listed.get(named.subject) if named.subject is not None else given.get(named.delivery_id)
+            return found if found is not None else refused("not_listed")
+
+        return [place(named) for named in asked]
+
+    @staticmethod
+    async def _coupons(
+        connection: Connection, round_: str, places: Sequence[int | Outcome]
+    ) -> tuple[dict[int, Coupon], dict[int, UUID]]:
+        """The coupons of places, and whose they are."""
+        wanted = [each for each in places if isinstance(each, int)]
+        rows = await every(queries.coupons_at(connection, round=round_, places=wanted))
+        coupons = {
+            row["place"]: Coupon(row["place"], row["region"], row["state"], row["held"], row["delivery_id"], row["at"])
+            for row in rows
+        }
+        return coupons, {row["place"]: row["subject"] for row in rows if row["subject"] is not None}
+
+    async def _told(
+        self, connection: Connection, person: Person, act: str, round_: str, outcomes: Sequence[Outcome],
+        subjects: dict[int, UUID], **more: str,
+    ) -> None:  # fmt: skip
+        """Record an act on several, unless it changed nothing and nobody came with a forged coupon."""
+        forged = sum(outcome.reason == "forged" for outcome in outcomes)
+        if forged:
+            log.warning("forged coupons were presented", round=round_, coupons=forged)
+        done = [outcome.place for outcome in outcomes if outcome.outcome == "recorded"]
+        if done or forged:
+            detail = {"recorded": len(done), "forged": forged, **more}
+            whose = [subjects[place] for place in done if place in subjects]
+            await self._done(connection, person, act, round_, detail, whose)
+
+    async def _done(
+        self, connection: Connection, person: Person, act: str, round_: str, detail: dict[str, Any],
+        whose: Sequence[UUID] = (),
+    ) -> None:  # fmt: skip
+        await acts.record(connection, person, act, round_, detail, whose)
+        await queries.touch_round(connection, round=round_, now=self._clock())
+        await connection.execute("notify round")
+
+
+async def tell_turns(connection: Connection, rounds: Sequence[str], now: datetime) -> None:
+    """Tell of closed rounds who had their turn otherwise than the list said: in the transaction that closed them, or
+    took somebody off their lists.
+
+    Whoever was given a package, or gave it back, had their turn. Whoever fetched none did not: nobody knows whether the
+    coupon ever came to them. So the next list has first those who got nothing, not those whose place said so.
+    """
+    for row in await every(queries.tell_turns(connection, rounds=rounds)):
+        turns: dict[int, list[dict[str, Any]]] = {part: [] for part in range(1, max(1, -(-row["ranked"] // PART)) + 1)}
+        for each in await every(queries.turns(connection, round=row["round"])):
+            turns[(each["place"] - 1) // PART + 1].append({"subject": each["subject"], "had": each["had"]})
+        await put(connection, [
+            message(TURNS, f"{row['round']}|{part}", ROUND_CLOSED, row["revision"], now, {
+                "round": row["round"], "part": part, "parts": len(turns), "revision": row["revision"],
+                "programme": row["programme"], "turns": told,
+            }) for part, told in turns.items()
+        ])  # fmt: skip
+
+
+def concerns(person: Person, region: str) -> bool:
+    """Whether some of an area is in the person's regions."""
+    return person.covers(region) or any(f"{own}.".startswith(f"{region}.") for own in person.regions)
+
+
+def _covered(person: Person, region: str) -> None:
+    if not person.covers(region):
+        raise HTTPException(403, "it lies outside your regions")
+
+
+def _open(row: Any) -> None:
+    if not row["open"]:
+        raise HTTPException(409, "this round is closed")
+
+
+def _packages(wanted: Opening, places: int) -> int:
+    """How many packages the round has: of cash as many as the budget holds."""
+    if wanted.budget is None or wanted.each is None:
+        return wanted.packages or places
+    if (packages := wanted.budget // wanted.each) == 0:
+        raise HTTPException(409, "the `budget` is less than `each` is to get")
+    return packages
+
+
+def _round(row: Any) -> giving.Round:
+    return giving.Round(**{name: row[name] for name in giving.Round._fields})
+
+
+def _placed(told: Giving, place: int | Outcome, areas: Container[str]) -> Delivery | Outcome:
+    if isinstance(place, Outcome):
+        return place
+    if told.region not in areas:
+        return refused("area_unknown", place)
+    return Delivery(told.delivery_id, place, told.at, told.officer, told.region, told.coordinates, told.proof)
+
+
+def _delivery(row: Any) -> Delivery:
+    where = None if row["lat"] is None else (row["lat"], row["lon"])
+    proof = Proof(row["proof"], row["sha256"])
+    return Delivery(row["delivery_id"], row["place"], row["at"], row["officer"], row["region"], where, proof)
