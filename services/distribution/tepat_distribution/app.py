@@ -1,5 +1,6 @@
 """The distribution service, put together: every subscription, duty and answer of it stands here."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache, partial
 from importlib.resources import files
@@ -17,7 +18,7 @@ from tepat_chassis.standing import StandingIntake
 from tepat_contracts.policy import Policy, from_document
 from tepat_contracts.topics import Kind
 
-from tepat_distribution import api, policed
+from tepat_distribution import api, policed, reporting
 from tepat_distribution.aid import Teller
 from tepat_distribution.detect import JUDGED, SERVICE, Detector
 from tepat_distribution.handlers import Payouts, Persons, data_of
@@ -27,8 +28,8 @@ from tepat_distribution.settings import DistributionSettings
 from tepat_distribution.store import MARKS_WAITING, Store, queries
 
 
-def build(settings: DistributionSettings) -> FastAPI:
-    """The service, ready to be served."""
+def build(settings: DistributionSettings, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> FastAPI:
+    """The service, ready to be served; ``clock`` tells which day it is to a report."""
     service = Service(
         settings,
         parse=policed.parse,
@@ -54,7 +55,9 @@ def build(settings: DistributionSettings) -> FastAPI:
     service.pseudonyms = lambda policy: pseudonyms(policy.secret_id)
     service.pending = left_to_do
     return service.api(
-        api.router(service.database, service.standing), subjects.router(service.name, service.database, api.held)
+        api.router(service.database, service.standing),
+        subjects.router(service.name, service.database, api.held),
+        reporting.router(service.database, service.standing, clock),
     )
 
 
