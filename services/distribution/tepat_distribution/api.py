@@ -109,18 +109,28 @@ def router(database: Database, standing: Standing[Policed]) -> APIRouter:
 
 
 async def held(connection: Connection, reader: Person, subject: Subject) -> dict[str, Any]:
-    """Everything kept of a person: their payouts, ended ones too, and what was announced of those."""
+    """Everything kept of a person: their payouts, ended ones too, what was announced of those, the receipts of capital,
+    what funds spent on their households, and the groups they are and were in.
+    """
     rows = await every(queries.payouts_held(connection, niks=subject.persons))
     rows = [row for row in rows if reader.covers(row["region"])]
-    told = await every(
-        queries.overlaps_of(connection, agencies=[r["agency"] for r in rows], payout_ids=[r["payout_id"] for r in rows])
-    )
+    named = {"agencies": [row["agency"] for row in rows], "payout_ids": [row["payout_id"] for row in rows]}
+    told = await every(queries.overlaps_of(connection, **named))
+    receipts = await every(queries.receipts_of(connection, **named))
+    spent = await every(queries.spent_on(connection, households=subject.households))
+    groups = await every(queries.groups_of(connection, niks=subject.persons))
     return {
         "payouts": [
             _taken(row)["detail"] | {"told_at": row["event_time"], "state": STATES[row["rank"]]} for row in rows
         ],
         "overlaps": [_announced(row)["detail"] for row in {row["overlap_id"]: row for row in told}.values()],
-    }
+        "receipts": [dict(row) | {"receipt": row["receipt"].hex()} for row in receipts],
+        "spent_by_funds": [
+            {name: row[name] for name in ("entry_id", "fund", "amount", "on_day", "region")}
+            for row in spent if reader.covers(row["region"])
+        ],
+        "groups": [dict(row) for row in groups if reader.covers(row["region"])],
+    }  # fmt: skip
 
 
 def _uuid(text: str) -> UUID | None:

@@ -18,7 +18,7 @@ from tepat_chassis.standing import StandingIntake
 from tepat_contracts.policy import Policy, from_document
 from tepat_contracts.topics import Kind
 
-from tepat_distribution import api, policed, reporting
+from tepat_distribution import api, funds, groups, policed, reporting
 from tepat_distribution.aid import Teller
 from tepat_distribution.detect import JUDGED, SERVICE, Detector
 from tepat_distribution.handlers import Payouts, Persons, data_of
@@ -29,7 +29,7 @@ from tepat_distribution.store import MARKS_WAITING, Store, queries
 
 
 def build(settings: DistributionSettings, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> FastAPI:
-    """The service, ready to be served; ``clock`` tells which day it is to a report."""
+    """The service, ready to be served; ``clock`` tells which day it is to whoever asks."""
     service = Service(
         settings,
         parse=policed.parse,
@@ -58,6 +58,8 @@ def build(settings: DistributionSettings, clock: Callable[[], datetime] = lambda
         api.router(service.database, service.standing),
         subjects.router(service.name, service.database, api.held),
         reporting.router(service.database, service.standing, clock),
+        funds.router(service.database, service.standing, clock),
+        groups.router(service.database, service.standing, clock),
     )
 
 
