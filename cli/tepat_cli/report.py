@@ -98,7 +98,7 @@ def report(
         json_line(told)
         return
     none = "nothing was planned or paid there and then"
-    total = {**dict.fromkeys(told["by"]), told["by"][0]: "total", **told["total"]} if told["by"] else told["total"]
+    total = {told["by"][0]: "total", **told["total"]}
     listing([*told["items"], total] if told["items"] else [], _shown(told), as_json=False, limit=0, none=none)
     for line in _notes(told):
         say(line, "yellow")
