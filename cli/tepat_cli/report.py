@@ -237,8 +237,8 @@ def _picture(told: Item) -> bytes:
 
 
 def _drawn(told: Item) -> Iterator[RenderableType]:
-    days = " – ".join(each or "…" for each in (told["from"], told["to"]))
-    yield Text(f"payouts of {days}; policy {printable(told['policy_version'])}; as of {printable(told['as_of'])}")
+    days = " ".join(f"{word} {told[word]}" for word in ("from", "to") if told[word]) or "of all days"
+    yield Text(f"payouts {days}; policy {printable(told['policy_version'])}; as of {printable(told['as_of'])}")
     legend = Text()
     for figure, colour in DRAWN.items():
         legend.append(f"█ {' / '.join(FIGURES[figure])}   ", colour)

@@ -148,7 +148,7 @@ def router(database: Database, standing: Standing[Policed], clock: Callable[[], 
         ):
             today = now.astimezone(ZoneInfo(policy.index.policy.time_zone)).date()
             lines = await _lines(connection, grouping, asked, today, receiving=receiving)
-            pending = int(await queries.left_to_judge(connection, now=now))
+            pending = int(await queries.unjudged(connection))
             ends_alone = int(await queries.ends_alone(connection)) if person.covers(None) else None
         return {
             "from": None if since == date.min else since, "to": None if until == date.max else until,

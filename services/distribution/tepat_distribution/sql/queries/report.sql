@@ -54,3 +54,7 @@ limit :at_most;
 -- name: ends_alone$
 -- Payouts of which only the end was told: nobody knows yet of what programme, area, day and amount they are.
 select count(*) from payout where not live and person is null;
+
+-- name: unjudged$
+-- What is yet to be judged: until then what overlaps is not the last word.
+select (select count(*) from mark) + (select count(*) from rejudging) + (select count(*) from rebuilding);
