@@ -19,6 +19,7 @@ from datetime import date, datetime
 from hashlib import sha256
 from typing import Annotated, Any, Final
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import orjson
 from fastapi import APIRouter, Depends, HTTPException
@@ -128,6 +129,13 @@ def _digest(what: str, body: BaseModel) -> bytes:
     return sha256(orjson.dumps(told, option=orjson.OPT_SORT_KEYS)).digest()
 
 
+async def must_not_lie_ahead(day: date, standing: Standing[Policed], clock: Callable[[], datetime]) -> None:
+    """Refuse (422) a day to come, by the policy's clocks."""
+    zone = ZoneInfo((await standing.ruling()).document.index.policy.time_zone)
+    if day > clock().astimezone(zone).date():
+        raise HTTPException(422, f"{day} is still to come")
+
+
 class Funds:
     """What people do with funds, each act recorded in the transaction that does it."""
 
@@ -213,6 +221,7 @@ class Funds:
         between: dict[str, str],
     ) -> dict[str, Any]:  # fmt: skip
         """Make an entry, or find it made."""
+        await must_not_lie_ahead(body.on, self._standing, self._clock)
         receipt = body.receipt if isinstance(body, Spent | Supported) else None
         digest = _digest(f"{kind} {about['fund']}", body)
         made = await queries.enter(

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from datetime import date, datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, HTTPException
 from pydantic import Field
@@ -23,7 +22,7 @@ from tepat_chassis.http import Page, Region, paging
 from tepat_chassis.standing import Standing
 
 from tepat_distribution.domain import STATES
-from tepat_distribution.funds import Body, Name, Operator, Reader, Receipt, Told
+from tepat_distribution.funds import Body, Name, Operator, Reader, Receipt, Told, must_not_lie_ahead
 from tepat_distribution.policed import Policed
 from tepat_distribution.store import every, queries
 
@@ -79,12 +78,6 @@ class Groups:
             raise HTTPException(403, "the group lies outside your regions")
         return row
 
-    async def _not_ahead(self, day: date) -> None:
-        """Refuse (422) a day to come, by the policy's clocks."""
-        zone = ZoneInfo((await self._standing.ruling()).document.index.policy.time_zone)
-        if day > self._clock().astimezone(zone).date():
-            raise HTTPException(422, "that day is still to come")
-
     async def form(self, body: Formed, person: Person) -> dict[str, Any]:
         """Form a group; one formed just so is answered as it stands."""
         index = (await self._standing.ruling()).document.index
@@ -94,7 +87,7 @@ class Groups:
             raise HTTPException(422, "`agency` is no agency of the policy in force")
         if not person.covers(body.region):
             raise HTTPException(403, "the area lies outside your regions")
-        await self._not_ahead(body.formed_on)
+        await must_not_lie_ahead(body.formed_on, self._standing, self._clock)
         about = body.model_dump(exclude={"group"})
         async with self._database.transaction() as connection:
             made = await queries.form_group(connection, kube=body.group, **about, at=self._clock(), who=person.sub)
@@ -107,7 +100,7 @@ class Groups:
 
     async def join(self, group: str, body: Joining, person: Person) -> dict[str, Any]:
         """A person joins, unless they are active in another group."""
-        await self._not_ahead(body.since)
+        await must_not_lie_ahead(body.since, self._standing, self._clock)
         async with self._database.transaction() as connection:
             await queries.one_change_of_groups(connection)
             there = await self.one(connection, group, person)
@@ -123,7 +116,7 @@ class Groups:
 
     async def leave(self, group: str, nik: UUID, body: Leaving, person: Person) -> dict[str, Any]:
         """A member leaves after their last day."""
-        await self._not_ahead(body.until)
+        await must_not_lie_ahead(body.until, self._standing, self._clock)
         async with self._database.transaction() as connection:
             await queries.one_change_of_groups(connection)
             await self.one(connection, group, person)
@@ -145,7 +138,7 @@ class Groups:
 
     async def receive(self, body: Received, person: Person) -> dict[str, Any]:
         """Keep the receipt of a payout of capital."""
-        await self._not_ahead(body.received_on)
+        await must_not_lie_ahead(body.received_on, self._standing, self._clock)
         async with self._database.transaction() as connection:
             asked = {"agency": body.agency, "payout_id": body.payout_id}
             row = await queries.capital_of(connection, **asked)

@@ -94,6 +94,7 @@ async def test_the_same_again_changes_nothing_and_something_else_is_refused(offi
     assert "another" in (await office.do(
         "funds/tegalsari-rtlh/contributions", 409, entry_id="kotak-1", amount=501, on="2026-02-01"
     ))["detail"]  # fmt: skip
+    assert "to come" in (await office.spend("rumah-1", 500, 422, on="2026-05-02"))["detail"]
     spent = await office.spend("rumah-1", 500)
     assert await office.spend("rumah-1", 500) == spent  # though the fund holds nothing now
     assert (await office.see("funds/tegalsari-rtlh"))["holds"] == 0
