@@ -1,4 +1,4 @@
-"""`tepat institutions`: sources of help from the community, and whom they cover."""
+"""`tepat institutions`: sources of help from the community, whom they cover, and what they are given to operate on."""
 
 from datetime import datetime
 from typing import Annotated
@@ -6,11 +6,14 @@ from typing import Annotated
 import typer
 
 from tepat_cli.days import DayOption, iso
+from tepat_cli.entering import AmountOption, DatedOption, EntryArgument, ReceiptOption, amount, dated, sha256
 from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, LimitOption, Place
 from tepat_cli.services import Services
-from tepat_cli.terminal import Shown, json_line, listing, say
+from tepat_cli.terminal import Shown, json_line, listing, rupiah, say
 
-commands = typer.Typer(no_args_is_help=True, help="Sources of help from the community: list, coverage.")
+commands = typer.Typer(no_args_is_help=True, help="Sources of help from the community: list, coverage, support.")
+support = typer.Typer(no_args_is_help=True, help="What they are given to operate on, which is no aid to a person.")
+commands.add_typer(support, name="support")
 
 COLUMNS = (
     Shown("institution", lambda item: item["institution_id"]),
@@ -24,6 +27,16 @@ PARTS = (
     Shown("name", lambda item: item["name"]),
     Shown("kelurahan", lambda item: item["kelurahan"], justify="right"),
     Shown("covered", lambda item: item["covered"], justify="right"),
+)
+SUPPORTS = (
+    Shown("entry", lambda item: item["entry_id"]),
+    Shown("on", lambda item: item["on"]),
+    Shown("institution", lambda item: item["institution"], style=lambda _: "bold"),
+    Shown("region", lambda item: item["region"]),
+    Shown("purpose", lambda item: item["purpose"]),
+    Shown("amount", lambda item: rupiah(item["amount"]), justify="right"),
+    Shown("given by", lambda item: item["agency"]),
+    Shown("receipt", lambda item: item["receipt"][:12]),
 )
 MONTHS = (Shown("on", lambda item: item["on"]), Shown("covered", lambda item: item["covered"], justify="right"))
 
@@ -79,3 +92,59 @@ def coverage(
         listing(told["through_time"], MONTHS, as_json=False, limit=0, none="")
     whose = f"{kind} cover" if kind else "institutions cover"
     say(f"{told['name']}: {whose} {told['covered']} of {told['kelurahan']} kelurahan on {told['on']}")
+
+
+@support.command()
+def give(
+    *,
+    institution: Annotated[
+        str, typer.Argument(metavar="AGENCY/INSTITUTION", help="as `tepat institutions list` names both")
+    ],
+    entry: EntryArgument,
+    agency: Annotated[str, typer.Option(help="that gives it")],
+    amount_: AmountOption,
+    region: Annotated[str, typer.Option(help="where the institution works, such as 64.72")],
+    receipt: ReceiptOption,
+    purpose: Annotated[str, typer.Option(help="what for, such as operations or training")] = "operations",
+    on: DatedOption = None,
+    note: Annotated[str | None, typer.Option(help="no names")] = None,
+    as_json: JsonOption = False,
+    data: DataOption = None,
+    kafka: KafkaOption = None,
+    api: ApiOption = None,
+    role: AsOption = None,
+) -> None:
+    """An agency gives an institution, or a TKSK, what it needs to operate."""
+    body = {
+        "entry_id": entry, "agency": agency, "institution": institution, "amount": amount(amount_), "region": region,
+        "receipt": sha256(receipt), "purpose": purpose, "on": dated(on), "note": note,
+    }  # fmt: skip
+    with Services(Place.of(data, kafka, api, role), "operator") as services:
+        told = services.post("distribution", "institutions/support", body)
+    if as_json:
+        json_line(told)
+        return
+    say(f"{rupiah(told['amount'])} given to {told['institution']} by {told['agency']}")
+
+
+@support.command("list")
+def supports(
+    *,
+    region: Annotated[str | None, typer.Option(help="in this area, such as 64.72")] = None,
+    agency: Annotated[str | None, typer.Option(help="given by this agency")] = None,
+    institution: Annotated[
+        str | None, typer.Option(metavar="AGENCY/INSTITUTION", help="given to this institution")
+    ] = None,
+    limit: LimitOption = None,
+    as_json: JsonOption = False,
+    data: DataOption = None,
+    kafka: KafkaOption = None,
+    api: ApiOption = None,
+    role: AsOption = None,
+) -> None:
+    """What institutions were given, the last first. It is in no report of aid."""
+    with Services(Place.of(data, kafka, api, role), "reader") as services:
+        found = services.items(
+            "distribution", "institutions/support", most=limit, region=region, agency=agency, institution=institution
+        )
+        listing(found, SUPPORTS, as_json=as_json, limit=limit, none="nothing was given there")

@@ -183,6 +183,9 @@ class Agency(_Part):
 
 Amount = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Period = Literal["day", "month", "two_months", "quarter", "half_year", "year", "once"]
+#: What a programme is for, of the three ways out of extreme poverty (Inpres 4/2022): less to bear, more to earn, fewer
+#: pockets of poverty.
+Strategy = Literal["lower_burdens", "raise_incomes", "shrink_pockets"]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -257,6 +260,7 @@ class Programme(_Part):
     `rank_by` is a number, the higher the earlier, for rounds in which `quota` is less than the eligible are many.
 
     A programme with `adoption` is one of neighbours, kelurahan by kelurahan: what it gives tops up and never overlaps.
+    `strategy` is what its spending is reported under; it decides nothing.
     """
 
     code: Code
@@ -274,6 +278,7 @@ class Programme(_Part):
     components: list[Component] = []
     most_components: Annotated[int, Field(ge=1)] | None = None
     adoption: Adoption | None = None
+    strategy: Strategy | None = None
     basis: str = ""
     effective: Effective = Effective()
 

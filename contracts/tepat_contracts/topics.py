@@ -2,7 +2,8 @@
 
 Invariants:
 - an agency writes to its own `agency.<id>.*` inbound topics and reads its own receipts and clearances: the access
-  rules are derived from the same lines that declare the topics;
+  rules are derived from the same lines that declare the topics; of services only those write there through which
+  people say something in an agency's name, and nobody but the agency its payouts and visits;
 - `policy.v1` has one partition, so that the last version written is one and the same for every reader;
 - timestamps are the broker's, or an event with an old time would expire at once.
 """
@@ -101,6 +102,8 @@ class Acl:
 
 
 _AGENCY: Final = "agency.{agency}"
+#: Services through which people say something in an agency's name: who is who, who is forgotten, what is referred.
+_IN_ITS_NAME: Final = {Kind.BENEFICIARIES: ("registry",), Kind.REPORTS: ("distribution",)}
 
 POLICY: Final = Topic(
     "policy.v1",
@@ -118,7 +121,7 @@ INBOUND: Final[dict[Kind, Topic]] = {
         key="free; NIK or payout id advised",
         cleanup="delete",
         retention_ms=30 * DAY_MS,
-        writers=(_AGENCY,),
+        writers=(_AGENCY, *_IN_ITS_NAME.get(kind, ())),
         # Distribution is the owner of payouts alone; the operators' command reads raw topics to check the outcome.
         readers=(OWNER[kind], OPERATORS),
         purpose=f"What an agency tells of its {kind}.",

@@ -174,6 +174,7 @@ def test_what_is_missing_is_told(name: str) -> None:
         ("P7D", "P99999999999D", 4, "must be a duration"),
         ("email: a@b.example", "phone: 0811", 4, "contact/phone must be a text"),
         ("unit: household, benefit: cash", "unit: family, benefit: cash", 6, "programmes/0/unit must be"),
+        ("repeatable: false", "strategy: more_income", 7, "programmes/0/strategy must be"),
         ("repeatable: false", 'repeatable: "no"', 7, "repeatable must be a valid boolean"),
         ("household.decile <= 4", "household.decil <= 4", 7, "did you mean `decile`"),
         ("household.decile <= 4", "household.decile <=", 7, "not CEL"),

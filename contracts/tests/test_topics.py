@@ -55,12 +55,14 @@ def test_retention_is_as_agreed(policy: PolicyIndex) -> None:
 
 
 def test_only_its_own_agency_writes_to_an_inbound_topic(policy: PolicyIndex) -> None:
+    """And the service through which people speak in its name: decisions 15 and 23."""
     rules = list(acls(for_policy(policy.policy)))
+    speaking = {Kind.BENEFICIARIES: {"registry"}, Kind.REPORTS: {"distribution"}}
     for kind in Kind:
         writers = {
             a.principal for a in rules if a.topic == inbound_name("himbara-bpnt", kind) and a.operation == "WRITE"
         }
-        assert writers == {"agency.himbara-bpnt"}
+        assert writers == {"agency.himbara-bpnt", *speaking.get(kind, ())}
     reads = {a.topic for a in rules if a.principal == "agency.himbara-bpnt" and a.operation == "READ"}
     assert reads == {receipts_name("himbara-bpnt"), clearances_name("himbara-bpnt")}
 

@@ -74,11 +74,17 @@ async def test_a_person_is_told_all_and_then_forgotten(system: Running, tmp_path
     assert [fact["data"] for fact in held["facts"]] == [person]
     assert [each["data"]["people"] for each in held["reports"]] == [report["people"]]
     assert told["eligibility"]["held"]["decisions"][0]["decision"] == "eligible"
-    assert told["distribution"]["held"] == {"payouts": [], "overlaps": []}
+    assert not any(told["distribution"]["held"].values())
     pseudonym = held["persons"][0]["person"]
     for service in told.values():  # each says who saw it, this very act included
         assert service["seen"][-1]["act"] == "disclose"
         assert service["seen"][-1]["detail"]["purpose"] == "asked for by the person"
+
+    region = ("--region", "33.74.01.1001", "--on", "2026-01-01")
+    system.tepat("group", "form", "mawar-jaya", "--title", "KUBE Mawar Jaya", "--agency", AGENCY, *region)
+    system.tepat("group", "add", "mawar-jaya", NIK)
+    (group,) = exported(-1)["distribution"]["held"]["groups"]
+    assert (group["kube"], group["nik"]) == ("mawar-jaya", pseudonym)
 
     system.tepat("person", "erase", NIK, "--agency", "nobody", "--reason", "asked for", status=2)
     system.tepat("person", "erase", NIK, "--agency", AGENCY, "--reason", "asked for by the person")
@@ -94,6 +100,10 @@ async def test_a_person_is_told_all_and_then_forgotten(system: Running, tmp_path
         await read_to_end(system.endpoints["kafka"], [topic], keep)
         return values[key.encode()]
 
+    until(
+        lambda _: json.loads(system.tepat("group", "show", "mawar-jaya", "--json"))["members"],
+        lambda members: not members,
+    )
     for topic, key in (("registry.persons.v1", pseudonym), ("eligibility.decisions.v1", f"PKH|{pseudonym}")):
         for _ in range(60):
             if (value := await last(topic, key)) is None:

@@ -161,14 +161,18 @@ def router(database: Database, standing: Standing[Policed], checks: Checks) -> A
 
 
 async def held(connection: Connection, reader: Person, subject: Subject) -> dict[str, Any]:
-    """Everything kept of a person: their payouts, ended ones too, what was announced of those, and decided of that, and
-    their places in rounds, with what they were promised and given there.
+    """Everything kept of a person: their payouts, ended ones too, what was announced of those, and decided of that, the
+    receipts of capital, what funds spent on their households, the groups they are and were in, and their places in
+    rounds, with what they were promised and given there.
     """
     rows = await every(queries.payouts_held(connection, niks=subject.persons))
     rows = [row for row in rows if reader.covers(row["region"])]
     overlaps = {row["overlap_id"]: row for row in await every(queries.overlaps_of(connection, **_named(rows)))}
     cases = await every(queries.cases_named(connection, ids=list(overlaps)))
     answers = await every(queries.clearances_of(connection, **_named(rows)))
+    receipts = await every(queries.receipts_of(connection, **_named(rows)))
+    spent = await every(queries.spent_on(connection, households=subject.households))
+    groups = await every(queries.groups_of(connection, niks=subject.persons))
     rounds = await every(queries.in_rounds(connection, subjects=[*subject.persons, *subject.households]))
     return {
         "rounds": [dict(row) for row in rounds if reader.covers(row["region"])],
@@ -178,7 +182,13 @@ async def held(connection: Connection, reader: Person, subject: Subject) -> dict
         "overlaps": [_announced(row)["detail"] for row in overlaps.values()],
         "cases": [orjson.loads(row["told"]) for row in cases if row["told"] is not None],
         "clearances": [_answered(row) for row in answers],
-    }
+        "receipts": [dict(row) | {"receipt": row["receipt"].hex()} for row in receipts],
+        "spent_by_funds": [
+            {name: row[name] for name in ("entry_id", "fund", "amount", "on_day", "region")}
+            for row in spent if reader.covers(row["region"])
+        ],
+        "groups": [dict(row) for row in groups if reader.covers(row["region"])],
+    }  # fmt: skip
 
 
 async def _lines(request: Request) -> AsyncIterator[bytes]:

@@ -18,7 +18,7 @@ from tepat_chassis.standing import StandingIntake
 from tepat_contracts.policy import Policy, from_document
 from tepat_contracts.topics import Kind
 
-from tepat_distribution import api, cases_api, coupon, policed, rounds_api
+from tepat_distribution import api, cases_api, coupon, funds, groups, policed, reporting, rounds_api
 from tepat_distribution.aid import Teller
 from tepat_distribution.cases import Deadlines
 from tepat_distribution.check import Checks
@@ -69,6 +69,9 @@ def build(settings: DistributionSettings, clock: Callable[[], datetime] = lambda
         api.router(service.database, service.standing, Checks(service.database, pseudonyms, ends)),
         cases_api.router(service.database, service.standing, clock),
         *rounds_api.routers(service.database, service.standing, coupons, clock),
+        reporting.router(service.database, service.standing, clock),
+        funds.router(service.database, service.standing, clock),
+        groups.router(service.database, service.standing, clock),
         subjects.router(service.name, service.database, api.held),
     )
 

@@ -18,7 +18,7 @@ from tepat_chassis.database import Connection, Database
 from tepat_chassis.outbox import put
 
 from tepat_distribution.aid import digest
-from tepat_distribution.detect import message
+from tepat_distribution.outgoing import message
 from tepat_distribution.rounds import ROUND_HELD, ROUNDS
 from tepat_distribution.store import every, queries
 

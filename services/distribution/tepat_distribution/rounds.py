@@ -24,8 +24,8 @@ from tepat_chassis.outbox import put
 from tepat_chassis.standing import Standing
 
 from tepat_distribution import coupon, giving
-from tepat_distribution.detect import message
 from tepat_distribution.giving import Coupon, Delivery, Here, Outcome, Proof, Step, refused
+from tepat_distribution.outgoing import message
 from tepat_distribution.policed import Policed
 from tepat_distribution.store import every, queries
 

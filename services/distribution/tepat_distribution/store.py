@@ -212,6 +212,7 @@ class Store:
         """Forget what the registry said of NIKs; the persons whose payouts may stand elsewhere now."""
         gone = await every(queries.forget_persons(connection, niks=niks))
         await queries.forget_memberships(connection, niks=niks)
+        await queries.forget_members(connection, niks=niks)
         return {row[name] for row in gone for name in ("nik", "stands_for")}
 
     async def take_renewals(self, connection: Connection, households: Sequence[Mapping[str, Any]]) -> set[UUID]:

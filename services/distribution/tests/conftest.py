@@ -17,10 +17,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import orjson
 import pytest_asyncio
 from aiokafka import TopicPartition
+from fastapi import APIRouter, FastAPI
 from pydantic import TypeAdapter
+from tepat_chassis.auth import Person, Right, authenticated
 from tepat_chassis.database import Database, Lock
 from tepat_chassis.metrics import Metrics
 from tepat_chassis.pseudonyms import Pseudonyms, as_uuid, read_secret
@@ -546,6 +549,17 @@ class Ledger:
         }
         assert aid == should
         return outcome
+
+    @asynccontextmanager
+    async def asked(self, *routers: APIRouter, regions: Iterable[str] = ()) -> AsyncIterator[httpx.AsyncClient]:
+        """What routes answer a person of these regions who has every right."""
+        app = FastAPI()
+        for router in routers:
+            app.include_router(router, prefix="/v1")
+        somebody = Person("rini", "Bu Rini", frozenset(Right), tuple(regions))
+        app.dependency_overrides[authenticated] = lambda: somebody
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://t/v1/") as client:
+            yield client
 
     async def empty(self) -> None:
         """Forget everything."""

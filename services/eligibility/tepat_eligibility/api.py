@@ -1,6 +1,6 @@
 """Eligibility over HTTP: what was decided, and the way to it of one person or household."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 import orjson
@@ -9,7 +9,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 from tepat_chassis.auth import Person, Right, needs
 from tepat_chassis.database import Connection, Database
-from tepat_chassis.http import Page, paging
+from tepat_chassis.http import Page, Region, paging
 from tepat_chassis.lines import OneAtATime
 from tepat_chassis.subjects import Subject
 from tepat_contracts.policy import Policy
@@ -20,6 +20,9 @@ from tepat_eligibility.store import every, queries
 
 Reader = Annotated[Person, Depends(needs(Right.read))]
 PolicyMaker = Annotated[Person, Depends(needs(Right.policy))]
+
+CHARACTERS: Final = {"kabupaten": 5, "kecamatan": 8, "kelurahan": 13}
+"""Of a region's code, up to a level."""
 
 
 class Proposed(BaseModel):
@@ -54,6 +57,33 @@ def router(database: Database) -> APIRouter:
             )
         )  # fmt: skip
         return page.of([_decision(row) for row in rows], lambda told: (told[told["unit"]], told["programme"]))
+
+    @routes.get("/decisions/count")
+    async def count(
+        reader: Reader,
+        decision: Verdict = "eligible",
+        programme: str | None = None,
+        region: Region = None,
+        by: Annotated[
+            Literal["kabupaten", "kecamatan", "kelurahan"] | None, Query(description="also a line for each of them")
+        ] = None,
+    ) -> dict[str, Any]:
+        """How many subjects are decided so, by programme and area: persons or households, by the programme's `unit`.
+
+        An area is that of the household's home. Who lives nowhere known is of none.
+        """
+        rows = await every(
+            queries.decided(
+            database.pool, decision=decision, programme=programme, region=region, characters=by and CHARACTERS[by],
+            regions=list(reader.regions) or None,
+            )
+        )  # fmt: skip
+        items = [
+            {"programme": row["programme"], "unit": row["unit"], "subjects": row["subjects"]}
+            | ({by: row["area"]} if by else {})
+            for row in rows
+        ]
+        return {"decision": decision, "region": region, "items": items}
 
     @routes.post("/simulations")
     async def simulated(asked: Proposed, maker: PolicyMaker) -> StreamingResponse:

@@ -10,7 +10,7 @@ from tepat_chassis.database import Lock
 from tepat_chassis.pseudonyms import SecretMissing
 from tepat_contracts import envelope
 from tepat_contracts.policy import from_document
-from tepat_eligibility import judge, recall
+from tepat_eligibility import api, judge, recall
 from tepat_eligibility.store import every, queries
 
 from .conftest import PIP, PKH, Eligibility, g, lives, nik, nik_of, person, policy, programme, renewed, visited
@@ -534,6 +534,31 @@ async def test_decisions_are_listed_by_region_with_all_below_it(eligibility: Eli
     assert await listed("33.74.1", "33.74.01.1001") == {g("a")}
     assert await listed("33") == {g("a"), g("b"), g("c")}
     assert await listed() == {g("a"), g("b"), g("c"), g("d")}
+
+
+async def test_who_is_eligible_is_counted_by_programme_and_area(eligibility: Eligibility) -> None:
+    people = [
+        *family(), person("dewi", lives("melati"), attributes=POOR, region="33.74.02.1005"),
+        person("eko", lives("kenanga"), attributes={"decile": 9}),
+    ]  # fmt: skip
+    await eligibility.take(*people)
+    await eligibility.decide()
+
+    async def counted(*own: str, **asked: Any) -> list[tuple[Any, ...]]:
+        async with eligibility.asked(api.router(eligibility.database), regions=own) as client:
+            answer = await client.get("decisions/count", params=asked)
+        return [tuple(item.values()) for item in answer.json()["items"]]
+
+    assert await counted() == [("PIP", "person", 1), ("PKH", "household", 2)]
+    assert await counted("33.74.02") == [("PKH", "household", 1)]
+    assert await counted(decision="ineligible") == [("PIP", "person", 1), ("PKH", "household", 1)]
+    assert await counted(by="kecamatan", programme="PKH") == [
+        ("PKH", "household", 1, "33.74.01"), ("PKH", "household", 1, "33.74.02"),
+    ]  # fmt: skip
+    assert await counted(region="33.74.01", programme="PKH") == [("PKH", "household", 1)]
+    await eligibility.follow(policy(PKH, version="t-2"))
+    await eligibility.decide()
+    assert await counted() == [("PKH", "household", 2)]
 
 
 # --- many at once -----------------------------------------------------------------------------------------------

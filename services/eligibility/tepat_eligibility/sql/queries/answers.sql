@@ -11,6 +11,17 @@ where (:after_subject::uuid is null or (subject, programme) > (:after_subject, :
 order by subject, programme
 limit :at_most;
 
+-- name: decided
+-- How many subjects were decided so, by programme and area: persons or households, by the programme's unit.
+select programme, unit, left(region, :characters) as area, count(*) as subjects
+from decision
+where decision = :decision and not withdrawn
+    and (:programme::text is null or programme = :programme)
+    and (:region::text is null or region || '.' like :region || '.%')
+    and (:regions::text[] is null
+         or exists (select from unnest(:regions) as own where region || '.' like own || '.%'))
+group by 1, 2, 3 order by 1, 2, 3;
+
 -- name: known
 -- What is known of persons: those named, those living in a household named, those standing for one named.
 select person, p.revision, taken_at, told, household

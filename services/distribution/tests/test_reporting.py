@@ -1,0 +1,287 @@
+"""The report adds up: by whatever it is grouped, to the rupiah, and each payout and overlap in it once."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tepat_demo import oracle
+from tepat_distribution import reporting
+from tepat_distribution.reporting import FIGURES
+
+from .conftest import (
+    ANI,
+    BUDI,
+    CITRA,
+    MAWAR,
+    MELATI,
+    PKH_BLT,
+    PKH_BPNT,
+    PKH_SB,
+    REGION,
+    Event,
+    Ledger,
+    Registry,
+    agency,
+    ended,
+    lives,
+    merged,
+    payout,
+    policy,
+)
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+
+TODAY = datetime(2026, 5, 1, 9, tzinfo=UTC)
+ELSEWHERE = "33.74.02.1005"
+JEPARA = "33.20.01.2001"
+OF = {"PKH": "dinsos", "SB": "dinsos", "BPNT": "himbara", "BLT-DD": "dpmd"}
+STRATEGIES = {"PKH": "lower_burdens", "BPNT": "lower_burdens", "BLT-DD": "shrink_pockets", "SB": None}
+
+
+def strategic(document: dict[str, Any]) -> dict[str, Any]:
+    """The policy, its programmes with what they are for."""
+    programmes = [each | {"strategy": STRATEGIES[each["code"]]} for each in document["programmes"]]
+    return {**document, "programmes": programmes}
+
+
+async def report(client: httpx.AsyncClient, status: int = 200, **asked: Any) -> dict[str, Any]:
+    answer = await client.get("report", params=asked)
+    assert answer.status_code == status, answer.text
+    told: dict[str, Any] = answer.json()
+    return told
+
+
+def asked(ledger: Ledger, *regions: str) -> Any:
+    return ledger.asked(reporting.router(ledger.database, ledger.standing, lambda: TODAY), regions=regions)
+
+
+# --- it adds up ---------------------------------------------------------------------------------------------------
+
+Q1, JANUARY = ("2026-01-01", "2026-03-31"), ("2026-01-01", "2026-01-31")
+days = st.sampled_from([Q1, Q1, Q1, JANUARY, ("2026-03-15", "2026-06-30"), ("2026-06-01", "9999-12-31")])
+amounts = st.sampled_from([0, 1, 200_000, 750_000, 2_500_000, 9_000_000_000_000_000_000])
+regions = st.sampled_from([REGION, REGION, ELSEWHERE, "33.74.02", "33.74", "33", JEPARA])
+of_programme = st.sampled_from(["PKH", "BPNT", "BLT-DD", "SB"])
+numbers, revisions = st.integers(1, 2), st.integers(0, 2)
+paid = st.builds(
+    lambda programme, n, of, days, amount, state, revision, region: payout(
+        f"{programme}-{n}", programme, of, MAWAR, by=OF[programme], days=days, amount=amount, state=state,
+        revision=revision, region=region,
+    ),
+    of_programme, numbers, st.sampled_from([ANI, BUDI]), days, amounts, st.sampled_from(["planned", "disbursed"]),
+    revisions, regions,
+)  # fmt: skip
+over = st.builds(
+    lambda programme, n, state, revision: ended(f"{programme}-{n}", state, by=OF[programme], revision=revision),
+    of_programme, numbers, st.sampled_from(["cancelled", "returned"]), st.integers(1, 2),
+)  # fmt: skip
+histories = st.tuples(
+    st.lists(paid, min_size=4, max_size=8), st.lists(over, min_size=1, max_size=4),
+    st.lists(st.one_of(paid, over), max_size=3),
+)  # fmt: skip
+GROUPINGS = [
+    ["programme"], ["strategy"], ["agency"], ["kabupaten"], ["kelurahan", "programme"], ["month"],
+    ["quarter", "kecamatan", "agency", "strategy", "programme"],
+]  # fmt: skip
+
+Cells = dict[str, list[int]]
+
+
+def keyed(by: list[str], programme: str, of: str, region: str, day: str) -> tuple[Any, ...]:
+    """A line by its words, worked out from text alone."""
+    month = int(day[5:7])
+    values = {
+        "programme": programme, "strategy": STRATEGIES[programme], "agency": of,
+        "kabupaten": ".".join(region.split(".")[:2]), "kecamatan": ".".join(region.split(".")[:3]), "kelurahan": region,
+        "month": day[:7], "quarter": f"{day[:4]}-Q{1 + (month > 3) + (month > 6) + (month > 9)}",
+    }  # fmt: skip
+    return tuple(values[each] for each in by)
+
+
+def plain(
+    rows: list[Any], announced: list[Event], by: list[str], inside: Callable[[str, str], bool]
+) -> dict[tuple[Any, ...], Cells]:
+    """The report summed row by row over the ledger and over what was announced."""
+    cells: dict[tuple[Any, ...], Cells] = defaultdict(lambda: {figure: [0, 0] for figure in FIGURES})
+
+    def count(figure: str, programme: str, of: str, region: str, day: str, amount: int) -> None:
+        if inside(region, day):
+            cell = cells[keyed(by, programme, of, region, day)][figure]
+            cell[0] += 1
+            cell[1] += amount
+
+    detected = [each["data"] for each in announced if each["type"] == "tepat.overlap.detected.v1"]
+    sides = {(side["agency"], side["payout_id"]) for data in detected for side in data["payouts"]}
+    for row in rows:
+        if row["programme"] is None:
+            continue
+        day = row["starts"].isoformat()
+        figures = [("planned", "disbursed", "cancelled", "returned")[row["rank"]]]
+        if row["rank"] == 0 and row["ends"] < TODAY.date():
+            figures.append("unclaimed")
+        if row["rank"] > 1 and (row["agency"], row["payout_id"]) in sides:
+            figures.append("prevented" if row["rank"] == 2 and row["told_rank"] == 0 else "recovered")
+        for figure in figures:
+            count(figure, row["programme"], row["agency"], row["region"], day, row["amount"])
+    last = {each["data"]["overlap_id"]: each for each in announced}
+    for each in last.values():
+        if each["type"] == "tepat.overlap.detected.v1":
+            data = each["data"]
+            second = data["payouts"][1]
+            count(
+                "overlaps", second["programme"], second["agency"], data["region"], data["during"]["from"],
+                data["amount_at_risk"],
+            )  # fmt: skip
+    return cells
+
+
+LEDGER = """
+select a.code as agency, payout_id, rank, amount, starts, ends, region, pr.code as programme,
+       (last_told).rank as told_rank
+from payout p join agency a on a.id = p.agency left join programme pr on pr.id = p.programme"""
+
+
+@given(histories)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_whatever_it_is_grouped_by_the_sums_are_those_of_the_ledger(
+    ledger: Ledger, history: tuple[list[Event], ...]
+) -> None:
+    await ledger.empty()
+    await ledger.follow(strategic(policy(PKH_BPNT, PKH_BLT, PKH_SB)))
+    for batch in history:
+        await ledger.take(batch)
+        await ledger.judge()
+    rows = list(await ledger.database.pool.fetch(LEDGER))
+    announced = [orjson.loads(each.value or b"") for each in await ledger.sent()]
+
+    async def holds(client: httpx.AsyncClient, by: list[str], area: str = "", **wanted: str) -> None:
+        since, until = wanted.get("from", "0001-01-01"), wanted.get("to", "9999-12-31")
+
+        def inside(region: str, day: str) -> bool:
+            return since <= day <= until and f"{region}.".startswith(f"{area}." if area else "")
+
+        told = await report(client, by=by, **wanted)
+        lines = {
+            tuple(line[each] for each in by): {
+                figure: [line[figure]["number"], line[figure]["amount"]] for figure in FIGURES
+            }
+            for line in told["items"]
+        }
+        assert len(lines) == len(told["items"])
+        assert lines == plain(rows, announced, by, inside)
+        whole = plain(rows, announced, [], inside).get((), {figure: [0, 0] for figure in FIGURES})
+        assert {each: [*told["total"][each].values()] for each in FIGURES} == whole
+        assert told["pending"] == 0
+
+    async with asked(ledger) as client:
+        for by in GROUPINGS:
+            await holds(client, by)
+        await holds(client, ["month", "programme"], **{"from": "2026-01-02", "to": "2026-12-31"})
+        await holds(client, ["kelurahan", "programme"], "33.74", region="33.74")
+    async with asked(ledger, "33.74.02", "33.20") as client:
+        await holds(client, ["programme"], "33.74.02", region="33.74.02")
+
+
+# --- what each figure is ------------------------------------------------------------------------------------------
+
+
+def figures(told: dict[str, Any]) -> dict[str, tuple[int, int]]:
+    return {each: (told[each]["number"], told[each]["amount"]) for each in FIGURES if told[each]["number"]}
+
+
+async def test_a_payout_counts_once_in_its_present_state(ledger: Ledger) -> None:
+    await ledger.take([
+        payout("late", state="planned", days=("2026-01-01", "2026-03-31"), amount=1),
+        payout("due", state="planned", days=("2026-04-01", "2026-06-30"), amount=2, of=BUDI, card=MELATI),
+        payout("paid", "BLT-DD", by="dpmd", days=("2026-01-01", "2026-01-31"), amount=4),
+        payout("stopped", "BLT-DD", state="planned", by="dpmd", days=("2026-02-01", "2026-02-28"), amount=8),
+        payout("back", "BLT-DD", by="dpmd", days=("2026-03-01", "2026-03-31"), amount=16),
+        payout("void", "BLT-DD", by="dpmd", days=("2026-03-01", "2026-03-02"), amount=32, of=CITRA, card=MELATI),
+    ])  # fmt: skip
+    await ledger.judge()
+    async with asked(ledger) as client:
+        # late with each of BLT-DD's three in Mawar: the lesser amount at risk
+        assert figures((await report(client))["total"]) == {
+            "planned": (3, 11), "disbursed": (3, 52), "unclaimed": (2, 9), "overlaps": (3, 3),
+        }  # fmt: skip
+        await ledger.take([
+            ended("stopped", by="dpmd"), ended("back", "returned", by="dpmd"), ended("void", by="dpmd"),
+            ended("never-told", by="dpmd"),
+        ])  # fmt: skip
+        await ledger.judge()
+        told = await report(client, by=["programme"])
+        assert figures(told["total"]) == {
+            "planned": (2, 3), "disbursed": (1, 4), "cancelled": (2, 40), "returned": (1, 16), "unclaimed": (1, 1),
+            "overlaps": (1, 1), "prevented": (1, 8), "recovered": (1, 16),
+        }  # fmt: skip
+        assert [line["programme"] for line in told["items"]] == ["BLT-DD", "PKH"]
+        assert told["ends_alone"] == 1
+        # Taken back and paid again, it is paid and nothing else.
+        await ledger.take(
+            [payout("back", "BLT-DD", by="dpmd", revision=1, amount=16, days=("2026-03-01", "2026-03-31"))]
+        )
+        assert figures((await report(client))["total"])["disbursed"] == (2, 20)
+    async with asked(ledger, "33.74") as client:
+        assert (await report(client))["ends_alone"] is None
+
+
+async def test_who_was_paid_is_counted_once(ledger: Ledger) -> None:
+    document = policy(agencies=[agency("dinsos", "PKH", "PIP")], programmes=["PKH", "PIP"], repeatable=())
+    document["programmes"][1]["unit"] = "person"
+    await ledger.follow(document)
+    registry = Registry()
+    await ledger.hear(registry.learn([lives(ANI, MAWAR), lives(BUDI, MAWAR), merged(CITRA, ANI)]))
+    await ledger.take([
+        payout("a"), payout("b", of=BUDI), payout("c", of=BUDI, region=ELSEWHERE, days=("2026-04-01", "2026-04-30")),
+        payout("d", "PIP"), payout("e", "PIP", of=CITRA, days=("2026-05-01", "2026-05-31")),
+        payout("f", "PIP", of=BUDI),
+        payout("g", "PIP", of=BUDI, card=MELATI, state="planned", days=("2026-06-01", "2026-06-30")),
+    ])  # fmt: skip
+    async with asked(ledger) as client:
+        told = await report(client, receiving=True)
+        assert [(line["programme"], line["receiving"]) for line in told["items"]] == [("PIP", 2), ("PKH", 1)]
+        told = await report(client, receiving=True, by=["programme", "kecamatan"])
+        assert Counter({(line["programme"], line["kecamatan"]): line["receiving"] for line in told["items"]}) == {
+            ("PKH", REGION[:8]): 1, ("PKH", ELSEWHERE[:8]): 1, ("PIP", REGION[:8]): 2,
+        }  # fmt: skip
+        await report(client, 422, receiving=True, by=["programme", "month"])
+
+
+async def test_what_it_cannot_tell_is_refused_in_words(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    await ledger.take([payout("a"), payout("b", region=ELSEWHERE)])
+    async with asked(ledger) as client:
+        assert "one level of area" in (await report(client, 422, by=["kabupaten", "kelurahan"]))["detail"]
+        assert "one length of period" in (await report(client, 422, by=["month", "quarter"]))["detail"]
+        assert "ends before" in (await report(client, 422, **{"from": "2026-02-01", "to": "2026-01-01"}))["detail"]
+        await report(client, 422, programme="NONE")
+        await report(client, 422, by=["village"])
+        monkeypatch.setattr(reporting, "MOST_LINES", 1)
+        assert "lines" in (await report(client, 422, by=["kelurahan"]))["detail"]
+
+
+def test_periods_have_names() -> None:
+    assert [reporting.period(date(2026, month, 1), "quarter") for month in (1, 3, 4, 12)] == [
+        "2026-Q1", "2026-Q1", "2026-Q2", "2026-Q4",
+    ]  # fmt: skip
+    assert reporting.period(date(2026, 4, 1), "month") == "2026-04"
+
+
+async def test_the_last_announcement_is_what_is_reported(ledger: Ledger) -> None:
+    """The figures of overlaps are those of whoever folds the topic."""
+    await ledger.take([payout("a", amount=5), payout("b", "BPNT", by="himbara", amount=3)])
+    await ledger.judge()
+    await ledger.take([payout("b", "BPNT", by="himbara", amount=2, revision=1)])
+    async with asked(ledger) as client:
+        assert (await report(client))["pending"] == 1
+    await ledger.judge()
+    folded = oracle.fold(await ledger.sent())
+    async with asked(ledger) as client:
+        total = (await report(client))["total"]["overlaps"]
+    assert total == {"number": len(folded), "amount": sum(each["amount_at_risk"] for each in folded.values())}
+    assert total == {"number": 1, "amount": 2}
