@@ -28,6 +28,7 @@ from tepat_demo.cases import Pasuruan
 from tepat_demo.district import District
 from tepat_demo.report import ProgressBars, render
 from tepat_demo.run import Report, run
+from tepat_demo.tegalsari import Tegalsari
 from tepat_local import files, processes
 from tepat_local.stack import READY_SECONDS, AlreadyRunning, NotReady, Stack
 
@@ -89,6 +90,7 @@ async def _run(directory: Path, endpoints: Mapping[str, Any], district: District
             apply_policy=apply_policy,
             progress=progress,
             pasuruan=Pasuruan(district.seed),
+            families=Tegalsari(district.seed),
         )
 
 

@@ -132,7 +132,7 @@ class Pasuruan:
                 "attributes": {"decile": 1, "occupation": each.occupation},
             }  # fmt: skip
             told = "tepat.person.recorded.v1", f"pasuruan:person:{number}", FIRST_DAY
-            yield _message(VERIFIER, "beneficiaries", each.nik, *told, data)
+            yield message(VERIFIER, "beneficiaries", each.nik, *told, data)
 
     def _lists(self) -> Iterator[Message]:
         for number, each in enumerate(self.people):
@@ -141,7 +141,7 @@ class Pasuruan:
                 "listed_on": FIRST_DAY.isoformat(),
             }  # fmt: skip
             told = "tepat.verification.listed.v1", f"pasuruan:listed:{number}", FIRST_DAY
-            yield _message(VERIFIER, "verifications", each.nik, *told, data)
+            yield message(VERIFIER, "verifications", each.nik, *told, data)
 
     def _visits(self) -> Iterator[Message]:
         for number, each in enumerate(self.people):
@@ -160,7 +160,7 @@ class Pasuruan:
             **({"reason": reason} if reason is not None else {}),
         }  # fmt: skip
         told = "tepat.verification.recorded.v1", f"pasuruan:visit:{id_}", day
-        return _message(VERIFIER, "verifications", to.nik, *told, data)
+        return message(VERIFIER, "verifications", to.nik, *told, data)
 
 
 def _institutions() -> Iterator[Message]:
@@ -172,10 +172,11 @@ def _institutions() -> Iterator[Message]:
             "regions": [place.code], "active": True, "revision": 0,
         }  # fmt: skip
         told = "tepat.institution.recorded.v1", f"magelang:institution:{number}", date(2018, 3 + 2 * number, 1)
-        yield _message(REGISTRAR, "beneficiaries", str(data["institution_id"]), *told, data)
+        yield message(REGISTRAR, "beneficiaries", str(data["institution_id"]), *told, data)
 
 
-def _message(agency: str, kind: str, key: str, type_: str, id_: str, day: date, data: Mapping[str, Any]) -> Message:
+def message(agency: str, kind: str, key: str, type_: str, id_: str, day: date, data: Mapping[str, Any]) -> Message:
+    """An event of an agency on its topic, told at nine on a day."""
     event = {
         "specversion": "1.0", "id": id_, "source": f"urn:tepat:agency:{agency}", "type": type_,
         "time": f"{day.isoformat()}T09:00:00+07:00", "datacontenttype": "application/json", "data": data,

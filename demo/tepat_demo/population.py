@@ -84,10 +84,10 @@ class Household:
 
 
 class Numbers:
-    """Gives NIKs and KKs, each once: serials run from 0001 within their first twelve digits."""
+    """Gives NIKs and KKs, each once: serials run from the first, 0001, within their first twelve digits."""
 
-    def __init__(self) -> None:
-        self._given: defaultdict[str, int] = defaultdict(int)
+    def __init__(self, first: int = 1) -> None:
+        self._given: defaultdict[str, int] = defaultdict(lambda: first - 1)
 
     def _next(self, prefix: str) -> str:
         self._given[prefix] += 1

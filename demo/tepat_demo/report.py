@@ -18,6 +18,7 @@ from rich.text import Text
 from .cases import Told
 from .population import kecamatan_names
 from .run import Report, Row
+from .tegalsari import Held
 
 WIDTH: Final = 100
 ANSWERS: Final = {"clear": "green", "hold": "red", "unknown": "yellow"}
@@ -110,6 +111,9 @@ def _parts(report: Report) -> Iterator[RenderableType]:
     if report.cases is not None:
         yield Text()
         yield from beside(report.cases)
+    if report.tegalsari is not None:
+        yield Text()
+        yield from shared(report.tegalsari)
     if report.too_large:
         yield Text(f"Persons and households with too many payouts to be judged: {report.too_large:,}", style="bold")
     yield Text()
@@ -191,6 +195,22 @@ def beside(told: Told) -> Iterator[RenderableType]:
     yield Text.assemble(
         (f"{coverage['name']}: ", "bold"),
         f"a WKSBM in {coverage['covered']} of {coverage['kelurahan']} kelurahan ({share})",
+    )
+
+
+def shared(held: Held) -> Iterator[RenderableType]:
+    """What came of the round in Tegalsari."""
+    round_ = held.progress
+    yield Text("Kelurahan Tegalsari: neighbours share", style="bold")
+    yield Text(
+        f"{held.ranked:,} poor families ranked for {round_['packages']:,} packages; {round_['delivered']:,} given, "
+        f"each for a coupon and with a photo, {round_['stock']:,} left; a coupon that came twice was refused. Of the "
+        f"first {round_['packages']:,} of the next round {held.first_again:,} got nothing in this one; "
+        f"ranked, given and closed in {held.seconds:.1f} s."
+    )
+    yield Text(
+        f"In September 2023 {held.taking_part:,} of the {held.kelurahan:,} kelurahan of Kota Semarang took part "
+        f"({100 * held.taking_part / held.kelurahan:.1f} %)."
     )
 
 

@@ -21,7 +21,7 @@ from typing import Any, Protocol, TypeVar
 import orjson
 from tepat_contracts.policy import load
 
-from . import cases, stream
+from . import cases, stream, tegalsari
 from .district import POLICY, District, Tally
 from .oracle import (
     Announcement,
@@ -110,6 +110,7 @@ class Report:
     too_large: int
     wrong: Sequence[str] = field(default_factory=list)
     cases: cases.Told | None = None
+    tegalsari: tegalsari.Held | None = None
 
     @property
     def agrees(self) -> bool:
@@ -132,8 +133,9 @@ async def run(
     progress: Progress | None = None,
     services: Services | None = None,
     pasuruan: cases.Pasuruan | None = None,
+    families: tegalsari.Tegalsari | None = None,
 ) -> Report:
-    """Runs a sample district through the stack that answers at `endpoints`; then Pasuruan and Magelang, where given.
+    """Runs a sample district through the stack that answers at `endpoints`; then the places beside it that are given.
 
     `endpoints` are those of `endpoints.json`, `tokens` the directory of its tokens, `secret` the province's
     pseudonym secret (`secrets/main` of an embedded stack). Raises TimeoutError where nothing goes on for
@@ -144,14 +146,18 @@ async def run(
         async with HttpServices(endpoints, tokens) as over_http:
             return await run(
                 endpoints, tokens, secret, district, apply_policy=apply_policy, progress=told, services=over_http,
-                pasuruan=pasuruan,
+                pasuruan=pasuruan, families=families,
             )  # fmt: skip
     found = await _run(endpoints["kafka"], secret, district, apply_policy, told, services)
-    if pasuruan is None:
-        return found
-    told.stage("Pasuruan verifies, Magelang counts", sum(1 for _ in pasuruan))
-    beside = await cases.run(endpoints["kafka"], services, pasuruan, PATIENCE, told.advance)
-    return replace(found, cases=beside, wrong=[*found.wrong, *beside.wrong])
+    if pasuruan is not None:
+        told.stage("Pasuruan verifies, Magelang counts", sum(1 for _ in pasuruan))
+        beside = await cases.run(endpoints["kafka"], services, pasuruan, PATIENCE, told.advance)
+        found = replace(found, cases=beside, wrong=[*found.wrong, *beside.wrong])
+    if families is not None:
+        told.stage("Tegalsari shares 100 packages", sum(1 for _ in families))
+        held = await tegalsari.run(endpoints["kafka"], services, families, PATIENCE, told.advance)
+        found = replace(found, tegalsari=held, wrong=[*found.wrong, *held.wrong])
+    return found
 
 
 async def _run(

@@ -30,8 +30,8 @@ class Services(Protocol):
         """GET /v1/status of every instance of a service."""
         ...
 
-    async def get(self, service: str, path: str) -> Answer:
-        """GET /v1/{path} as a reader."""
+    async def get(self, service: str, path: str, *, role: str = "reader") -> Answer:
+        """GET /v1/{path}."""
         ...
 
     async def post(self, service: str, path: str, body: Answer) -> Answer:
@@ -61,9 +61,9 @@ class HttpServices:
         """GET /v1/status of every instance. Raises httpx.HTTPError."""
         return [await self._asked("GET", f"{url}/v1/status", None) for url in self._instances[service]]
 
-    async def get(self, service: str, path: str) -> Answer:
+    async def get(self, service: str, path: str, *, role: str = "reader") -> Answer:
         """GET /v1/{path}. Raises httpx.HTTPError."""
-        return await self._asked("GET", f"{self._instances[service][0]}/v1/{path}", "reader")
+        return await self._asked("GET", f"{self._instances[service][0]}/v1/{path}", role)
 
     async def post(self, service: str, path: str, body: Answer) -> Answer:
         """POST /v1/{path}. Raises httpx.HTTPError."""

@@ -66,7 +66,7 @@ class Played:
     async def post(self, service: str, path: str, body: Answer) -> Answer:
         raise AssertionError
 
-    async def get(self, service: str, path: str) -> Answer:
+    async def get(self, service: str, path: str, *, role: str = "reader") -> Answer:
         match service, path.partition("?")[0]:
             case "eligibility", "verifications/batches/2022-miskin-ekstrem":
                 reasons = self.pasuruan.reasons.most_common()

@@ -67,7 +67,7 @@ class StandIn:
         self.asked.append(service)
         return [{"idle": self.at_rest, "lag": 0, "pending": 0, "outbox": 0}]
 
-    async def get(self, service: str, path: str) -> dict[str, Any]:
+    async def get(self, service: str, path: str, *, role: str = "reader") -> dict[str, Any]:
         if (service, path) == ("distribution", "clearances/figures"):
             return {"items": [{"programme": "PKH", "decision": "clear", "payouts": 3, "amount": 9}]}
         assert (service, path) == ("notifications", "notices/summary")
