@@ -1,11 +1,11 @@
 """Notifications over HTTP: the notices, how they went, what was told of an overlap, and digests ahead of their hour."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 from tepat_chassis.acts import record
 from tepat_chassis.auth import Person, Right, needs
@@ -14,6 +14,7 @@ from tepat_chassis.http import Page, paging
 from tepat_chassis.subjects import Subject
 
 from tepat_notifications.domain import VERDICT, Kind, State
+from tepat_notifications.hearings import cause_id
 from tepat_notifications.sending import DUTY
 from tepat_notifications.store import queries
 
@@ -39,11 +40,13 @@ def router(database: Database, clock: Callable[[], datetime]) -> APIRouter:
         agency: str | None = None,
         state: State | None = None,
         kind: Kind | None = None,
+        level: Annotated[int | None, Query(ge=0, description="that climbed at least so far")] = None,
     ) -> dict[str, Any]:
-        """Notices, the newest first, without their text."""
+        """Notices, the newest first, without their text. ``agency`` is the recipient: an agency's id, or an officer as
+        ``group/name``."""
         before, before_id = page.after or (None, None)
         rows = queries.notices(
-            database.pool, before=before, before_id=before_id, agency=agency, state=state, kind=kind,
+            database.pool, before=before, before_id=before_id, agency=agency, state=state, kind=kind, level=level,
             at_most=page.limit + 1,
         )  # fmt: skip
         return page.of([_notice(row) async for row in rows], lambda item: (item["queued_at"], item["delivery_id"]))
@@ -69,6 +72,8 @@ def router(database: Database, clock: Callable[[], datetime]) -> APIRouter:
         async for row in queries.tellings_of(database.pool, ids=ids):
             steps += _told(row)
         steps += [_waiting(row, overlaps) async for row in queries.attention_of(database.pool, ids=ids)]
+        async for row in queries.heard_of(database.pool, ids=_causes(ids)):
+            steps += _heard(row)
         return {"steps": sorted(steps, key=lambda step: step["at"])}
 
     @routes.post("/digests/run")
@@ -78,6 +83,7 @@ def router(database: Database, clock: Callable[[], datetime]) -> APIRouter:
             now = clock()
             if asked.now:
                 await queries.hasten(connection, now=now)
+                await queries.hasten_hearings(connection, now=now)
             due = await queries.due_now(connection, now=now)
             await record(connection, person, "digests.run", "notifications", {"now": asked.now, "due": due})
             await connection.execute(f"notify {DUTY}")
@@ -95,6 +101,7 @@ async def held(connection: Connection, person: Person, subject: Subject) -> dict
     ]
     ids = [row["overlap_id"] for row in rows]
     steps = [step["detail"] async for row in queries.tellings_of(connection, ids=ids) for step in _told(row)]
+    steps += [step["detail"] async for row in queries.heard_of(connection, ids=_causes(ids)) for step in _heard(row)]
     return {"overlaps": [_taken(row)["detail"] for row in rows], "notices": steps}
 
 
@@ -129,6 +136,24 @@ def _told(row: Any) -> list[dict[str, Any]]:
     if row["ended_at"]:
         steps.append(_step(row["ended_at"], f"notice {row['state']}", **detail, reason=row["reason"]))
     return steps
+
+
+def _causes(overlap_ids: Sequence[UUID]) -> list[UUID]:
+    """What routes tell of overlaps: of each itself, and of its case."""
+    return [cause_id(kind, str(each)) for each in overlap_ids for kind in ("overlap", "case")]
+
+
+def _heard(row: Any) -> list[dict[str, Any]]:
+    detail = {
+        "told_as": row["news"], "delivery_id": row["delivery_id"], "agency": row["recipient"],
+        "channel": row["channel"], "level": row["level"],
+    }  # fmt: skip
+    steps = [_step(row["sending_at"], "notice sending", **detail)] if row["sending_at"] else []
+    if row["ended_at"]:
+        steps.append(_step(row["ended_at"], f"notice {row['state']}", **detail, reason=row["reason"]))
+    if row["acknowledged_at"]:
+        steps.append(_step(row["acknowledged_at"], "notice acknowledged", **detail))
+    return steps or [_step(row["queued_at"], "notice waiting", **detail, moment=row["moment"], due_at=row["due_at"])]
 
 
 def _waiting(row: Any, overlaps: dict[UUID, Any]) -> dict[str, Any]:

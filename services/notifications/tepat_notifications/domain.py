@@ -16,9 +16,14 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from tepat_contracts.policy import Named, Policy, PolicyIndex
+from tepat_contracts.policy import Named, Policy, PolicyIndex, notice_routes
 
-Kind: TypeAlias = Literal["overlaps", "digest", "rejections"]
+from tepat_notifications.routing import Directory, recipient
+
+Kind: TypeAlias = Literal[
+    "overlaps", "digest", "rejections",  # to agencies, where no route of the policy names what they tell of
+    "overlap", "case", "finding", "report", "suspect", "summary",  # by the policy's routes
+]  # fmt: skip
 Language: TypeAlias = Literal["id", "en"]
 
 VERDICT: Final[Mapping[str, str]] = {"overlaps": "exclusive", "digest": "review"}
@@ -52,7 +57,10 @@ class Outcome(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Province:
-    """What the policy says of those who are told: names, contacts, and the hour of the digests."""
+    """What the policy says of those who are told: names, contacts, and the hour of the digests.
+
+    ``agencies`` and ``contacts`` are those of officers too, by the names that ``routing.recipient`` gives them.
+    """
 
     agencies: Mapping[str, str]
     contacts: Mapping[str, Mapping[str, str]]
@@ -60,6 +68,7 @@ class Province:
     regions: Mapping[str, str]
     zone: ZoneInfo
     digest_at: time
+    directory: Directory
 
     def languages(self, agency: str) -> tuple[Language, ...]:
         """The languages an agency is written in: the one its contact names, else Indonesian and then English."""
@@ -79,13 +88,28 @@ def province(policy: Policy) -> Province:
     ``routes.digest_at``, "HH:MM" in the policy's time zone, is the hour of the digests; 07:00 where it says
     nothing that can be read as one.
     """
+    routes = notice_routes(policy.routes)
+    officers = {
+        recipient(group, officer): officer for group, members in routes.recipients.items() for officer in members
+    }
     return Province(
-        agencies={agency.id: agency.name for agency in policy.agencies},
-        contacts={agency.id: agency.contact for agency in policy.agencies},
+        agencies={agency.id: agency.name for agency in policy.agencies}
+        | {name: officer.name for name, officer in officers.items()},
+        contacts={agency.id: agency.contact for agency in policy.agencies}
+        | {
+            name: officer.contact | ({"language": officer.language} if officer.language else {})
+            for name, officer in officers.items()
+        },
         programmes={programme.code: programme.name for programme in policy.programmes},
         regions=PolicyIndex(policy).regions,
         zone=ZoneInfo(policy.time_zone),
         digest_at=_hour(policy.routes),
+        directory=Directory(
+            routes,
+            {agency.id for agency in policy.agencies},
+            [agency.id for agency in policy.agencies if "merge" in agency.rights],
+            policy.time_zone,
+        ),
     )
 
 

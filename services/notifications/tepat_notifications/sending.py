@@ -25,6 +25,7 @@ from tepat_chassis.standing import InForce, Standing
 from tepat_notifications import texts
 from tepat_notifications.channels import AT_ONCE, Channels, Letter
 from tepat_notifications.domain import Outcome, Province, State, retry_at
+from tepat_notifications.hearings import Hearings
 from tepat_notifications.store import Ended, Sending, Store, every, queries
 from tepat_notifications.texts import Texts
 
@@ -39,6 +40,7 @@ class Sender:
 
     Args:
         clock: the time by which notices are due.
+        link: makes the address at which a notice is acknowledged; none where recipients cannot reach this service.
     """
 
     def __init__(
@@ -49,8 +51,11 @@ class Sender:
         *,
         clock: Callable[[], datetime],
         registry: CollectorRegistry,
+        link: Callable[[UUID], str | None] = lambda _: None,
     ) -> None:
         self._store = store
+        self._hearings = Hearings(store.gather)
+        self._link = link
         self._channels = channels
         self._standing = standing
         self._texts = Texts()
@@ -67,6 +72,7 @@ class Sender:
         await self._doubt(connection, in_force.document)
         while True:
             in_force = await self._standing.refresh() or in_force
+            await self._climb(connection, in_force.document)
             letters = await self._claim(connection, in_force)
             if letters is None:
                 await self._wake_in_time(connection)
@@ -92,6 +98,16 @@ class Sender:
         if left:
             log.warning("notices in doubt: whether they went out is not known", notices=len(left))
 
+    async def _climb(self, connection: Any, province: Province) -> None:
+        """Turn to the next levels with what nobody has acknowledged in time."""
+        climbed = 1
+        while climbed:
+            async with connection.transaction():
+                await _lock(connection)
+                climbed = await self._hearings.climb(connection, province, self._clock())
+            if climbed:
+                log.info("nobody acknowledged in time: the next level's turn", causes=climbed)
+
     # -- claiming ----------------------------------------------------------------------------------
 
     async def _claim(self, connection: Any, in_force: InForce[Province]) -> list[tuple[Letter, int]] | None:
@@ -102,26 +118,36 @@ class Sender:
         province, now = in_force.document, self._clock()
         async with connection.transaction():
             await _lock(connection)
+            await self._hearings.hold(connection, province, now)
             due = await every(queries.due(connection, now=now, at_most=AT_ONCE))
             if not due:
                 return None
-            content = await self._store.gather_notices(connection, [row["delivery_id"] for row in due])
+            ids = [row["delivery_id"] for row in due]
+            content = await self._store.gather_notices(connection, ids)
+            news = await self._hearings.gather(connection, ids, now)
             sending: list[Sending] = []
             skipped: list[Ended] = []
             letters: list[tuple[Letter, int]] = []
             for row in due:
-                told, causes = _content(content[row["delivery_id"]])
+                if row["terms_id"] is None:
+                    told, causes = _content(content[row["delivery_id"]])
+                else:
+                    told = texts.heard(news.get(row["delivery_id"], ()), self._link(row["delivery_id"]))
+                    causes = told["number"]
                 why = NOTHING if not causes else self._unreachable(row["agency"], row["channel"], province)
                 if why is not None:
                     skipped.append(Ended(row["delivery_id"], State.SKIPPED, why, causes=causes))
                     continue
                 contact = province.contacts[row["agency"]]
-                text = self._texts.write(row["kind"], row["agency"], told, province)
+                text = self._texts.write(
+                    row["kind"], row["agency"], told, province, channel=row["channel"], language=row["language"]
+                )
                 letter = Letter(row["delivery_id"], self._channels.url(row["channel"], contact), *text)
                 recipient = self._channels.recipient(row["channel"], contact)
                 sending.append(Sending(row["delivery_id"], recipient, *text, causes))
                 letters.append((letter, row["attempts"] + 1))
             await self._store.sending(connection, sending, now)
+            await self._hearings.sending(connection, [each.delivery_id for each in sending], now)
             await self._settle(connection, skipped, province)
         if skipped:
             log.info("notices skipped", notices=len(skipped), reasons=sorted({str(each.reason) for each in skipped}))
@@ -162,6 +188,7 @@ class Sender:
         now = self._clock()
         for kind, state in await self._store.settle(connection, ended, now, province.next_digest(now)):
             self._ended.labels(kind, state).inc()
+        await self._hearings.settle(connection, ended, now)
 
     def _tell(self, ended: Sequence[Ended]) -> None:
         for each in ended:

@@ -14,6 +14,12 @@ def _server(value: str) -> str:
     return value
 
 
+def _address(value: str) -> str:
+    if not value.startswith(("https://", "http://")) or any(c.isspace() for c in value):
+        raise ValueError("write it as https://host")
+    return value.rstrip("/")
+
+
 class NotificationsSettings(ServiceSettings):
     """Settings of every service, the database of this one (TEPAT_NOTIFICATIONS_URL), and how it sends."""
 
@@ -31,6 +37,12 @@ class NotificationsSettings(ServiceSettings):
     )
     notifications_gather_seconds: float = Field(
         2.0, ge=0, le=60, description="how long a notice at once waits for what comes with it"
+    )
+
+    notifications_link: Annotated[str, AfterValidator(_address)] | None = Field(
+        None,
+        description="address under which recipients reach this service, such as https://tepat.example.invalid: "
+        "notices then carry a link by which they are acknowledged",
     )
 
     @property

@@ -77,11 +77,13 @@ class Store:
     # -- what is taken -----------------------------------------------------------------------------
 
     async def take_overlaps(
-        self, connection: Connection, overlaps: Sequence["Overlap"], now: datetime, digest_at: datetime
-    ) -> None:
-        """Keep what is newer, and queue what it means for the agencies."""
+        self, connection: Connection, overlaps: Sequence["Overlap"], now: datetime, digest_at: datetime,
+        *, routed: bool = False,
+    ) -> None:  # fmt: skip
+        """Keep what is newer, and queue what it means for the agencies, unless the policy's routes say who hears."""
         await connection.copy_records_to_table("taken", records=overlaps)
-        if await queries.take_overlaps(connection, channels=self._channels):
+        changed = await queries.take_overlaps(connection, channels=[] if routed else self._channels)
+        if changed and not routed:
             await queries.judge(connection)
             agencies = {o.agency_a for o in overlaps} | {o.agency_b for o in overlaps}
             await self.queue(connection, agencies, now, digest_at)
@@ -93,18 +95,28 @@ class Store:
         resolved: Sequence[tuple[str, int, int]],
         now: datetime,
         digest_at: datetime,
-    ) -> None:
-        """Keep records refused and leave out those taken since; queue the agencies' digests."""
+        *,
+        routed: bool = False,
+    ) -> list["Rejection"]:
+        """Keep records refused and leave out those taken since; queue the agencies' digests, unless the policy's routes
+        say who hears of them. Those not known before; where they are routed, whoever counts them resolves.
+        """
+        new: list[Rejection] = []
         if rejections:
             agencies, topics, partitions, offsets, reasons, pointers, times = map(list, zip(*rejections, strict=True))
-            await queries.take_rejections(
+            taken = queries.take_rejections(
                 connection, agencies=agencies, topics=topics, partitions=partitions, offsets=offsets,
                 reasons=reasons, pointers=pointers, times=times,
             )  # fmt: skip
-        if resolved:
+            places = {(row["topic"], row["partition"], row["offset"]) async for row in taken}
+            known = {(each.topic, each.partition, each.offset): each for each in rejections}
+            new = [known[place] for place in sorted(places)]
+        if resolved and not routed:
             topics, partitions, offsets = map(list, zip(*resolved, strict=True))
             await queries.resolve(connection, topics=topics, partitions=partitions, offsets=offsets)
-        await self.queue(connection, {r.agency for r in rejections}, now, digest_at)
+        if not routed:
+            await self.queue(connection, {r.agency for r in rejections}, now, digest_at)
+        return new
 
     async def queue(self, connection: Connection, agencies: Iterable[str], now: datetime, digest_at: datetime) -> None:
         """Open notices for what agencies are to hear, where none is open."""
@@ -156,7 +168,7 @@ class Store:
             at_most=CAUSES_NAMED,
         )  # fmt: skip
         rows = await every(settled)
-        await outbox.put(connection, [_recorded(row, now) for row in rows])
+        await outbox.put(connection, [recorded(row, now) for row in rows])
         untold = [each for each in ended if each.state in (State.FAILED, State.SKIPPED)]
         if untold:
             await queries.unheard(connection, ids=[each.delivery_id for each in untold])
@@ -166,13 +178,13 @@ class Store:
         return [(row["kind"], row["state"]) for row in rows]
 
 
-def _recorded(row: Any, now: datetime) -> Message:
-    """What is published of a notice."""
+def recorded(row: Any, now: datetime) -> Message:
+    """What is published of a notice. Of an officer it names the group: no name stands on a topic."""
     delivery_id = str(row["delivery_id"])
     data = {
         "delivery_id": delivery_id,
         "revision": row["revision"],
-        "agency": row["agency"],
+        "agency": row["agency"].partition("/")[0],
         "channel": row["channel"],
         "kind": row["kind"],
         "verdict": VERDICT.get(row["kind"]),
@@ -182,6 +194,9 @@ def _recorded(row: Any, now: datetime) -> Message:
         "attempts": row["attempts"],
         "at": now,
         "reason": row["reason"],
+        "level": row["level"],
+        "acknowledged": row["acknowledged_at"]
+        and {"at": row["acknowledged_at"], "how": "event" if row["acknowledged_how"] == "event" else "person"},
     }
     event = envelope.event(
         service=SERVICE, type="tepat.delivery.recorded.v1", id=f"{delivery_id}-{row['revision']}", time=now,

@@ -12,8 +12,9 @@ from email import policy as email_policy
 from email.message import EmailMessage
 from importlib.resources import files
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
-from uuid import UUID, uuid5
+from uuid import UUID, uuid4, uuid5
 
 import orjson
 import pytest
@@ -21,13 +22,25 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from prometheus_client import CollectorRegistry
 from tepat_chassis.database import Database, Lock
+from tepat_chassis.span import Span
 from tepat_chassis.standing import Standing
+from tepat_contracts import envelope
 from tepat_contracts.policy import from_document
 from tepat_notifications.channels import Channels
 from tepat_notifications.domain import Province, case_code, province
-from tepat_notifications.handlers import Overlap, Rejection
+from tepat_notifications.handlers import (
+    Announced,
+    Causes,
+    Overlap,
+    Overlaps,
+    Receipts,
+    Rejection,
+    Told,
+    follow,
+)
+from tepat_notifications.hearings import Hearings
 from tepat_notifications.sending import Sender
-from tepat_notifications.store import Store
+from tepat_notifications.store import Store, queries
 
 NAMESPACE = UUID("6f0a1f0e-6a4b-5b0e-9d59-2f6f6c1f7a10")
 START = datetime(2026, 3, 2, 3, 0, tzinfo=UTC)
@@ -169,9 +182,8 @@ class Desk:
     async def apply(self, **changes: Any) -> None:
         """Put a policy in force."""
         document = POLICY | changes
-        now = self.clock()
         async with self.database.transaction(Lock.EXCLUSIVE) as connection:
-            await self.store.retime(connection, now, province(from_document(document)).next_digest(now))
+            await follow(self.store, self.clock, connection, from_document(document), document)
             await Standing.put(connection, "v", document)
         await self.standing.refresh()
 
@@ -182,15 +194,34 @@ class Desk:
 
     async def announce(self, *overlaps: Overlap) -> None:
         """Take a batch of overlaps."""
-        now = self.clock()
         async with self.database.transaction(Lock.EXCLUSIVE) as connection:
-            await self.store.take_overlaps(connection, overlaps, now, self.province.next_digest(now))
+            taken = Announced(list(overlaps), self.province)
+            await Overlaps(self.store, self.clock).write(connection, taken)
+
+    async def tell(self, type_name: str, **data: Any) -> None:
+        """Take an event of a cause."""
+        value = envelope.write(
+            envelope.event(service="registry", type=type_name, id=str(uuid4()), time=self.clock(), data=data)
+        )
+        causes = Causes(self.hearings, self.clock)
+        span = Span("any", 0, 0, 1, [SimpleNamespace(value=value, topic="any", partition=0, offset=0)])  # type: ignore[list-item]
+        async with self.database.transaction(Lock.EXCLUSIVE) as connection:
+            await causes.write(connection, causes.decode([span], self.standing.in_force))
+
+    @property
+    def hearings(self) -> Hearings:
+        return Hearings(self.store.gather)
+
+    async def acknowledge(self, code: str) -> int:
+        """An officer acknowledges what a code names; how many causes waited for it."""
+        async with self.database.transaction(Lock.EXCLUSIVE) as connection:
+            ids = [row["cause_id"] async for row in queries.by_code(connection, code=code)]
+            return len(await self.hearings.acknowledge(connection, ids, "person", "officer", self.clock()))
 
     async def reject(self, *rejections: Rejection, resolved: Sequence[tuple[str, int, int]] = ()) -> None:
-        now = self.clock()
         async with self.database.transaction(Lock.EXCLUSIVE) as connection:
-            due = self.province.next_digest(now)
-            await self.store.take_rejections(connection, rejections, resolved, now, due)
+            told = Told(self.province, list(rejections), list(resolved))
+            await Receipts(self.store, self.clock).write(connection, told)
 
     async def take_duty(self) -> AsyncIterator[bool]:
         """Win the duty of sending anew, as another instance would."""
@@ -212,7 +243,7 @@ class Desk:
             await self.take_duty()
         steps, _ = self.held[-1]
         await anext(steps)
-        while await self.database.pool.fetchval("select count(*) from delivery where due_at <= $1", self.clock()):
+        while await queries.due_soon(self.database.pool, by=self.clock()):
             await anext(steps)
 
     async def at_once(self) -> None:

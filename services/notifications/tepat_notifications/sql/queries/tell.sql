@@ -3,11 +3,13 @@
 
 -- name: due
 -- Notices whose time has come.
-select delivery_id, agency, channel, kind, attempts from delivery
-where due_at <= :now order by due_at, delivery_id limit :at_most;
+select d.delivery_id, d.agency, d.channel, d.kind, d.attempts, d.terms_id, t.language
+from delivery d left join terms t using (terms_id)
+where d.due_at <= :now order by d.due_at, d.delivery_id limit :at_most;
 
 -- name: next_due$
-select min(due_at) from delivery where due_at is not null;
+select least((select min(due_at) from delivery where due_at is not null),
+             (select min(deadline) from awaited where how is null));
 
 -- name: gather!
 -- Write into notices what their agencies are to hear, as it stands now, and take it off what they are still to hear.
@@ -102,9 +104,12 @@ with settled as (
 select s.*, coalesce(c.ids, '{}') as overlap_ids, c.trace
 from settled s
 left join lateral (
-    select array_agg(overlap_id) as ids, min(trace) filter (where s.causes = 1) as trace
-    from (select t.overlap_id, o.trace from telling t join overlap o using (overlap_id)
-          where t.delivery_id = s.delivery_id order by t.overlap_id limit :at_most) t) c on true;
+    select array_agg(told.id) as ids, min(told.trace) filter (where s.causes = 1) as trace
+    from (select t.overlap_id as id, o.trace from telling t join overlap o using (overlap_id)
+          where t.delivery_id = s.delivery_id
+          union all
+          select c.subject, c.trace from hearing h join cause c using (cause_id) where h.delivery_id = s.delivery_id
+          order by 1 limit :at_most) told) c on true;
 
 -- name: unheard!
 -- Notices that were certainly not sent told nothing: touch what they would have told, to be judged again.
