@@ -256,6 +256,39 @@ def test_answers_to_no_report_and_circles_of_merges_are_listed(api: Api, tepat: 
     assert "2 NIKs are merged in a circle" in tepat("suspects", "list", "--kind", "merge_circle").out
 
 
+def test_notices_are_listed_shown_and_acknowledged(api: Api, tepat: Tepat) -> None:
+    at = "2026-01-02T08:00:00Z"
+    notice = {
+        "delivery_id": "d-1", "agency": "lurah/Miroto", "channel": "sms", "kind": "report", "state": "sent",
+        "reason": None, "causes": 2, "level": 1, "queued_at": at, "due_at": None, "sending_at": at,
+        "acknowledged_at": None,
+    }  # fmt: skip
+    api.answers["GET /notifications/v1/notices"] = {"items": [notice], "next": None}
+    assert "lurah/Miroto\treport\tsms\tsent\t2\t1" in tepat("notices", "list", "--recipient", "lurah/Miroto").out
+    assert api.asked[-1].url.params["agency"] == "lurah/Miroto"
+    assert objects(tepat("notices", "list", "--level", "1", "--json").out) == [notice]
+    assert api.asked[-1].url.params["level"] == "1"
+    cause = {
+        "kind": "report", "key": "rt-01/R-1", "state": "awaits", "verdict": "fire", "amount": None,
+        "awaited": {"level": 1, "deadline": at, "how": None, "by": None},
+        "heard": [
+            {"recipient": "lurah/Miroto", "news": "kelurahan/kel", "level": 0, "moment": "now", "due_at": at,
+             "heard": True, "channel": "sms", "state": "sent", "sending_at": at},
+            {"recipient": "kel", "news": "kelurahan/kel", "level": 1, "moment": "now", "due_at": at, "heard": False},
+        ],
+        "steps": [{"at": at, "what": "awaited", "level": 0}, {"at": at, "what": "climbed", "level": 1}],
+    }  # fmt: skip
+    api.answers["GET /notifications/v1/notices/K7QF2MZA"] = {"code": "K7QF2MZA", "causes": [cause]}
+    shown = tepat("notices", "show", "K7QF2MZA").out
+    for words in ("fire", "at level 1", "lurah/Miroto", "waits (now)", "nobody did in time: the next level's turn"):
+        assert words in shown
+    assert objects(tepat("notices", "show", "K7QF2MZA", "--json").out)[0]["causes"] == [cause]
+    for ended, words in ((2, "K7QF2MZA is acknowledged"), (0, "waits for no acknowledgement")):
+        api.answers["POST /notifications/v1/notices/K7QF2MZA/acknowledge"] = {"code": "K7QF2MZA", "acknowledged": ended}
+        assert words in tepat("notices", "acknowledge", "K7QF2MZA", "--note", "rang").words
+    assert orjson.loads(api.asked[-1].content) == {"note": "rang"}
+
+
 def step(at: str, service: str, what: str) -> dict[str, Any]:
     return {"at": at, "service": service, "what": what, "detail": {"n": 1, "none": None}}
 

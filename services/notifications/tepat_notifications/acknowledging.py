@@ -121,7 +121,7 @@ def router(database: Database, hearings: Hearings, clock: Callable[[], datetime]
 
 
 def _cause(row: Any) -> dict[str, Any]:
-    shown = ("kind", "state", "news", "verdict", "amount", "programmes", "agencies", "region", "announced_at")
+    shown = ("kind", "key", "state", "news", "verdict", "amount", "programmes", "agencies", "region", "announced_at")
     awaited = {"level": row["level"], "deadline": row["deadline"], "how": row["how"], "by": row["ended_by"]}
     return {name: row[name] for name in shown} | {"awaited": awaited if row["level"] is not None else None}
 

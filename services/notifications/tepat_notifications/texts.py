@@ -9,7 +9,7 @@ Invariants
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -32,6 +32,8 @@ LIMITS: Mapping[str, int] = {"sms": 160, "whatsapp": 1_000, "telegram": 1_000}
 """The most characters of a message over a channel by this name; over others there is room for all."""
 SMS = 160
 CODE_AND_COMMA = CODE_LETTERS + 2
+BEFORE_CODES = ". Kasus ..."
+_VARIANTS = ((True, True, True), (False, True, True), (False, False, True), (False, False, False))
 CLOCKS: Mapping[str, str] = {"Asia/Jakarta": "WIB", "Asia/Makassar": "WITA", "Asia/Jayapura": "WIT"}
 LOCALES: Mapping[Language, str] = {"id": "id_ID", "en": "en_GB"}
 
@@ -75,32 +77,30 @@ class Texts:
         return Text(subject, BETWEEN_LANGUAGES.join(body for _, body in parts) + "\n")
 
     def _short(self, languages: Sequence[Language], content: Mapping[str, Any], province: Province, limit: int) -> str:
-        """A message of at most so many characters: as much as there is room for, the code of its case first of all."""
-        all_codes = [cause["code"] for sort in content["sorts"] for cause in sort["listed"]]
+        """A message of at most so many characters; in each language where there is room for more than one."""
+        if limit == SMS:
+            return self._within(limit, languages[0], content, province)
+        share = limit // len(languages) - 1
+        return "\n".join(self._within(share, each, content, province) for each in languages)
 
-        def written(language: Language, *, codes: int = 0, place: bool, todo: bool, link: bool) -> str:
-            return mask(self._brief.render(
-                content, language=language, locale=LOCALES[language], codes=all_codes[:codes], with_place=place,
-                with_todo=todo, with_link=link, place=lambda code: _nearest(code, province.regions),
-            ).strip())  # fmt: skip
+    def _within(self, limit: int, language: Language, content: Mapping[str, Any], province: Province) -> str:
+        """As much as there is room for: the code of its case, what it is about, where it is acknowledged, and then
+        the amount, the place and, of several, the other codes.
+        """
+        codes = [cause["code"] for sort in content["sorts"] for cause in sort["listed"]]
 
-        roomy = limit > SMS
-        if roomy:
-            each = limit // len(languages) - 1
-            return "\n".join(
-                self._short_within(written, language, len(all_codes), each, todo=True) for language in languages
-            )
-        return self._short_within(written, languages[0], len(all_codes), limit, todo=False)
+        def written(number: int, *, place: bool, amount: bool, link: bool) -> str:
+            text = self._brief.render(
+                content, language=language, codes=codes[:number], with_place=place, with_amount=amount,
+                with_link=link, with_todo=limit > SMS, place=lambda code: _nearest(code, province.regions),
+            )  # fmt: skip
+            return mask(text.strip())
 
-    @staticmethod
-    def _short_within(written: Callable[..., str], language: Language, codes: int, limit: int, *, todo: bool) -> str:
-        for place, link in ((True, True), (False, True), (False, False)):
-            text = written(language, place=place, todo=todo, link=link)
-            room = (limit - len(text) - len(". Kasus ...")) // CODE_AND_COMMA
+        for place, amount, link in _VARIANTS:
+            text = written(0, place=place, amount=amount, link=link)
             if len(text) <= limit:
-                return (
-                    written(language, codes=min(codes, room), place=place, todo=todo, link=link) if room > 0 else text
-                )
+                room = max(limit - len(text) - len(BEFORE_CODES), 0) // CODE_AND_COMMA
+                return written(room, place=place, amount=amount, link=link)
         return text[:limit]
 
     def _one(
@@ -122,7 +122,8 @@ class Texts:
 
         template = self._notice if "sorts" in content else self._templates[kind, language]
         text = template.render(
-            agency=_name(agency, province), day=day, programme=programme, moment=moment, kind=kind, language=language,
+            agency=_name(agency, province), day=day, programme=programme, moment=moment,
+            iso_day=lambda told: day(date.fromisoformat(told)), kind=kind, language=language,
             name=lambda other: _name(other, province), place=lambda code: place(code, province.regions),
             locale=LOCALES[language], **content,
         )  # fmt: skip
