@@ -100,13 +100,11 @@ class Sender:
 
     async def _climb(self, connection: Any, province: Province) -> None:
         """Turn to the next levels with what nobody has acknowledged in time."""
-        climbed = 1
-        while climbed:
+        while await queries.any_overdue(connection, now=self._clock()):
             async with connection.transaction():
                 await _lock(connection)
                 climbed = await self._hearings.climb(connection, province, self._clock())
-            if climbed:
-                log.info("nobody acknowledged in time: the next level's turn", causes=climbed)
+            log.info("nobody acknowledged in time: the next level's turn", causes=climbed)
 
     # -- claiming ----------------------------------------------------------------------------------
 
@@ -118,8 +116,10 @@ class Sender:
         province, now = in_force.document, self._clock()
         async with connection.transaction():
             await _lock(connection)
-            await self._hearings.hold(connection, province, now)
             due = await every(queries.due(connection, now=now, at_most=AT_ONCE))
+            if any(row["terms_id"] is not None for row in due):
+                await self._hearings.hold(connection, province, now)
+                due = await every(queries.due(connection, now=now, at_most=AT_ONCE))
             if not due:
                 return None
             ids = [row["delivery_id"] for row in due]

@@ -1,7 +1,9 @@
 """Notices by the policy's routes: who hears, when, once; what climbs when nobody acknowledges it."""
 
 import asyncio
+import random
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
@@ -126,22 +128,25 @@ async def test_an_overlap_told_before_there_were_routes_is_not_told_again(desk: 
 # -- when --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("region", "until"), [("33.74.01.1001", "23:00"), ("64.72.01.1001", "22:00"), ("91.71.01.1001", "21:00")]
-)
-async def test_nobody_is_woken_by_the_clocks_of_their_region(desk: Desk, region: str, until: str) -> None:
-    """Quiet until 06:00 there: 23:00 UTC in Java, 22:00 in Kalimantan Timur, 21:00 in Papua."""
-    RECIPIENTS["malam"] = [{"name": "A", "role": "rt", "region": region, "contact": {"email": "rt@x.invalid"}}]
+async def test_nobody_is_woken_by_the_clocks_of_their_region(desk: Desk) -> None:
+    """Quiet until 06:00 there: 21:00 UTC in Papua, 22:00 in Kalimantan Timur, 23:00 in Java."""
+    regions = {"wit": "91.71.01.1001", "wita": "64.72.01.1001", "wib": MIROTO}
+    RECIPIENTS["malam"] = [
+        {"name": name, "role": "rt", "region": region, "contact": {"email": f"{name}@x.invalid"}}
+        for name, region in regions.items()
+    ]
     await routed(desk, {"kinds": ["report"], "to": {"officers": "malam"}, "quiet": {"from": "20:00", "to": "06:00"}})
     desk.clock.now = datetime(2026, 3, 2, 16, 0, tzinfo=UTC)
-    await report(desk, region=region)
-    end = datetime.fromisoformat(f"2026-03-02T{until}:00+00:00")
-    desk.clock.now = end - timedelta(seconds=1)
-    await desk.send()
-    assert desk.mail.texts == []
-    desk.clock.now = end + timedelta(seconds=2)
-    await desk.send()
-    assert recipients(desk) == ["rt@x.invalid"]
+    for number, region in enumerate(regions.values()):
+        await report(desk, number, region=region)
+    for number, hour in enumerate((21, 22, 23)):
+        end = datetime(2026, 3, 2, hour, tzinfo=UTC)
+        desk.clock.now = end - timedelta(seconds=1)
+        await desk.send()
+        assert len(desk.mail.texts) == number
+        desk.clock.now = end
+        await desk.send()
+    assert recipients(desk) == ["wit@x.invalid", "wita@x.invalid", "wib@x.invalid"]
 
 
 async def test_what_became_due_before_an_outage_does_not_wake_anybody_after_it(desk: Desk) -> None:
@@ -379,3 +384,59 @@ async def test_a_link_acknowledges_what_its_notice_told_and_nothing_else(desk: D
     assert [tuple(row) for row in rows] == [("link", "lurah/Miroto"), (None, None)]
     published = [data for data in await desk.published() if "acknowledged" in data]
     assert [data["delivery_id"] for data in published] == [str(first)]
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_whatever_happens_nobody_hears_a_thing_twice_and_all_hear_it_in_the_end(desk: Desk, seed: int) -> None:
+    """Reports repeated and reordered, refusals, lost duties, new policies, acknowledgements, at any moment."""
+    chance = random.Random(seed)
+    states = ("waiting", "acknowledged", "overdue", "closed")
+    stream = [
+        (number, revision, {"state": chance.choice(states), "step": chance.choice(("kelurahan", "kota"))})
+        for number in range(5)
+        for revision in range(1, chance.randint(2, 6))
+    ]
+    stream += chance.sample(stream, len(stream) // 2)
+    chance.shuffle(stream)
+    said: dict[tuple[int, int], dict[str, Any]] = {}
+    desk.mail.at_recipient = lambda address: "451 4.3.0 later" if chance.random() < 0.2 else None
+    await routed(desk, CLIMBING)
+    while stream:
+        number, revision, what = stream.pop()
+        code = await report(desk, number, revision, **said.setdefault((number, revision), what))
+        match chance.randint(0, 7):
+            case 0:
+                await desk.acknowledge(code)
+            case 1:
+                await desk.lose_duty() if desk.held else None
+            case 2:
+                await routed(desk, CLIMBING | {"when": chance.choice(("digest", "at_once"))})
+            case 3 | 4:
+                desk.clock.forward(hours=chance.choice((0.1, 5)))
+                await desk.send()
+            case 5 | 6:
+                await desk.at_once()
+    desk.mail.at_recipient = lambda address: None
+    await routed(desk, CLIMBING)
+    for _ in range(4):
+        desk.clock.forward(hours=12)
+        await desk.digest()
+        await desk.at_once()
+
+    rows = await desk.database.pool.fetch("select * from hearing where heard order by cause_id, recipient, revision")
+    heard: dict[tuple[UUID, str], list[str]] = {}
+    for row in rows:
+        heard.setdefault((row["cause_id"], row["recipient"]), []).append(row["news"])
+    assert all(one != other for told in heard.values() for one, other in pairwise(told)), heard
+    assert await desk.database.pool.fetchval("select count(*) from hearing where not heard and moment <> 'parked'") == 0
+    for cause in await desk.database.pool.fetch("select * from cause left join awaited a using (cause_id)"):
+        told = {recipient: news[-1] for (cause_id, recipient), news in heard.items() if cause_id == cause["cause_id"]}
+        match cause["state"]:
+            case "awaits":
+                assert told["lurah/Miroto"] == cause["news"]
+                assert cause["how"] in ("person", "unanswered")
+            case "over":
+                assert set(told.values()) <= {"over"}
+                assert cause["how"] in (None, "ended")
+            case _:
+                assert cause["how"] in (None, "event")

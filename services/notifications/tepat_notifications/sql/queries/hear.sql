@@ -220,6 +220,9 @@ select agency from delivery where delivery_id = any(:ids::uuid[]) and terms_id i
 -- The causes that notices tell of, or would have told.
 select distinct cause_id from hearing where delivery_id = any(:ids::uuid[]);
 
+-- name: any_overdue$
+select exists (select from awaited where how is null and deadline <= :now);
+
 -- name: overdue
 -- Causes that nobody has acknowledged in time, the oldest first.
 select cause_id from awaited where how is null and deadline <= :now order by deadline, cause_id limit :at_most;
