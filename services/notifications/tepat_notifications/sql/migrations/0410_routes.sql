@@ -55,6 +55,7 @@ create table hearing (
 create unique index hearing_waits on hearing (cause_id, recipient) where not heard;
 -- Nothing is told twice.
 create unique index hearing_once on hearing (cause_id, recipient, revision) where heard;
+create index hearing_cause on hearing (cause_id, recipient);
 create index hearing_gather on hearing (recipient, terms_id) where not heard;
 create index hearing_delivery on hearing (delivery_id);
 
