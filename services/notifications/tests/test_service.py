@@ -311,7 +311,8 @@ async def test_a_report_is_told_by_route_climbs_and_is_acknowledged_by_link(runn
     people = [{"name": "Miroto", "role": "lurah", "region": "33.74.01.1001", "contact": {"email": "l@kel.invalid"}}]
     then = [{"to": {"agency": "dinsos"}}]
     route = {"kinds": ["report"], "to": {"officers": "lurah"}, "acknowledge": {"within": "PT2S", "then": then}}
-    running.routes = {"recipients": {"lurah": people}, "notices": [route]}
+    overlaps = {"kinds": ["overlap"], "to": {"officers": "lurah"}, "when": "digest"}
+    running.routes = {"recipients": {"lurah": people}, "notices": [route, overlaps]}
     running.start()
     await running.apply()
     report = {"report_id": "L-1", "revision": 1, "agency": "dpmd", "kind": "flood", "region": "33.74.01.1001",
@@ -319,7 +320,16 @@ async def test_a_report_is_told_by_route_climbs_and_is_acknowledged_by_link(runn
     await running.publish("registry.reports.v1", event("tepat.report.routed.v1", report, "registry"))
     texts = await running.mail.wait(2)
     assert [text["To"] for text in texts] == ["l@kel.invalid", "pkh@dinsos.invalid"]
+    await running.publish("distribution.overlaps.v1", detected(7), partition=0)
     await running.idle()
+    trace = (await running.get(f"/v1/trace/{overlap(7).code}"))["steps"]
+    assert [step["what"] for step in trace] == ["overlap taken", "notice waiting"]
+    assert (await running.post("/v1/digests/run", {"now": True}, "operator")).json()["due"] >= 1
+    await running.mail.wait(3)
+    await running.idle()
+    trace = (await running.get(f"/v1/trace/{overlap(7).code}"))["steps"]
+    assert [step["what"] for step in trace] == ["overlap taken", "notice sending", "notice sent"]
+    assert trace[-1]["detail"]["agency"] == "lurah/Miroto"
 
     (link,) = {word for word in texts[0].get_content().split() if "/v1/acknowledge/" in word}
     code = texts[0].get_content().partition("Kasus ")[2][:8]
