@@ -1,8 +1,8 @@
 """A service's HTTP side, and how a service runs.
 
 Invariants:
-- Every route under /v1 but /v1/status and the ``opened`` ones demands a token and a right; one that asks no right is
-  refused when the application is built. Opened are those whose requests carry another proof, such as a signed link.
+- Every route under /v1 but /v1/status and those a service adds to its application itself, for callers who sign
+  instead, demands a token and a right; one that asks no right is refused when the application is built.
 - Errors are ``application/problem+json``, and hold neither a traceback nor what was sent; only a body over 1
   MiB is refused in plain text, before any of this.
 - A service is one process: its loops are announced to a ``Background``; one that ends on its own, by
@@ -162,16 +162,15 @@ def api(
     metrics: Metrics,
     status: Callable[[], Awaitable[dict[str, Any]]],
     routers: Iterable[APIRouter] = (),
-    opened: Iterable[APIRouter] = (),
     lifespan: Lifespan = _no_loops,
     time_zone: Callable[[], str | None] = lambda: None,
 ) -> FastAPI:
     """The application of a service: /health/live, /health/ready, /metrics, /openapi.json, /v1/status, /v1/….
 
     ``status`` gives what /v1/status tells anyone beside service and readiness: policy_version, topics.
-    ``routers`` and ``opened`` come below /v1. ``lifespan`` runs the service; an application is started once.
-    Moments are told in UTC; header ``Tepat-Time-Zone`` names the zone by whose clocks they are to be shown,
-    ``time_zone``. Raises ValueError where a route asks no right.
+    ``routers`` come below /v1. ``lifespan`` runs the service; an application is started once. Moments are told
+    in UTC; header ``Tepat-Time-Zone`` names the zone by whose clocks they are to be shown, ``time_zone``. Raises
+    ValueError where a route asks no right.
     """
 
     background = Background()
@@ -225,8 +224,6 @@ def api(
         if (zone := time_zone()) is not None:
             response.headers["tepat-time-zone"] = zone
 
-    for router in opened:
-        app.include_router(router, prefix="/v1")
     for router in routers:
         _require_rights(router)
         app.include_router(router, prefix="/v1", dependencies=[Depends(authenticated), Depends(clocks)])

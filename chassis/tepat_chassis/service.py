@@ -8,7 +8,7 @@ Invariants
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -165,8 +165,8 @@ class Service(Generic[P]):
         self._duties.append((duty, work))
         return duty
 
-    def api(self, *routers: APIRouter, opened: Sequence[APIRouter] = ()) -> FastAPI:
-        """The service's HTTP side, with everything it runs as its lifespan; ``opened`` as in ``http.api``."""
+    def api(self, *routers: APIRouter) -> FastAPI:
+        """The service's HTTP side, with everything it runs as its lifespan."""
         settings = self.settings
         quarantine = [quarantine_router(self)] if self.intakes else []
         return api(
@@ -177,7 +177,6 @@ class Service(Generic[P]):
             metrics=self.metrics,
             status=self.status,
             routers=[*quarantine, *routers],
-            opened=opened,
             lifespan=self._run,
             time_zone=lambda: self._time_zone(known.document) if (known := self.standing.in_force) else None,
         )

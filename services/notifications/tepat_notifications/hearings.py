@@ -15,14 +15,17 @@ from typing import Any, NamedTuple
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 import orjson
+import structlog
 from tepat_chassis import outbox
 from tepat_chassis.database import Connection
 from tepat_contracts.policy import NoticeKind
 
-from tepat_notifications.domain import Province, State
+from tepat_notifications.domain import Province
 from tepat_notifications.routing import Cause, Plan, Terms, after_quiet, goes_at, next_hour
-from tepat_notifications.store import CAUSES_NAMED, LONGEST_GATHER_SECONDS, Ended, every, queries, recorded
+from tepat_notifications.store import CAUSES_NAMED, LONGEST_GATHER_SECONDS, every, queries, recorded
 from tepat_notifications.texts import LISTED
+
+log = structlog.get_logger()
 
 CLIMB_AT_ONCE = 1_000
 NAMESPACE = uuid5(NAMESPACE_URL, "urn:tepat:service:notifications")
@@ -193,7 +196,13 @@ class Hearings:
 
     # -- what is told ------------------------------------------------------------------------------
 
-    async def hold(self, connection: Connection, province: Province, now: datetime) -> None:
+    async def prepare(self, connection: Connection, province: Province, now: datetime) -> None:
+        """Before what is due is claimed: let climb what nobody acknowledged, hold back what may not go now."""
+        while climbed := await self._climb(connection, province, now):
+            log.info("nobody acknowledged in time: the next level's turn", causes=climbed)
+        await self._hold(connection, province, now)
+
+    async def _hold(self, connection: Connection, province: Province, now: datetime) -> None:
         """Put off the notices that are due in quiet hours, or to whoever has been told enough today."""
         told: dict[str, int] = {}
         later = []
@@ -220,22 +229,16 @@ class Hearings:
         """These are being told: from here on their causes are to be acknowledged in time."""
         await queries.arm(connection, ids=await _ids(queries.told_of(connection, ids=ids)), now=now)
 
-    async def settle(self, connection: Connection, ended: Sequence[Ended], now: datetime) -> None:
-        """Follow how notices went, and open those for what their recipients are to hear since."""
-        ids = [each.delivery_id for each in ended]
-        untold = [each for each in ended if each.state in (State.FAILED, State.SKIPPED)]
-        if untold:
-            causes = await _ids(queries.told_of(connection, ids=[each.delivery_id for each in untold]))
-            await queries.unheard_news(
-                connection, ids=[each.delivery_id for each in untold],
-                given_up=[each.due_at is None for each in untold],
-            )  # fmt: skip
-            await queries.arm(connection, ids=causes, now=now)
+    async def settle(self, connection: Connection, ids: Sequence[UUID], now: datetime) -> None:
+        """Follow how notices went, once that is recorded; open those for what their recipients hear next."""
+        causes = await _ids(queries.told_of(connection, ids=ids))
+        await queries.unheard_news(connection, ids=ids)
+        await queries.arm(connection, ids=causes, now=now)
         await self._open(connection, [row["agency"] async for row in queries.recipients(connection, ids=ids)], now)
 
     # -- whether it is acknowledged ----------------------------------------------------------------
 
-    async def climb(self, connection: Connection, province: Province, now: datetime) -> int:
+    async def _climb(self, connection: Connection, province: Province, now: datetime) -> int:
         """Turn to the next level with what nobody has acknowledged in time; how many causes that were."""
         ids = await _ids(queries.overdue(connection, now=now, at_most=CLIMB_AT_ONCE))
         if not ids:

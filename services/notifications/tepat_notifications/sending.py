@@ -72,7 +72,6 @@ class Sender:
         await self._doubt(connection, in_force.document)
         while True:
             in_force = await self._standing.refresh() or in_force
-            await self._climb(connection, in_force.document)
             letters = await self._claim(connection, in_force)
             if letters is None:
                 await self._wake_in_time(connection)
@@ -98,14 +97,6 @@ class Sender:
         if left:
             log.warning("notices in doubt: whether they went out is not known", notices=len(left))
 
-    async def _climb(self, connection: Any, province: Province) -> None:
-        """Turn to the next levels with what nobody has acknowledged in time."""
-        while await queries.any_overdue(connection, now=self._clock()):
-            async with connection.transaction():
-                await _lock(connection)
-                climbed = await self._hearings.climb(connection, province, self._clock())
-            log.info("nobody acknowledged in time: the next level's turn", causes=climbed)
-
     # -- claiming ----------------------------------------------------------------------------------
 
     async def _claim(self, connection: Any, in_force: InForce[Province]) -> list[tuple[Letter, int]] | None:
@@ -116,10 +107,8 @@ class Sender:
         province, now = in_force.document, self._clock()
         async with connection.transaction():
             await _lock(connection)
+            await self._hearings.prepare(connection, province, now)
             due = await every(queries.due(connection, now=now, at_most=AT_ONCE))
-            if any(row["terms_id"] is not None for row in due):
-                await self._hearings.hold(connection, province, now)
-                due = await every(queries.due(connection, now=now, at_most=AT_ONCE))
             if not due:
                 return None
             ids = [row["delivery_id"] for row in due]
@@ -129,19 +118,14 @@ class Sender:
             skipped: list[Ended] = []
             letters: list[tuple[Letter, int]] = []
             for row in due:
-                if row["terms_id"] is None:
-                    told, causes = _content(content[row["delivery_id"]])
-                else:
-                    told = texts.heard(news.get(row["delivery_id"], ()), self._link(row["delivery_id"]))
-                    causes = told["number"]
+                link = self._link(row["delivery_id"])
+                told, causes = _content(content[row["delivery_id"]], news.get(row["delivery_id"]), link)
                 why = NOTHING if not causes else self._unreachable(row["agency"], row["channel"], province)
                 if why is not None:
                     skipped.append(Ended(row["delivery_id"], State.SKIPPED, why, causes=causes))
                     continue
                 contact = province.contacts[row["agency"]]
-                text = self._texts.write(
-                    row["kind"], row["agency"], told, province, channel=row["channel"], language=row["language"]
-                )
+                text = self._texts.write(row["kind"], row["agency"], told, province, channel=row["channel"])
                 letter = Letter(row["delivery_id"], self._channels.url(row["channel"], contact), *text)
                 recipient = self._channels.recipient(row["channel"], contact)
                 sending.append(Sending(row["delivery_id"], recipient, *text, causes))
@@ -188,7 +172,7 @@ class Sender:
         now = self._clock()
         for kind, state in await self._store.settle(connection, ended, now, province.next_digest(now)):
             self._ended.labels(kind, state).inc()
-        await self._hearings.settle(connection, ended, now)
+        await self._hearings.settle(connection, [each.delivery_id for each in ended], now)
 
     def _tell(self, ended: Sequence[Ended]) -> None:
         for each in ended:
@@ -201,8 +185,13 @@ class Sender:
                 )  # fmt: skip
 
 
-def _content(found: Mapping[str, Sequence[Any]]) -> tuple[dict[str, Any], int]:
-    """What a notice says, and of how many causes; 0 and nothing where nothing is left."""
+def _content(
+    found: Mapping[str, Sequence[Any]], news: Sequence[Any] | None, link: str | None
+) -> tuple[dict[str, Any], int]:
+    """What a notice says, and of how many causes; 0 and nothing where nothing is left. ``news``: by routes."""
+    if news is not None:
+        told = texts.heard(news, link)
+        return told, told["number"]
     if found["refusals"]:
         told = texts.refused(found["refusals"])
         return told, told["number"]

@@ -64,12 +64,14 @@ class Texts:
 
     def write(
         self, kind: Kind, agency: str, content: Mapping[str, Any], province: Province,
-        *, channel: str = "email", language: str | None = None,
+        *, channel: str = "email",
     ) -> Text:  # fmt: skip
-        """A notice to a recipient, in ``language`` or else theirs, as long as the channel takes; ``content`` is what
-        ``told``, ``refused`` or ``heard`` makes.
+        """A notice to a recipient, in their languages or that of its route, as long as the channel takes; ``content``
+        is what ``told``, ``refused`` or ``heard`` makes.
         """
-        languages = tuple(each for each in LANGUAGES if each == language) or province.languages(agency)
+        languages = tuple(each for each in LANGUAGES if each == content.get("route_language")) or province.languages(
+            agency
+        )
         parts = [self._one(kind, each, agency, content, province) for each in languages]
         subject = f"[Tepat] {' / '.join(subject for subject, _ in parts)}"[:SUBJECT_LENGTH]
         if channel in LIMITS and "sorts" in content:
@@ -191,6 +193,7 @@ def heard(rows: Iterable[Mapping[str, Any]], link: str | None) -> dict[str, Any]
         "sorts": sorts,
         "awaited": any(row["awaited"] for sort in sorts for row in sort["listed"]),
         "link": link,
+        "route_language": next((sort["listed"][0]["language"] for sort in sorts), None),
     }
 
 

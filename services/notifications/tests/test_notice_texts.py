@@ -65,9 +65,13 @@ def everything() -> Iterator[Stated]:
 EVERYTHING = list(everything())
 
 
-def rows(stated: Stated, number: int, *, level: int = 0, awaited: bool = True) -> list[Mapping[str, Any]]:
+def rows(
+    stated: Stated, number: int, *, level: int = 0, awaited: bool = True, language: str | None = None
+) -> list[Mapping[str, Any]]:
     """What the query gives of so many causes like this one."""
-    row = stated._asdict() | {"said": orjson.loads(stated.said), "level": level, "awaited": awaited, "number": number}
+    row = stated._asdict() | {
+        "said": orjson.loads(stated.said), "level": level, "awaited": awaited, "number": number, "language": language,
+    }  # fmt: skip
     return [row | {"place": place} for place in range(1, min(number, LISTED) + 1)]
 
 
@@ -90,10 +94,10 @@ def test_every_cause_is_told_within_the_limits_of_each_channel(
     texts: Texts, those_told: Province, channel: str, language: str | None
 ) -> None:
     for stated, number, (level, link) in product(EVERYTHING, (1, 3, 3_000), ((0, None), (2, LINK))):
-        told = heard(rows(stated, number, level=level), link)
+        told = heard(rows(stated, number, level=level, language=language), link)
         assert told["number"] == number
         kind = "summary" if stated.kind == "rejection" else stated.kind
-        text = texts.write(kind, AGENCY, told, those_told, channel=channel, language=language)
+        text = texts.write(kind, AGENCY, told, those_told, channel=channel)
         context = f"{stated.kind} {stated.verdict} {number} {text.body}"
         assert len(text.subject) <= 200, context
         assert "\n" not in text.subject
@@ -132,13 +136,14 @@ def test_many_are_named_by_as_many_codes_as_there_is_room_for(texts: Texts, thos
 def test_what_is_over_and_what_is_not_stand_apart(texts: Texts, those_told: Province) -> None:
     report, case = event("tepat.report.routed.v1"), event("tepat.case.told.v1", act="held")
     over = event("tepat.finding.cleared.v1")
-    told = heard([*rows(case, 1, awaited=False), *rows(report, 2, level=1), *rows(over, 1, awaited=False)], None)
-    body = texts.write("summary", AGENCY, told, those_told, language="id").body
+    found = [*rows(case, 1, awaited=False), *rows(report, 2, level=1), *rows(over, 1, awaited=False)]
+    body = texts.write("summary", AGENCY, heard(found, None), those_told).body
     assert "Pembayaran ditahan" in body
     assert "Belum ada yang menanggapi di tingkat sebelumnya" in body
     assert "Selesai (1): tidak ada lagi yang perlu dilakukan." in body
     assert "menyebutkan kode kasusnya" in body
-    english = texts.write("summary", AGENCY, told, those_told, language="en")
+    told = heard([{**row, "language": "en"} for row in found], None)
+    english = texts.write("summary", AGENCY, told, those_told)
     assert english.subject == "[Tepat] Daily summary (4)"
     assert "Over (1): nothing is left to do." in english.body
     finished = texts.write("summary", AGENCY, heard(rows(over, 1, awaited=False), LINK), those_told, channel="sms").body

@@ -87,7 +87,7 @@ create index awaited_step_cause on awaited_step (cause_id);
 alter table delivery drop constraint delivery_kind_check;
 alter table delivery add constraint delivery_kind_check check (kind in (
     'overlaps', 'digest', 'rejections', 'overlap', 'case', 'finding', 'report', 'suspect', 'summary'));
-alter table delivery add column if not exists channels text[];  -- in order of preference
+alter table delivery add column channels text[] not null default '{}';  -- in the order in which they are tried
 alter table delivery add column terms_id int;        -- of one by the policy's routes
 alter table delivery add column level int;           -- the highest of what it tells
 alter table delivery add column acknowledged_at timestamptz;

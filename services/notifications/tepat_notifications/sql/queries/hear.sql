@@ -167,22 +167,23 @@ where d.delivery_id = any(:ids::uuid[]) and (h.recipient, h.terms_id) = (d.agenc
 -- of a sort, of which at most so many are listed.
 select * from (
     select h.delivery_id, h.level, c.kind, c.code, c.state, c.news, c.verdict, c.amount, c.programmes, c.agencies,
-           c.region, c.said, count(*) over sort as number,
+           c.region, c.said, t.language, count(*) over sort as number,
            row_number() over (sort order by h.level desc, c.amount desc nulls last, c.cause_id) as place,
            exists (select from awaited a where a.cause_id = h.cause_id and a.how is null) as awaited
-    from hearing h join cause c using (cause_id)
+    from hearing h join cause c using (cause_id) join terms t using (terms_id)
     where h.delivery_id = any(:ids::uuid[]) and h.heard
     window sort as (partition by h.delivery_id, c.kind, c.state = 'over')) ranked
 where place <= :at_most order by delivery_id, state = 'over', kind, place;
 
 -- name: unheard_news!
--- Notices that were certainly not sent told nothing; of those given up, what they would have said comes along with the
--- recipient's next, for which something new must happen.
+-- Those of these notices that were certainly not sent told nothing; of those given up, what they would have said comes
+-- along with the recipient's next, for which something new must happen.
 update hearing h set
-    heard = false, delivery_id = case when t.given_up then null else h.delivery_id end,
-    moment = case when t.given_up then 'parked' else h.moment end
-from unnest(:ids::uuid[], :given_up::boolean[]) t (delivery_id, given_up)
-where h.delivery_id = t.delivery_id and h.heard;
+    heard = false, delivery_id = case when d.due_at is null then null else h.delivery_id end,
+    moment = case when d.due_at is null then 'parked' else h.moment end
+from delivery d
+where d.delivery_id = any(:ids::uuid[]) and d.state in ('failed', 'skipped') and h.delivery_id = d.delivery_id
+  and h.heard;
 
 -- name: await_!
 -- From here on causes are to be acknowledged: those that were not, or whose news is another one, or that were settled
@@ -219,9 +220,6 @@ select agency from delivery where delivery_id = any(:ids::uuid[]) and terms_id i
 -- name: told_of
 -- The causes that notices tell of, or would have told.
 select distinct cause_id from hearing where delivery_id = any(:ids::uuid[]);
-
--- name: any_overdue$
-select exists (select from awaited where how is null and deadline <= :now);
 
 -- name: overdue
 -- Causes that nobody has acknowledged in time, the oldest first.

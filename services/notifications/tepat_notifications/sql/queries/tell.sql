@@ -3,9 +3,8 @@
 
 -- name: due
 -- Notices whose time has come.
-select d.delivery_id, d.agency, d.channel, d.kind, d.attempts, d.terms_id, t.language
-from delivery d left join terms t using (terms_id)
-where d.due_at <= :now order by d.due_at, d.delivery_id limit :at_most;
+select delivery_id, agency, channel, kind, attempts from delivery
+where due_at <= :now order by due_at, delivery_id limit :at_most;
 
 -- name: next_due$
 select least((select min(due_at) from delivery where due_at is not null),
