@@ -3,12 +3,13 @@
 Invariants
 - Looking at a link changes nothing: mail scanners follow links. Only the button does.
 - A page names codes of cases and nothing else; a link that was not made here and one of a notice that asks for nothing
-  are answered alike.
+  are answered alike, the former before anything is read or locked.
 """
 
 from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any
+from uuid import UUID
 
 from fastapi import APIRouter, Depends, HTTPException
 from fastapi.responses import HTMLResponse
@@ -52,24 +53,29 @@ def link_router(database: Database, hearings: Hearings, links: Links, clock: Cal
         told = {"done": not row["left_over"], "codes": row["codes"][:LISTED], "more": len(row["codes"]) - LISTED}
         return HTMLResponse(page.render(found=True, **told), 200, HEADERS)
 
-    async def named(connection: Connection, token: str) -> Any:
-        rows = await every(queries.of_delivery(connection, id=links.delivery(token)))
-        return next(iter(rows), None)
+    async def of(connection: Connection, delivery_id: UUID) -> Any:
+        return next(iter(await every(queries.of_delivery(connection, id=delivery_id))), None)
 
     @routes.get("/acknowledge/{token}", response_class=HTMLResponse)
     async def look(token: str) -> HTMLResponse:
         """A page that asks whether a notice was read and is acted on."""
+        delivery_id = links.delivery(token)
+        if delivery_id is None:
+            return shown(None)
         async with database.pool.acquire() as connection:
-            return shown(await named(connection, token))
+            return shown(await of(connection, delivery_id))
 
     @routes.post("/acknowledge/{token}", response_class=HTMLResponse)
     async def acknowledge(token: str) -> HTMLResponse:
         """Acknowledge a notice; again changes nothing."""
+        delivery_id = links.delivery(token)
+        if delivery_id is None:
+            return shown(None)
         async with database.transaction(Lock.EXCLUSIVE) as connection:
-            row = await named(connection, token)
+            row = await of(connection, delivery_id)
             if row is not None:
                 await hearings.acknowledge(connection, row["causes"], "link", row["agency"], clock())
-                row = await named(connection, token)
+                row = await of(connection, delivery_id)
             return shown(row)
 
     return routes
