@@ -417,9 +417,10 @@ class FindingCleared(TypedDict):
 
 
 class DeliveryRecorded(TypedDict):
-    """How a notice to an agency went, anew with a higher revision after each try.
+    """How a notice to an agency went, anew with a higher revision after each try and after what a gateway reports of it.
 
-    `failed` is certain not to have gone out, `doubtful` may have (a crash, or a lost answer, leaves it open), `skipped`
+    `delivered` and `read` are what the gateway of a channel reports of a notice that was `sent`; a notice may go from
+    `sent` to `failed` where it reports that, and then over the next `channel`. `failed` is certain not to have gone out, `doubtful` may have (a crash, or a lost answer, leaves it open), `skipped`
     was not tried, for the `reason`. `causes` names up to 100 of the overlaps it tells of, `count` is the number of all
     that it tells of, overlaps or rejected records.
     """
@@ -430,7 +431,7 @@ class DeliveryRecorded(TypedDict):
     channel: Text
     kind: Literal["overlaps", "digest", "rejections"]
     verdict: NotRequired[Literal["exclusive", "review"]]
-    state: Literal["sent", "failed", "doubtful", "skipped"]
+    state: Literal["sent", "delivered", "read", "failed", "doubtful", "skipped"]
     causes: list[Uuid]
     count: Count
     attempts: Count

@@ -13,7 +13,7 @@ from tepat_chassis.service import Service
 from tepat_chassis.standing import StandingIntake
 from tepat_contracts.policy import from_document
 
-from tepat_notifications import api
+from tepat_notifications import api, callbacks
 from tepat_notifications.channels import Channels
 from tepat_notifications.domain import Province, province
 from tepat_notifications.handlers import Overlaps, Receipts, follow
@@ -39,7 +39,12 @@ def build(settings: NotificationsSettings, clock: Callable[[], datetime] = lambd
     service.receipts(Receipts(store, clock), lock=Lock.EXCLUSIVE)
     sender.wake = service.duty(DUTY, sender.work).wake
     service.pending = partial(_pending, clock, timedelta(seconds=settings.notifications_gather_seconds))
-    return service.api(api.router(service.database, clock), subjects.router(service.name, service.database, api.held))
+    service.tells = lambda: {"channels": channels.states(clock())}
+    app = service.api(
+        api.router(service.database, store, clock), subjects.router(service.name, service.database, api.held)
+    )
+    app.include_router(callbacks.router(service.database, channels, sender), prefix="/v1")  # signed, not by a token
+    return app
 
 
 def _province(document: object) -> Province:
