@@ -417,12 +417,13 @@ class FindingCleared(TypedDict):
 
 
 class DeliveryRecorded(TypedDict):
-    """How a notice to an agency went, anew with a higher revision after each try and after what a gateway reports of it.
+    """How a notice to an agency went, anew with a higher revision after each try and each report of its gateway.
 
-    `delivered` and `read` are what the gateway of a channel reports of a notice that was `sent`; a notice may go from
-    `sent` to `failed` where it reports that, and then over the next `channel`. `failed` is certain not to have gone out, `doubtful` may have (a crash, or a lost answer, leaves it open), `skipped`
-    was not tried, for the `reason`. `causes` names up to 100 of the overlaps it tells of, `count` is the number of all
-    that it tells of, overlaps or rejected records.
+    `delivered` and `read` are what the gateway of a channel reports of a notice that was `sent`; where it reports a
+    failure instead, `sent` becomes `failed`, and the notice takes the next `channel`. `failed` is certain not to have
+    gone out, `doubtful` may have (a crash, or a lost answer, leaves it open), `skipped` was not tried, for the
+    `reason`. `causes` names up to 100 of the overlaps it tells of, `count` is the number of all that it tells of,
+    overlaps or rejected records.
     """
 
     delivery_id: Uuid

@@ -19,6 +19,7 @@ import time
 from collections import Counter as Count
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -41,6 +42,7 @@ log = structlog.get_logger()
 DUTY = "notices"
 NOTHING = "nothing was left to tell when it was due"
 CRASHED = "the service ended while it was being sent"
+CHOSEN_AT_ONCE = 1_000
 FINISH_SECONDS = 1.5
 """How long, at a stop, tries under way are waited for."""
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 60)
@@ -107,9 +109,12 @@ class Sender:
             ["channel"], registry=registry,
         )  # fmt: skip
         for name in channels.names:
-            breakers.labels(name).set_function(lambda name=name: channels.states(clock())[name] != "closed")
+            breakers.labels(name).set_function(partial(self._left_alone, name))
         #: Wakes the duty at its next rest; it may end there instead, when it is stopping.
         self.wake: Callable[[], None] = lambda: None
+
+    def _left_alone(self, channel: str) -> float:
+        return float(self._channels.states(self._clock())[channel] != "closed")
 
     async def work(self, connection: Any) -> AsyncIterator[bool]:
         """Send what is due; rest where nothing is, or until one of the tries under way ends."""
@@ -130,7 +135,9 @@ class Sender:
         async with connection.transaction():
             await _lock(connection)
             ended = await self._record(connection, tries, province)
-            begun, more = await self._claim(connection, Count(each.left.channel for each in tries.values()), province, now)
+            begun, more = await self._claim(
+                connection, Count(each.left.channel for each in tries.values()), province, now
+            )
         self._tell(ended)
         for each in begun:
             self._begin(tries, each)
@@ -166,16 +173,15 @@ class Sender:
     ) -> tuple[list[Try], bool]:
         """Mark the notices that are due as sending, and write them; whether there may be more to claim at once."""
         names = self._channels.names
+        chosen = await self._choose(connection, province, now)
         room = {name: self._channels.room(name, under_way.get(name, 0), now) for name in names}
         due = await every(queries.due(connection, now=now, channels=names, room=list(room.values())))
         moved: list[Moved] = []
         skipped: list[Ended] = []
-        chosen: list[tuple[Any, str | None]] = []
         repeated: list[Try] = []
         for row in due:
             contact = province.contacts.get(row["agency"])
-            order = self._order(row)
-            via, until, why = self._route(order, contact, now)
+            via, until, why = self._route(self._order(row), contact, now)
             if via is None and until is not None:
                 moved.append(Moved(row["delivery_id"], row["via"], until))
             elif row["state"] == State.DOUBTFUL and via is not None and contact is not None:
@@ -194,7 +200,25 @@ class Sender:
         await self._settle(connection, skipped, province)
         if skipped:
             log.info("notices skipped", notices=len(skipped), reasons=sorted({str(each.reason) for each in skipped}))
-        return begun + repeated, bool(moved or skipped)
+        return begun + repeated, bool(moved or skipped or chosen)
+
+    async def _choose(self, connection: Any, province: Province, now: datetime) -> list[tuple[Any, str | None]]:
+        """Choose the channels of notices that have none; those that no channel reaches, and why."""
+        moved: list[Moved] = []
+        unreachable: list[tuple[Any, str | None]] = []
+        for row in await every(
+            queries.unrouted(connection, now=now, channels=self._channels.names, at_most=CHOSEN_AT_ONCE)
+        ):
+            contact = province.contacts.get(row["agency"])
+            via, until, why = self._route(self._order(row), contact, now)
+            if via is None and until is None:
+                unreachable.append((row, why))
+                continue
+            if via is not None:
+                self._channels.breaker(via, contact or {}).ended(None, now)
+            moved.append(Moved(row["delivery_id"], via, until or now))
+        await self._store.move(connection, moved)
+        return unreachable
 
     async def _write(
         self, connection: Any, chosen: Sequence[tuple[Any, str | None]], province: Province, now: datetime
@@ -239,11 +263,12 @@ class Sender:
     @staticmethod
     def _order(row: Any) -> list[str]:
         """The channels left to a notice, the present one first; after doubt only that one."""
-        order = row["channels"]
+        order: list[str] = row["channels"] or [row["channel"]]
+        if row["via"] is None:
+            return order
         if row["state"] == State.DOUBTFUL or row["via"] not in order:
             return [row["via"]]
-        left: list[str] = order[order.index(row["via"]) :]
-        return left
+        return order[order.index(row["via"]) :]
 
     def _route(
         self, order: Sequence[str], contact: Mapping[str, str] | None, now: datetime

@@ -55,10 +55,10 @@ class Ended(NamedTuple):
 
 
 class Moved(NamedTuple):
-    """A notice that takes another channel, or waits for the one it has."""
+    """A notice that takes another channel, or waits for the one it has or for one of several."""
 
     delivery_id: UUID
-    via: str
+    via: str | None
     due_at: datetime
 
 
@@ -121,8 +121,8 @@ class Store:
     async def queue(self, connection: Connection, agencies: Iterable[str], now: datetime, digest_at: datetime) -> None:
         """Open notices for what agencies are to hear, where none is open."""
         await queries.queue(
-            connection, agencies=sorted(agencies), channels=self._channels, order=self._order, now=now, digest_at=digest_at,
-            gather=self.gather, longest=LONGEST_GATHER_SECONDS,
+            connection, agencies=sorted(agencies), channels=self._channels, order=self._order, now=now,
+            digest_at=digest_at, gather=self.gather, longest=LONGEST_GATHER_SECONDS,
         )  # fmt: skip
 
     async def retime(self, connection: Connection, now: datetime, digest_at: datetime) -> None:

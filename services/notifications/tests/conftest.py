@@ -183,6 +183,7 @@ class Desk:
     clock: Clock
     mail: Mail
     held: list[tuple[Any, Any]] = field(default_factory=list)
+    sender: Sender = field(init=False)
     woken: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def apply(self, **changes: Any) -> None:

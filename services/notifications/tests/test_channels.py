@@ -198,10 +198,11 @@ def secured(request: pytest.FixtureRequest, certificate: Path) -> Iterator[tuple
         server, hostname="127.0.0.1", port=port, ready_timeout=10, ssl_context=None if by_command else context,
         authenticator=login, auth_required=True, auth_require_tls=by_command, **options,
     )  # fmt: skip
+
     def knock() -> None:
         """As the controller does, which trusts no certificate of its own making."""
         trusting = ssl.create_default_context(cafile=certificate)
-        with smtplib.SMTP_SSL("localhost", port, context=trusting) as client:
+        with smtplib.SMTP_SSL("localhost", port, timeout=10, context=trusting) as client:
             client.noop()
 
     if not by_command:
@@ -211,6 +212,7 @@ def secured(request: pytest.FixtureRequest, certificate: Path) -> Iterator[tuple
     controller.stop(no_assert=True)
 
 
+@pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")  # it does not see that all of it is TLS
 async def test_mail_over_an_encrypted_session_with_a_login(
     secured: tuple[str, str, Mail], certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -384,7 +386,8 @@ async def test_whatsapp_is_asked_as_it_documents() -> None:
     ("status", "code", "state", "fault"),
     [
         (400, 131026, State.FAILED, "recipient"), (400, 131056, State.FAILED, "channel"),
-        (401, 190, State.FAILED, "channel"), (500, 131000, State.FAILED, "channel"), (500, 1, State.DOUBTFUL, "channel"),
+        (401, 190, State.FAILED, "channel"), (500, 131000, State.FAILED, "channel"),
+        (500, 1, State.DOUBTFUL, "channel"),
     ],
 )  # fmt: skip
 async def test_whatsapps_errors(status: int, code: int, state: State, fault: str) -> None:
@@ -488,7 +491,7 @@ async def test_another_channel_is_sent_or_in_doubt() -> None:
 
 def statuses(*told: tuple[str, str]) -> bytes:
     each = [
-        {"id": "wamid.1", "status": status, "timestamp": "1", "recipient_id": "62", "biz_opaque_callback_data": reference}
+        {"id": "wamid.1", "status": status, "recipient_id": "62", "biz_opaque_callback_data": reference}
         | ({"errors": [{"code": 131026, "title": "Message undeliverable"}]} if status == "failed" else {})
         for reference, status in told
     ]  # fmt: skip
@@ -531,7 +534,13 @@ def test_an_sms_gateways_callbacks_are_read_where_they_are_signed() -> None:
     callback = "https://tepat.example/v1/callbacks/sms"
     gateway = sms("http://h", callback=callback)
     query = urlencode({"try": f"{ID}.1"})
-    form = {"MessageSid": "SM1", "MessageStatus": "undelivered", "ErrorCode": "30003", "To": "+62812", "AccountSid": "A"}
+    form = {
+        "MessageSid": "SM1",
+        "MessageStatus": "undelivered",
+        "ErrorCode": "30003",
+        "To": "+62812",
+        "AccountSid": "A",
+    }
     for told, reports in (
         (form, [Report(f"{ID}.1", State.FAILED, "30003")]),
         (form | {"MessageStatus": "sending"}, []),
@@ -594,4 +603,3 @@ async def test_a_channel_asks_the_contact_for_what_it_needs(mail: Mail) -> None:
     assert channels.unreachable("email", {"email": ""}) == "the agency's contact has no email"
     assert channels.unreachable("fax", {}) == "the channel fax is no longer there"
     assert channels.recipient("wa", {"phone": "+62 8/1"}) == "+62 8/1"
-

@@ -11,6 +11,7 @@ Invariants
 
 import logging
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, ClassVar, Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -107,6 +108,7 @@ class Gateway(BaseModel):
     def _http(self) -> httpx.AsyncClient:
         if self._client is None:
             self._client = httpx.AsyncClient(
+                verify=_trusted(),
                 timeout=httpx.Timeout(self.seconds, connect=min(CONNECT_SECONDS, self.seconds)),
                 limits=httpx.Limits(max_connections=self.at_once, max_keepalive_connections=self.at_once),
             )
@@ -127,6 +129,10 @@ class Gateway(BaseModel):
     def certain(self, answer: httpx.Response) -> bool:  # noqa: ARG002
         """Whether a 5xx is documented to mean that the notice was not sent."""
         return False
+
+
+_trusted = cache(httpx.create_ssl_context)
+"""The authorities that are trusted, read once."""
 
 
 def json_of(answer: httpx.Response) -> dict[str, Any]:

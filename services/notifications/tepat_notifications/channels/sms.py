@@ -60,9 +60,7 @@ class Sms(Gateway):
             form["StatusCallback"] = f"{self.callback}?{urlencode({'try': letter.reference})}"
         login = base64.b64encode(f"{self.account}:{self.token.get_secret_value()}".encode()).decode()
         headers = {"authorization": f"Basic {login}", "content-type": "application/x-www-form-urlencoded"}
-        return Post(
-            f"{self.url}/2010-04-01/Accounts/{self.account}/Messages.json", urlencode(form).encode(), headers
-        )
+        return Post(f"{self.url}/2010-04-01/Accounts/{self.account}/Messages.json", urlencode(form).encode(), headers)
 
     def taken(self, answer: httpx.Response) -> Outcome:
         """``{"sid": "SM…", "status": "queued"}``, or a status that says it failed."""

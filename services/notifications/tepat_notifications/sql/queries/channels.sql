@@ -1,21 +1,20 @@
 -- The channels a notice takes, and what gateways report of it.
 
+-- name: unrouted
+-- Notices whose time has come and that have no channel yet, or one that is gone.
+select delivery_id, agency, channel, kind, state, channels, via, attempts, tries, subject, body
+from delivery
+where due_at <= :now and (via is null or via <> all(:channels::text[]))
+order by due_at, delivery_id limit :at_most;
+
 -- name: due
--- Notices whose time has come: of each channel as many as it has room for, and some of channels that are gone.
-with wanted as (
-    select c.channel, c.room from unnest(:channels::text[], :room::int[]) c (channel, room)
-)
-select d.* from wanted w
+-- Notices whose time has come: of each channel as many as it has room for.
+select d.* from unnest(:channels::text[], :room::int[]) c (channel, room)
 cross join lateral (
-    select delivery_id, agency, channel, kind, state, channels, coalesce(via, channel) as via, attempts, tries, subject,
-           body
+    select delivery_id, agency, channel, kind, state, channels, via, attempts, tries, subject, body
     from delivery
-    where due_at <= :now and coalesce(via, channel) = w.channel
-    order by due_at, delivery_id limit w.room) d
-union all
-(select delivery_id, agency, channel, kind, state, channels, coalesce(via, channel), attempts, tries, subject, body
- from delivery
- where due_at <= :now and coalesce(via, channel) <> all(:channels::text[]) limit 500);
+    where due_at <= :now and via = c.channel
+    order by due_at, delivery_id limit c.room) d;
 
 -- name: next_due$
 -- When the next timer ends.
@@ -24,7 +23,7 @@ select min(due_at) from delivery where due_at > :now;
 -- name: move!
 -- Notices that take another channel, or wait for the one they have.
 update delivery d set
-    tries = case when coalesce(d.via, d.channel) = m.via then d.tries else 0 end, via = m.via, due_at = m.due_at
+    tries = case when d.via = m.via then d.tries else 0 end, via = m.via, due_at = m.due_at
 from unnest(:ids::uuid[], :vias::text[], :dues::timestamptz[]) m (delivery_id, via, due_at)
 where d.delivery_id = m.delivery_id;
 
@@ -71,7 +70,7 @@ where s.revision > s.before;
 
 -- name: undelivered
 -- Of notices reported as failed those that had been taken, or may have been: they are certain to have failed after all.
-select d.delivery_id, d.agency, d.channels, d.state, coalesce(d.via, d.channel) as via, d.tries, t.reason
+select d.delivery_id, d.agency, d.channel, d.channels, 'sent' as state, coalesce(d.via, d.channel) as via, d.tries, t.reason
 from unnest(:ids::uuid[], :attempts::int[], :reasons::text[]) t (delivery_id, attempt, reason)
 join delivery d using (delivery_id)
 where d.attempts = t.attempt and coalesce(d.via, d.channel) = :channel and d.state in ('sent', 'doubtful')
@@ -104,7 +103,7 @@ with other as (
     where d.delivery_id = :id and o.open and (o.agency, o.channel, o.kind) = (d.agency, d.channel, d.kind)
     returning o.delivery_id
 ), again as (
-    update delivery set state = 'queued', due_at = :now, via = channels[1], tries = 0, reason = null,
+    update delivery set state = 'queued', due_at = :now, via = null, tries = 0, reason = null,
                         told_from = null, told_to = null
     where delivery_id = :id and not exists (select from other)
     returning delivery_id

@@ -119,4 +119,4 @@ where t.delivery_id = any(:ids::uuid[])
 
 -- name: unfinished
 -- Notices a dead instance left between the send and its record.
-select delivery_id, agency, channels, state, coalesce(via, channel) as via, tries from delivery where state = 'sending';
+select delivery_id, agency, channel, channels, state, coalesce(via, channel) as via, tries from delivery where state = 'sending';
