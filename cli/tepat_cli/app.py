@@ -32,6 +32,7 @@ COMMANDS: Final = {
     "objections": "objections:commands",
     "ranking": "ranking:commands",
     "reports": "reports:commands",
+    "notices": "notices:commands",
     "trace": "trace:trace",
     "quarantine": "quarantine:commands",
     "policy": "policy:commands",

@@ -43,6 +43,8 @@ DUTY = "notices"
 NOTHING = "nothing was left to tell when it was due"
 CRASHED = "the service ended while it was being sent"
 CHOSEN_AT_ONCE = 1_000
+GATHER_SECONDS = 0.01
+"""How long what has ended waits for what ends with it, to be recorded in one transaction."""
 FINISH_SECONDS = 1.5
 """How long, at a stop, tries under way are waited for."""
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 60)
@@ -126,6 +128,8 @@ class Sender:
                 in_force = await self._standing.refresh() or in_force
                 await self._step(connection, tries, in_force.document)
                 yield False
+                if tries:
+                    await asyncio.sleep(GATHER_SECONDS)
         finally:
             await self._finish(connection, tries, in_force.document)
 

@@ -9,9 +9,12 @@ Invariants
 - No redirect is followed: a notice goes where the settings or the contact say.
 """
 
+import asyncio
 import logging
+import sys
 from collections.abc import Mapping
 from functools import cache
+from importlib.util import find_spec
 from typing import Any, ClassVar, Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -23,6 +26,9 @@ from tepat_notifications.channels.base import Forged, Letter, Report, doubtful, 
 from tepat_notifications.domain import Fault, Outcome, State
 
 logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells URLs, which hold a bot's token
+
+if find_spec("sniffio") is None:  # httpcore looks for it several times a request, which takes longer than the request
+    sys.modules["sniffio"] = None  # type: ignore[assignment]
 
 CONNECT_SECONDS: Final = 5.0
 UNSENT: Final = (
@@ -58,9 +64,9 @@ class Gateway(BaseModel):
     fields: ClassVar[tuple[str, ...]]
     keyed: ClassVar[bool] = False
 
-    at_once: int = Field(32, ge=1, le=1000, description="tries at the same time")
+    at_once: int = Field(64, ge=1, le=1000, description="tries at the same time")
     seconds: float = Field(20.0, gt=0, le=300, description="until a try is given up")
-    _client: httpx.AsyncClient | None = PrivateAttr(None)
+    _resting: list[httpx.AsyncClient] = PrivateAttr(default_factory=list)
 
     def lane(self, contact: Mapping[str, str]) -> str:  # noqa: ARG002 – one gateway for all
         """All fail with the gateway."""
@@ -91,28 +97,30 @@ class Gateway(BaseModel):
         post = self.post(letter)
         if isinstance(post, Outcome):
             return post
+        client = self._resting.pop() if self._resting else self._client()
         try:
-            answer = await self._http().post(post.url, content=post.content, headers=post.headers)
+            answer = await client.post(post.url, content=post.content, headers=post.headers)
         except UNSENT as error:
             return failed(f"the gateway could not be had: {named(error)}", "channel")
         except httpx.HTTPError as error:
             return doubtful(f"the gateway gave no answer: {named(error)}")
+        finally:
+            self._resting.append(client)
         return self._read(answer)
 
     async def close(self) -> None:
         """Close the connections."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.aclose()
+        resting, self._resting = self._resting, []
+        await asyncio.gather(*(client.aclose() for client in resting))
 
-    def _http(self) -> httpx.AsyncClient:
-        if self._client is None:
-            self._client = httpx.AsyncClient(
-                verify=_trusted(),
-                timeout=httpx.Timeout(self.seconds, connect=min(CONNECT_SECONDS, self.seconds)),
-                limits=httpx.Limits(max_connections=self.at_once, max_keepalive_connections=self.at_once),
-            )
-        return self._client
+    def _client(self) -> httpx.AsyncClient:
+        """A client of one connection: the time that httpx takes for a request grows with the connections of its pool,
+        to three times as much with 32."""
+        return httpx.AsyncClient(
+            verify=_trusted(),
+            timeout=httpx.Timeout(self.seconds, connect=min(CONNECT_SECONDS, self.seconds)),
+            limits=httpx.Limits(max_connections=1),
+        )
 
     def _read(self, answer: httpx.Response) -> Outcome:
         status = answer.status_code
