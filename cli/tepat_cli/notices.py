@@ -8,22 +8,31 @@ from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOp
 from tepat_cli.services import Services, segment
 from tepat_cli.terminal import Item, Shown, details, json_line, listing, outlet, printable, say
 
-commands = typer.Typer(no_args_is_help=True, help="Notices: list, show, acknowledge.")
+commands = typer.Typer(no_args_is_help=True, help="Notices and how they went: list, show, acknowledge, again.")
 
 CodeArgument = Annotated[str, typer.Argument(metavar="CODE", help="of the case, as the notice names it")]
 
+WRONG = ("failed", "doubtful", "skipped")
+
+
+def _next(item: Item) -> str | None:
+    due: str | None = item.get("due_at")
+    return due or ("given up" if item["state"] in ("failed", "skipped") else None)
+
+
 COLUMNS = (
-    Shown("queued", lambda item: item["queued_at"]),
+    Shown("notice", lambda item: item["delivery_id"]),
     Shown("recipient", lambda item: item["agency"]),
     Shown("kind", lambda item: item["kind"], style=lambda _: "bold"),
     Shown("channel", lambda item: item["channel"]),
-    Shown("state", lambda item: item["state"], style=lambda item: "" if item["state"] == "sent" else "red"),
-    Shown("causes", lambda item: item["causes"], justify="right"),
-    Shown("level", lambda item: item["level"], justify="right"),
-    Shown("due", lambda item: item["due_at"]),
-    Shown("sent", lambda item: item["sending_at"]),
-    Shown("acknowledged", lambda item: item["acknowledged_at"]),
-    Shown("reason", lambda item: item["reason"]),
+    Shown("state", lambda item: item["state"], style=lambda item: "red" if item["state"] in WRONG else ""),
+    Shown("of", lambda item: item["causes"], justify="right"),
+    Shown("tries", lambda item: item.get("attempts"), justify="right"),
+    Shown("level", lambda item: item.get("level"), justify="right"),
+    Shown("next try", _next),
+    Shown("sent", lambda item: item.get("sending_at")),
+    Shown("acknowledged", lambda item: item.get("acknowledged_at")),
+    Shown("reason", lambda item: item.get("reason")),
 )
 HEARD = (
     Shown("level", lambda item: item["level"], justify="right"),
@@ -58,7 +67,11 @@ def list_(
     kind: Annotated[
         str | None, typer.Option(help="overlap, case, finding, report, suspect, summary; overlaps, digest, rejections")
     ] = None,
-    state: Annotated[str | None, typer.Option(help="queued, sending, sent, failed, doubtful or skipped")] = None,
+    state: Annotated[
+        str | None,
+        typer.Option(help="queued, sending, sent, delivered, read, failed, doubtful (it may have gone out) or skipped"),
+    ] = None,
+    channel: Annotated[str | None, typer.Option(help="over this channel, such as email")] = None,
     level: Annotated[int | None, typer.Option(help="that climbed at least so far")] = None,
     limit: LimitOption = None,
     as_json: JsonOption = False,
@@ -70,7 +83,14 @@ def list_(
     """Notices, the newest first: to whom, of what, and how they went."""
     with Services(Place.of(data, kafka, api, role), "reader") as services:
         found = services.items(
-            "notifications", "notices", most=limit, agency=recipient, kind=kind, state=state, level=level
+            "notifications",
+            "notices",
+            most=limit,
+            agency=recipient,
+            kind=kind,
+            state=state,
+            channel=channel,
+            level=level,
         )
         listing(found, COLUMNS, as_json=as_json, limit=limit, none="there are no such notices")
 
@@ -123,3 +143,26 @@ def acknowledge(
     with Services(Place.of(data, kafka, api, role), "officer") as services:
         told = services.post("notifications", f"notices/{segment(code)}/acknowledge", {"note": note})
     say(f"{told['code']} is acknowledged" if told["acknowledged"] else f"{told['code']} waits for no acknowledgement")
+
+
+@commands.command()
+def again(
+    *,
+    notice: Annotated[str, typer.Argument(metavar="NOTICE", help="as `tepat notices list` names it")],
+    reason: Annotated[str | None, typer.Option(help="why; it is recorded with your name")] = None,
+    data: DataOption = None,
+    kafka: KafkaOption = None,
+    api: ApiOption = None,
+    role: AsOption = None,
+) -> None:
+    """Send a notice again that was given up, skipped or is in doubt, over its first channel and with what holds now.
+
+    One in doubt may have arrived: ask its agency before.
+    """
+    with Services(Place.of(data, kafka, api, role), "operator") as services:
+        body = {"reason": reason} if reason is not None else {}
+        told = services.post("notifications", f"notices/{segment(notice)}/again", body)
+    if told["delivery_id"] == notice:
+        say(f"{notice} was {told['was']} and is queued")
+    else:
+        say(f"{notice} was {told['was']}; what it would have said goes with {told['delivery_id']}, which is due now")

@@ -547,3 +547,35 @@ def test_the_unserved_are_listed_and_counted(api: Api, tepat: Tepat) -> None:
     }  # fmt: skip
     ran = tepat("unserved", "count", "33.74", "--by", "kecamatan")
     assert "2 of 3 needy households receive nothing on 2026-02-01, 1 never did; 5 persons" in ran.words
+
+
+NOTICE = {
+    "delivery_id": "019c8f1e-6f3a-7c55-9d0b-0c4f2f1b7a10", "agency": "dinsos", "channel": "whatsapp",
+    "channels": ["email", "whatsapp"], "kind": "overlaps", "state": "failed", "causes": 2, "attempts": 7,
+    "reason": "the gateway refused it: 400 131026", "due_at": None, "sending_at": "2026-03-02T03:01:00Z",
+}  # fmt: skip
+
+
+def test_notices_are_listed_by_state_and_channel(api: Api, tepat: Tepat) -> None:
+    api.answers["GET /notifications/v1/notices"] = {"items": [NOTICE], "next": None}
+    ran = tepat("notices", "list", "--state", "failed", "--channel", "whatsapp")
+    assert ran.status == 0
+    assert "given up" in ran.words
+    assert "131026" in ran.words
+    assert dict(api.asked[0].url.params) == {"limit": "500", "state": "failed", "channel": "whatsapp"}
+    assert objects(tepat("notices", "list", "--json").out) == [NOTICE]
+
+
+def test_a_notice_is_sent_again(api: Api, tepat: Tepat) -> None:
+    notice = NOTICE["delivery_id"]
+    path = f"POST /notifications/v1/notices/{notice}/again"
+    api.answers[path] = {"delivery_id": notice, "was": "failed"}
+    ran = tepat("notices", "again", notice, "--reason", "the number is right now")
+    assert (ran.status, f"{notice} was failed and is queued" in ran.words) == (0, True)
+    assert orjson.loads(api.asked[0].content) == {"reason": "the number is right now"}
+    api.answers[path] = {"delivery_id": "other", "was": "doubtful"}
+    assert "goes with other" in tepat("notices", "again", notice).words
+    api.answers[path] = httpx.Response(409, json={"detail": "the notice was sent: what was told is not told again"})
+    refused = tepat("notices", "again", notice)
+    assert (refused.status, "not told again" in refused.words) == (2, True)
+    assert tepat("notices", "again", "unknown").status == 2

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, HTTPException, Query
 from pydantic import BaseModel, ConfigDict, Field
 from tepat_chassis.acts import record
 from tepat_chassis.auth import Person, Right, needs
@@ -16,10 +16,17 @@ from tepat_chassis.subjects import Subject
 from tepat_notifications.domain import VERDICT, Kind, State
 from tepat_notifications.hearings import cause_id
 from tepat_notifications.sending import DUTY
-from tepat_notifications.store import queries
+from tepat_notifications.store import Store, queries
 
 Reader = Annotated[Person, Depends(needs(Right.read))]
 Operator = Annotated[Person, Depends(needs(Right.operate))]
+
+
+class Again(BaseModel):
+    """Why a notice is sent again."""
+
+    model_config = ConfigDict(extra="forbid")
+    reason: str | None = Field(None, min_length=1, max_length=1000)
 
 
 class Run(BaseModel):
@@ -29,7 +36,7 @@ class Run(BaseModel):
     now: bool = Field(False, description="all that wait, whatever their hour")
 
 
-def router(database: Database, clock: Callable[[], datetime]) -> APIRouter:
+def router(database: Database, store: Store, clock: Callable[[], datetime]) -> APIRouter:
     """The routes below /v1."""
     routes = APIRouter(tags=["notices"])
 
@@ -39,6 +46,7 @@ def router(database: Database, clock: Callable[[], datetime]) -> APIRouter:
         page: Annotated[Page, Depends(paging(datetime, UUID))],
         agency: str | None = None,
         state: State | None = None,
+        channel: str | None = None,
         kind: Kind | None = None,
         level: Annotated[int | None, Query(ge=0, description="that climbed at least so far")] = None,
     ) -> dict[str, Any]:
@@ -46,17 +54,42 @@ def router(database: Database, clock: Callable[[], datetime]) -> APIRouter:
         ``group/name``."""
         before, before_id = page.after or (None, None)
         rows = queries.notices(
-            database.pool, before=before, before_id=before_id, agency=agency, state=state, kind=kind, level=level,
-            at_most=page.limit + 1,
+            database.pool, before=before, before_id=before_id, agency=agency, state=state,
+            channel=channel, kind=kind, level=level, at_most=page.limit + 1,
         )  # fmt: skip
         return page.of([_notice(row) async for row in rows], lambda item: (item["queued_at"], item["delivery_id"]))
 
     @routes.get("/notices/summary")
     async def summary(person: Reader) -> dict[str, Any]:  # noqa: ARG001
-        """How many notices there are, by state and by kind."""
+        """How many notices there are, by state, by kind, and of each channel by state."""
         by_state = {row["state"]: row["notices"] async for row in queries.by_state(database.pool)}
         by_kind = {row["kind"]: row["notices"] async for row in queries.by_kind(database.pool)}
-        return {"by_state": by_state, "by_kind": by_kind, "sent": by_state.get(State.SENT, 0)}
+        by_channel: dict[str, dict[str, int]] = {}
+        async for row in queries.by_channel(database.pool):
+            by_channel.setdefault(row["channel"], {})[row["state"]] = row["notices"]
+        sent = sum(by_state.get(each, 0) for each in (State.SENT, State.DELIVERED, State.READ))
+        return {"by_state": by_state, "by_kind": by_kind, "by_channel": by_channel, "sent": sent}
+
+    @routes.post("/notices/{delivery_id}/again")
+    async def again(delivery_id: UUID, asked: Again, person: Operator) -> dict[str, Any]:
+        """Send a notice again that was given up, skipped, or is in doubt, from its first channel on and with what holds
+        then; the notice that does so, another where one gathers for the agency already."""
+        async with database.transaction(Lock.EXCLUSIVE) as connection:
+            row = await queries.ended_notice(connection, id=delivery_id)
+            if row is None:
+                raise HTTPException(404, "there is no such notice")
+            if row["open"]:
+                raise HTTPException(409, f"the notice is not over: it is {row['state']}, and is tried again by itself")
+            if row["state"] == State.SENT:
+                raise HTTPException(409, "the notice was sent: what was told is not told again")
+            if row["state"] == State.DOUBTFUL:
+                await store.unheard(connection, [delivery_id])
+            await queries.revive(connection, id=delivery_id)
+            by = await queries.reopen(connection, id=delivery_id, now=clock())
+            detail = {"was": row["state"], "by": str(by), "reason": asked.reason}
+            await record(connection, person, "notices.again", str(delivery_id), detail)
+            await connection.execute(f"notify {DUTY}")
+        return {"delivery_id": by, "was": row["state"]}
 
     @routes.get("/trace/{name:path}")
     async def trace(name: str, person: Reader) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from tepat_chassis.service import Service
 from tepat_chassis.standing import StandingIntake
 from tepat_contracts.policy import from_document
 
-from tepat_notifications import acknowledging, api
+from tepat_notifications import acknowledging, api, callbacks
 from tepat_notifications.channels import Channels
 from tepat_notifications.domain import Province, province
 from tepat_notifications.handlers import Causes, Overlaps, Receipts, follow
@@ -47,12 +47,14 @@ def build(settings: NotificationsSettings, clock: Callable[[], datetime] = lambd
     service.receipts(Receipts(store, clock), lock=Lock.EXCLUSIVE)
     sender.wake = service.duty(DUTY, sender.work).wake
     service.pending = partial(_pending, clock, timedelta(seconds=settings.notifications_gather_seconds))
+    service.tells = lambda: {"channels": channels.states(clock())}
     app = service.api(
-        api.router(service.database, clock),
+        api.router(service.database, store, clock),
         acknowledging.router(service.database, hearings, clock),
         subjects.router(service.name, service.database, api.held),
     )
     app.include_router(acknowledging.link_router(service.database, hearings, links, clock), prefix="/v1")  # signed
+    app.include_router(callbacks.router(service.database, channels, sender), prefix="/v1")  # signed, not by a token
     return app
 
 

@@ -24,6 +24,7 @@ Kind: TypeAlias = Literal[
     "overlaps", "digest", "rejections",  # to agencies, where no route of the policy names what they tell of
     "overlap", "case", "finding", "report", "suspect", "summary",  # by the policy's routes
 ]  # fmt: skip
+Fault: TypeAlias = Literal["channel", "recipient"]
 Language: TypeAlias = Literal["id", "en"]
 
 VERDICT: Final[Mapping[str, str]] = {"overlaps": "exclusive", "digest": "review"}
@@ -34,25 +35,36 @@ LANGUAGES: Final[tuple[Language, ...]] = ("id", "en")
 DIGEST_AT: Final = time(7)
 RETRY_AFTER: Final = tuple(timedelta(seconds=s) for s in (10, 60, 300, 1_800, 7_200))
 """Between the tries of a notice that was refused; then it is given up."""
+SPREAD: Final = 0.25
+"""By how much of it a wait may be longer, so that what failed together is not tried together."""
 CODE_LETTERS: Final = 8
 
 
 class State(StrEnum):
-    """Where a notice stands."""
+    """Where a notice stands; *delivered* and *read* are what a gateway reports of one that was sent."""
 
     QUEUED = "queued"
     SENDING = "sending"
     SENT = "sent"
+    DELIVERED = "delivered"
+    READ = "read"
     FAILED = "failed"
     DOUBTFUL = "doubtful"
     SKIPPED = "skipped"
 
 
 class Outcome(NamedTuple):
-    """How one try of a notice went: sent; failed, which is certain; or doubtful, where nobody can know."""
+    """How one try of a notice went: sent; failed, which is certain; or doubtful, where nobody can know.
+
+    ``fault``: what was wrong, as far as it is known: the channel, whatever the notice; or this recipient, whatever the
+    channel does next. ``again_after``: seconds the other side asked to wait. ``message_id``: the gateway's.
+    """
 
     state: Literal[State.SENT, State.FAILED, State.DOUBTFUL]
     reason: str | None = None
+    fault: Fault | None = None
+    again_after: float | None = None
+    message_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +138,9 @@ def case_code(overlap_id: UUID) -> str:
     return b32encode(overlap_id.bytes)[:CODE_LETTERS].decode()
 
 
-def retry_at(attempts: int, now: datetime) -> datetime | None:
-    """When a notice refused after ``attempts`` tries (from 1) is tried again; none: it is given up."""
-    return now + RETRY_AFTER[attempts - 1] if attempts <= len(RETRY_AFTER) else None
+def retry_at(attempts: int, now: datetime, chance: float = 0.0) -> datetime | None:
+    """When a notice refused after ``attempts`` tries (from 1) is tried again; none: it is given up.
+
+    ``chance``, from 0 up to 1, makes the wait longer by up to ``SPREAD`` of it.
+    """
+    return now + RETRY_AFTER[attempts - 1] * (1 + SPREAD * chance) if attempts <= len(RETRY_AFTER) else None

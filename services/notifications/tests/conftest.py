@@ -70,10 +70,28 @@ class Mail:
         self.texts: list[EmailMessage] = []
         self.parsed: list[EmailMessage] = []
         self.tries = 0
+        self.sessions = 0
+        self._servers: list[SMTP] = []
         self.reached = threading.Event()
         self.at_recipient: Callable[[str], str | None] = lambda address: None
         self.at_text: Callable[[SMTP], str | None] = lambda server: None
         self._arrived = threading.Condition()
+
+    async def handle_EHLO(
+        self, server: SMTP, session: Session, envelope: Envelope, hostname: str, responses: list[str]
+    ) -> list[str]:
+        self._servers.append(server)
+        self.sessions += 1
+        session.host_name = hostname
+        return responses
+
+    def end_sessions(self) -> None:
+        """Close every connection from the server's side, and wait until that is done."""
+        for server in self._servers:
+            transport = server.transport
+            if transport is not None:
+                server.loop.call_soon_threadsafe(transport.close)
+                asyncio.run_coroutine_threadsafe(asyncio.sleep(0), server.loop).result(10)
 
     async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
@@ -178,6 +196,8 @@ class Desk:
     clock: Clock
     mail: Mail
     held: list[tuple[Any, Any]] = field(default_factory=list)
+    sender: Sender = field(init=False)
+    woken: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def apply(self, **changes: Any) -> None:
         """Put a policy in force."""
@@ -225,9 +245,14 @@ class Desk:
 
     async def take_duty(self) -> AsyncIterator[bool]:
         """Win the duty of sending anew, as another instance would."""
-        sender = Sender(self.store, self.channels, self.standing, clock=self.clock, registry=CollectorRegistry())
+        sender = Sender(
+            self.store, self.channels, self.standing, clock=self.clock, registry=CollectorRegistry(),
+            chance=lambda: 0.0,
+        )  # fmt: skip
+        sender.wake = self.woken.set
         connection = await self.database.connect()
         steps = sender.work(connection)
+        self.sender = sender
         self.held.append((steps, connection))
         return steps
 
@@ -242,8 +267,13 @@ class Desk:
         if not self.held:
             await self.take_duty()
         steps, _ = self.held[-1]
+        left = "select (select count(*) from delivery where due_at <= $1 or state = 'sending') + ("
+        left += "select count(*) from awaited where how is null and deadline <= $1)"
+        self.woken.clear()
         await anext(steps)
-        while await queries.due_soon(self.database.pool, by=self.clock()):
+        while await self.database.pool.fetchval(left, self.clock()):
+            await asyncio.wait_for(self.woken.wait(), 20)
+            self.woken.clear()
             await anext(steps)
 
     async def at_once(self) -> None:

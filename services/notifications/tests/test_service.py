@@ -109,6 +109,7 @@ class Running:
             self.port = free.getsockname()[1]
         environment = {
             "PATH": os.environ["PATH"],
+            "PYTHONPATH": os.pathsep.join(sys.path),
             "TEPAT_KAFKA": self.kafka,
             "TEPAT_NOTIFICATIONS_URL": self.database,
             "TEPAT_SECRETS": str(self.secrets),
@@ -272,8 +273,10 @@ async def test_from_topics_to_mailbox_and_back_to_a_topic(running: Running) -> N
 
     summary = await running.get("/v1/notices/summary")
     assert summary == {
-        "by_state": {"queued": 3, "sent": 2}, "by_kind": {"digest": 2, "overlaps": 2, "rejections": 1}, "sent": 2
+        "by_state": {"queued": 3, "sent": 2}, "by_kind": {"digest": 2, "overlaps": 2, "rejections": 1},
+        "by_channel": {"email": {"queued": 3, "sent": 2}}, "sent": 2,
     }  # fmt: skip
+    assert (await running.get("/v1/status"))["channels"] == {"email": "closed"}
     assert (await running.post("/v1/digests/run", {"now": True}, "reader")).status_code == 403
     assert (await running.post("/v1/digests/run", {"now": "perhaps"}, "operator")).status_code == 422
     assert (await running.post("/v1/digests/run", {}, "operator")).json() == {"due": 0}

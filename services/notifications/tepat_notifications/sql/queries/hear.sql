@@ -264,7 +264,7 @@ from (
 where d.delivery_id = a.delivery_id and d.acknowledged_at is null and d.state not in ('queued', 'sending', 'failed', 'skipped') and not exists (
     select from hearing h join awaited w using (cause_id)
     where h.delivery_id = d.delivery_id and h.heard and (w.how is null or w.how = 'unanswered'))
-returning d.*, (select array_agg(subject) from (
+returning d.*, coalesce(d.via, d.channel) as over, (select array_agg(subject) from (
     select c.subject from hearing h join cause c using (cause_id)
     where h.delivery_id = d.delivery_id order by h.cause_id limit :at_most) c) as overlap_ids, null::text as trace;
 
@@ -275,7 +275,8 @@ from cause c left join awaited a using (cause_id) where c.code = :code order by 
 
 -- name: heard_of
 -- Who hears, or has heard, of causes, and how their notices went.
-select h.cause_id, h.recipient, h.news, h.level, h.moment, h.due_at, h.heard, d.delivery_id, d.channel, d.state,
+select h.cause_id, h.recipient, h.news, h.level, h.moment, h.due_at, h.heard, d.delivery_id,
+       coalesce(d.via, d.channel) as channel, shown_state(d.state, d.receipt) as state,
        d.sending_at, d.ended_at, d.reason, d.acknowledged_at, c.taken_at as queued_at
 from hearing h join cause c using (cause_id) left join delivery d using (delivery_id)
 where h.cause_id = any(:ids::uuid[]) order by h.hearing_id;

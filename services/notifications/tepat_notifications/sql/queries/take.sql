@@ -71,8 +71,8 @@ where (r.topic, r.partition, r."offset") = (t.topic, t.partition, t."offset");
 -- name: queue!
 -- Open a notice for whatever agencies are to hear and no open notice gathers yet. One at once waits `gather` seconds
 -- for what comes with it, twice as long for each sent in the ten minutes before, at most `longest`.
-insert into delivery (agency, channel, kind, queued_at, due_at)
-select w.agency, w.channel, k.kind, :now::timestamptz, case k.kind
+insert into delivery (agency, channel, channels, kind, queued_at, due_at)
+select w.agency, w.channel, :order::text[], k.kind, :now::timestamptz, case k.kind
     when 'overlaps' then :now::timestamptz + make_interval(secs => least(:longest::float8, :gather::float8 * 2 ^ (
         select least(count(*), 30) from delivery d
         where (d.agency, d.channel, d.kind) = (w.agency, w.channel, 'overlaps')
