@@ -264,7 +264,7 @@ def test_notices_are_listed_shown_and_acknowledged(api: Api, tepat: Tepat) -> No
         "acknowledged_at": None,
     }  # fmt: skip
     api.answers["GET /notifications/v1/notices"] = {"items": [notice], "next": None}
-    assert "lurah/Miroto\treport\tsms\tsent\t2\t1" in tepat("notices", "list", "--recipient", "lurah/Miroto").out
+    assert "lurah/Miroto\treport\tsms\tsent\t2" in tepat("notices", "list", "--recipient", "lurah/Miroto").out
     assert api.asked[-1].url.params["agency"] == "lurah/Miroto"
     assert objects(tepat("notices", "list", "--level", "1", "--json").out) == [notice]
     assert api.asked[-1].url.params["level"] == "1"
