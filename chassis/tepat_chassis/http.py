@@ -1,8 +1,8 @@
 """A service's HTTP side, and how a service runs.
 
 Invariants:
-- Every route under /v1 but /v1/status demands a token and a right; one that asks no right is refused when the
-  application is built.
+- Every route under /v1 but /v1/status and those a service adds to its application itself, for callers who sign
+  instead, demands a token and a right; one that asks no right is refused when the application is built.
 - Errors are ``application/problem+json``, and hold neither a traceback nor what was sent; only a body over 1
   MiB is refused in plain text, before any of this.
 - A service is one process: its loops are announced to a ``Background``; one that ends on its own, by

@@ -96,6 +96,8 @@ class Service(Generic[P]):
         self.pending: Callable[[Connection], Awaitable[int]] = _nothing
         #: Runs once the topics and the schema are there, before anything is taken or sent.
         self.prepare: Callable[[], Awaitable[None]] = _unprepared
+        #: What /v1/status tells of this service alone.
+        self.tells: Callable[[], dict[str, Any]] = dict
         #: Makes the pseudonyms that stand under a policy: whoever opens a quarantined record has seen whom it names.
         self.pseudonyms: Callable[[P], Pseudonyms] | None = None
         self._migrations = (files("tepat_chassis") / "sql" / "migrations", sql / "migrations")
@@ -273,7 +275,7 @@ class Service(Generic[P]):
         async with self.database.pool.acquire() as connection:
             pending = await self.pending(connection)
             depth, _ = await outbox.depth(connection)
-        return {
+        return self.tells() | {
             "policy_version": in_force.version if in_force is not None else None,
             "topics": sorted(topic for inbox in self._inboxes if inbox.inbound for topic in read[inbox]),
             "lag": lag,

@@ -40,6 +40,7 @@ COMMANDS: Final = {
     "fund": "fund:commands",
     "capital": "capital:commands",
     "group": "group:commands",
+    "notices": "notices:commands",
     "trace": "trace:trace",
     "quarantine": "quarantine:commands",
     "policy": "policy:commands",

@@ -326,6 +326,39 @@ def test_answers_to_no_report_and_circles_of_merges_are_listed(api: Api, tepat: 
     assert "2 NIKs are merged in a circle" in tepat("suspects", "list", "--kind", "merge_circle").out
 
 
+def test_notices_are_listed_shown_and_acknowledged(api: Api, tepat: Tepat) -> None:
+    at = "2026-01-02T08:00:00Z"
+    notice = {
+        "delivery_id": "d-1", "agency": "lurah/Miroto", "channel": "sms", "kind": "report", "state": "sent",
+        "reason": None, "causes": 2, "level": 1, "queued_at": at, "due_at": None, "sending_at": at,
+        "acknowledged_at": None,
+    }  # fmt: skip
+    api.answers["GET /notifications/v1/notices"] = {"items": [notice], "next": None}
+    assert "lurah/Miroto\treport\tsms\tsent\t2" in tepat("notices", "list", "--recipient", "lurah/Miroto").out
+    assert api.asked[-1].url.params["agency"] == "lurah/Miroto"
+    assert objects(tepat("notices", "list", "--level", "1", "--json").out) == [notice]
+    assert api.asked[-1].url.params["level"] == "1"
+    cause = {
+        "kind": "report", "key": "rt-01/R-1", "state": "awaits", "verdict": "fire", "amount": None,
+        "awaited": {"level": 1, "deadline": at, "how": None, "by": None},
+        "heard": [
+            {"recipient": "lurah/Miroto", "news": "kelurahan/kel", "level": 0, "moment": "now", "due_at": at,
+             "heard": True, "channel": "sms", "state": "sent", "sending_at": at},
+            {"recipient": "kel", "news": "kelurahan/kel", "level": 1, "moment": "now", "due_at": at, "heard": False},
+        ],
+        "steps": [{"at": at, "what": "awaited", "level": 0}, {"at": at, "what": "climbed", "level": 1}],
+    }  # fmt: skip
+    api.answers["GET /notifications/v1/notices/K7QF2MZA"] = {"code": "K7QF2MZA", "causes": [cause]}
+    shown = tepat("notices", "show", "K7QF2MZA").out
+    for words in ("fire", "at level 1", "lurah/Miroto", "waits (now)", "nobody did in time: the next level's turn"):
+        assert words in shown
+    assert objects(tepat("notices", "show", "K7QF2MZA", "--json").out)[0]["causes"] == [cause]
+    for ended, words in ((2, "K7QF2MZA is acknowledged"), (0, "waits for no acknowledgement")):
+        api.answers["POST /notifications/v1/notices/K7QF2MZA/acknowledge"] = {"code": "K7QF2MZA", "acknowledged": ended}
+        assert words in tepat("notices", "acknowledge", "K7QF2MZA", "--note", "rang").words
+    assert orjson.loads(api.asked[-1].content) == {"note": "rang"}
+
+
 def step(at: str, service: str, what: str) -> dict[str, Any]:
     return {"at": at, "service": service, "what": what, "detail": {"n": 1, "none": None}}
 
@@ -655,3 +688,37 @@ def test_a_check_that_is_cut_off_says_so(
     told = tepat("check", file, "--agency", "dinsos")
     assert told.status == 3
     assert words in told.err
+
+
+# --- notices
+
+NOTICE = {
+    "delivery_id": "019c8f1e-6f3a-7c55-9d0b-0c4f2f1b7a10", "agency": "dinsos", "channel": "whatsapp",
+    "channels": ["email", "whatsapp"], "kind": "overlaps", "state": "failed", "causes": 2, "attempts": 7,
+    "reason": "the gateway refused it: 400 131026", "due_at": None, "sending_at": "2026-03-02T03:01:00Z",
+}  # fmt: skip
+
+
+def test_notices_are_listed_by_state_and_channel(api: Api, tepat: Tepat) -> None:
+    api.answers["GET /notifications/v1/notices"] = {"items": [NOTICE], "next": None}
+    ran = tepat("notices", "list", "--state", "failed", "--channel", "whatsapp")
+    assert ran.status == 0
+    assert "given up" in ran.words
+    assert "131026" in ran.words
+    assert dict(api.asked[0].url.params) == {"limit": "500", "state": "failed", "channel": "whatsapp"}
+    assert objects(tepat("notices", "list", "--json").out) == [NOTICE]
+
+
+def test_a_notice_is_sent_again(api: Api, tepat: Tepat) -> None:
+    notice = NOTICE["delivery_id"]
+    path = f"POST /notifications/v1/notices/{notice}/again"
+    api.answers[path] = {"delivery_id": notice, "was": "failed"}
+    ran = tepat("notices", "again", notice, "--reason", "the number is right now")
+    assert (ran.status, f"{notice} was failed and is queued" in ran.words) == (0, True)
+    assert orjson.loads(api.asked[0].content) == {"reason": "the number is right now"}
+    api.answers[path] = {"delivery_id": "other", "was": "doubtful"}
+    assert "goes with other" in tepat("notices", "again", notice).words
+    api.answers[path] = httpx.Response(409, json={"detail": "the notice was sent: what was told is not told again"})
+    refused = tepat("notices", "again", notice)
+    assert (refused.status, "not told again" in refused.words) == (2, True)
+    assert tepat("notices", "again", "unknown").status == 2

@@ -12,12 +12,12 @@ import re
 from calendar import monthrange
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from difflib import get_close_matches
 from itertools import pairwise
 from math import isfinite
-from typing import Annotated, Any, Final, Literal, TypeGuard, get_args
+from typing import Annotated, Any, Final, Literal, TypeGuard, TypeVar, get_args, get_type_hints
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -41,7 +41,9 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from . import criteria, regions
 from .envelope import AGENCY_ID_PATTERN, agency_source
 from .events.fields import DATE_PATTERN, REGION_PATTERN
+from .events.ours import CaseTold
 from .events.reports import ReportKind
+from .receipts import ReasonName
 
 #: The rule every policy has without saying so: one person, one programme, shared days.
 BUILT_IN_RULE: Final = "same-programme-same-person"
@@ -499,6 +501,124 @@ def report_routes(routes: object) -> ReportRoutes | None:
         return None
 
 
+#: What notices tell of; a kind that no route names is told as where there are no routes for notices.
+NoticeKind = Literal["overlap", "case", "finding", "report", "suspect", "rejection"]
+NOTICE_KINDS: Final[tuple[NoticeKind, ...]] = get_args(NoticeKind)
+#: The agencies that a notice is about: of the payouts, in charge of the report, with the right to merge.
+CONCERNED: Final = "concerned"
+
+
+def _clock(value: str) -> str:
+    if not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", value, re.ASCII):
+        raise PydanticCustomError("clock", 'must be an hour in quotes, as "21:00"')
+    return value
+
+
+Clock = Annotated[str, AfterValidator(_clock)]
+
+
+class Quiet(_Part):
+    """Hours, by the clocks of the region, in which nobody is told anything; `to` is the first that is not quiet."""
+
+    from_: Clock = Field(alias="from")
+    to: Clock
+
+
+class Addressees(_Part):
+    """Who is told: an `agency` by its id, or those `concerned`; or of a group of `recipients` those whose region holds
+    that of the cause, and those without a region.
+    """
+
+    agency: Name | None = None
+    officers: Name | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> "Addressees":
+        if (self.agency is None) == (self.officers is None):
+            raise PydanticCustomError("addressees", "must name one of `agency` and `officers`")
+        return self
+
+
+class NoticeLevel(_Part):
+    """Who is told when nobody below has acknowledged in time; channels and language of the route where left out."""
+
+    to: Addressees
+    channel: Annotated[list[Name], Field(min_length=1)] | None = None
+    language: Literal["id", "en"] | None = None
+
+
+class Acknowledge(_Part):
+    """Somebody must acknowledge `within` so long of being told; else the next of `then` are told, and so on."""
+
+    within: Term
+    then: list[NoticeLevel] = []
+
+
+class NoticeRoute(_Part):
+    """Who is told of causes of these `kinds`, and how.
+
+    Where they are given, a cause must be of one of the `verdicts`, of `at_least` so many rupiah, of one of the
+    `programmes`, and within `region`. A verdict is an overlap's, the act of a case, the rule of a finding, the kind of
+    a report or a suspect, the reason of a rejection. `channel` is an order of preference. `digest` gathers for the
+    hour of the digests; so do rejections always. Of routes that reach one recipient the first counts.
+    """
+
+    kinds: Annotated[list[NoticeKind], Field(min_length=1)]
+    verdicts: list[Name] = []
+    at_least: Amount | None = None
+    programmes: list[Code] = []
+    region: Annotated[str, Field(pattern=REGION_PATTERN)] | None = None
+    to: Addressees
+    channel: Annotated[list[Name], Field(min_length=1)] = ["email"]
+    language: Literal["id", "en"] | None = None
+    when: Literal["at_once", "digest"] = "at_once"
+    quiet: Quiet | None = None
+    at_most_a_day: Annotated[int, Field(ge=1, le=1_000)] | None = None
+    acknowledge: Acknowledge | None = None
+
+
+class Officer(_Part):
+    """Somebody who is told, of a group of `routes.recipients`: their region and contact. The name is theirs alone
+    within the group.
+    """
+
+    name: Name
+    role: Literal["rt", "rw", "lurah", "institution", "officer", "operator"]
+    region: Annotated[str, Field(pattern=REGION_PATTERN)] | None = None
+    contact: dict[str, Name] = {}
+    language: Literal["id", "en"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeRoutes:
+    """Who is told what: `routes.notices` and `routes.recipients` of a policy."""
+
+    notices: tuple[NoticeRoute, ...] = ()
+    recipients: Mapping[str, tuple[Officer, ...]] = field(default_factory=dict)
+
+
+def notice_routes(routes: object) -> NoticeRoutes:
+    """How a policy's `routes` let notices go, as far as they can be read: what cannot is passed over."""
+    told = routes if isinstance(routes, dict) else {}
+    groups = told.get("recipients")
+    return NoticeRoutes(
+        tuple(_readable(NoticeRoute, told.get("notices"))),
+        {
+            name: tuple(_readable(Officer, members))
+            for name, members in (groups.items() if isinstance(groups, dict) else ())
+        },
+    )
+
+
+P = TypeVar("P", bound=_Part)
+
+
+def _readable(part: type[P], listed: object) -> Iterator[P]:
+    for each in listed if isinstance(listed, list) else ():
+        with suppress(ValidationError):
+            yield part.model_validate(each)
+
+
 # --- reading ----------------------------------------------------------------------------------------------------
 
 
@@ -647,7 +767,7 @@ def _placed(path: Path, message: str, marks: Mapping[Path, tuple[int, int]]) -> 
 
 
 _FIELDS: Final = frozenset(
-    field.alias or name
+    known.alias or name
     for part in (
         Policy,
         Agency,
@@ -668,8 +788,14 @@ _FIELDS: Final = frozenset(
         Neighbours,
         StepTerms,
         InCharge,
+        NoticeRoute,
+        NoticeLevel,
+        Addressees,
+        Acknowledge,
+        Quiet,
+        Officer,
     )
-    for name, field in part.model_fields.items()
+    for name, known in part.model_fields.items()
 )
 
 
@@ -754,7 +880,9 @@ def _contradictions(document: Mapping[Any, Any], marks: Mapping[Path, tuple[int,
         _dated(rules, {str(p.get("code")) for _, p in programmes if p.get("repeatable") is True}, marks)
     )
     yield from _out_of_time(rules, programmes)
-    yield from _reports(document, {a["id"] for _, a in agencies if isinstance(a.get("id"), str)})
+    known = {a["id"] for _, a in agencies if isinstance(a.get("id"), str)}
+    yield from _reports(document, known)
+    yield from _notices(document, known, codes)
 
 
 def _cel(path: Path, expression: object, wanted: criteria.Wanted) -> Iterator[Told]:
@@ -1022,16 +1150,150 @@ def _named_in(routes: Mapping[str, Any], document: Mapping[Any, Any], agencies: 
     for (_, below), (path, step) in pairwise(steps):
         if STEPS.index(step) <= STEPS.index(below):
             yield (*path, "step"), f"must come before {below}: a report climbs {' → '.join(STEPS)}"
-    known = {area["code"] for _, area in _listed(document, "regions") if isinstance(area.get("code"), str)}
+    known = _added(document)
     for path, one in _listed(routes, "in_charge"):
         agency, step, region = one.get("agency"), one.get("step"), one.get("region")
         if _fits(agency, AGENCY_ID_PATTERN) and agency not in agencies:
-            near = get_close_matches(agency, agencies, n=1)
-            yield (*path, "agency"), "is no agency of this policy" + (f"; did you mean `{near[0]}`?" if near else "")
+            yield (*path, "agency"), "is no agency of this policy" + _near(agency, agencies)
         if step in STEPS and whole and step not in {named for _, named in steps}:
             yield (*path, "step"), "is none of the `steps`: give it a deadline there"
-        if _fits(region, REGION_PATTERN) and region not in known and not regions.known(region):
-            yield (*path, "region"), "is no area that is known; newer ones stand under `regions`"
+        yield from _nowhere((*path, "region"), region, known)
+
+
+def _added(document: Mapping[Any, Any]) -> set[str]:
+    """The areas a policy adds to the list."""
+    return {area["code"] for _, area in _listed(document, "regions") if isinstance(area.get("code"), str)}
+
+
+def _nowhere(path: Path, region: object, added: set[str]) -> Iterator[Told]:
+    if _fits(region, REGION_PATTERN) and region not in added and not regions.known(region):
+        yield path, "is no area that is known; newer ones stand under `regions`"
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name, known, n=1)
+    return f"; did you mean `{near[0]}`?" if near else ""
+
+
+def _notices(document: Mapping[Any, Any], agencies: set[str], programmes: set[str]) -> Iterator[Told]:
+    """What is wrong with who is told what, or else what to think of."""
+    routes = document.get("routes")
+    if not isinstance(routes, dict):
+        return
+    groups, added = routes.get("recipients"), _added(document)
+    if groups is not None and not isinstance(groups, dict):
+        yield ("routes", "recipients"), "must be a mapping of groups to lists of people"
+    groups = groups if isinstance(groups, dict) else {}
+    for group, members in groups.items():
+        yield from _members(("routes", "recipients", str(group)), members, added)
+    told, at = routes.get("notices"), ("routes", "notices")
+    if told is not None and not isinstance(told, list):
+        yield at, "must be a list of routes, each with `kinds` and `to`"
+    yield from _shaped(NoticeRoute, told, at)
+    used: set[str] = set()
+    for below, route in _listed(routes, "notices"):
+        here = ("routes", *below)
+        listed = [((*here, "programmes", n), code) for n, code in _texts(route.get("programmes"))]
+        yield from _unknown(listed, programmes)
+        yield from _nowhere((*here, "region"), route.get("region"), added)
+        yield from (((*here, *path), message) for path, message in _of_route(route))
+        for path, level in _levels(route):
+            to = level["to"] if isinstance(level.get("to"), dict) else {}
+            group = str(to.get("officers"))
+            used.add(group)
+            yield from (((*here, *path, "to", name), message) for name, message in _nobody(to, agencies, groups))
+            if group in groups:
+                channels = level.get("channel", route.get("channel", ["email"]))
+                yield from _unreached(("routes", "recipients", group), groups[group], channels)
+    for group in groups.keys() - used:
+        yield ("routes", "recipients", str(group)), _advice("is told nothing: no route of `notices` names it")
+
+
+def _members(at: Path, members: object, added: set[str]) -> Iterator[Told]:
+    """What is wrong with a group of recipients."""
+    if not isinstance(members, list) or not members:
+        yield at, "must be a list of people, each with `name`, `role` and `contact`"
+    yield from _shaped(Officer, members, at)
+    named = [((*at, *path[1:]), each) for path, each in _listed({"": members}, "")]
+    yield from _repeated(((*path, "name"), each.get("name")) for path, each in named)
+    for path, each in named:
+        yield from _nowhere((*path, "region"), each.get("region"), added)
+
+
+def _of_route(route: Mapping[str, Any]) -> Iterator[Told]:
+    """What of a route does not fit together."""
+    yield from _of_verdicts(route)
+    quiet = route.get("quiet")
+    if isinstance(quiet, dict) and quiet.get("from") is not None and quiet.get("from") == quiet.get("to"):
+        yield ("quiet",), "is quiet never, or always: let `from` and `to` differ"
+    kinds = {kind for _, kind in _texts(route.get("kinds"))}
+    if "rejection" in kinds and route.get("when") != "digest":
+        rest = ", the other kinds at once" if len(kinds) > 1 else ""
+        yield ("kinds",), _advice(f"rejections are told in the digest whatever `when` says{rest}")
+
+
+def _nobody(to: Mapping[str, Any], agencies: set[str], groups: Mapping[Any, Any]) -> Iterator[tuple[str, str]]:
+    """Whom an address names and nobody knows."""
+    agency, group = to.get("agency"), to.get("officers")
+    if isinstance(agency, str) and agency not in {CONCERNED, *agencies}:
+        yield "agency", f"is no agency of this policy, and not `{CONCERNED}`" + _near(agency, agencies)
+    if isinstance(group, str) and group not in groups:
+        yield "officers", "is no group of `routes.recipients`" + _near(group, map(str, groups))
+
+
+def _shaped(part: type[_Part], listed: object, at: Path) -> Iterator[Told]:
+    """What of a list does not have the shape of its part."""
+    for n, each in enumerate(listed if isinstance(listed, list) else []):
+        try:
+            part.model_validate(each, extra="forbid")
+        except ValidationError as error:
+            for path, message in map(_explained, error.errors(include_url=False)):
+                yield (*at, n, *path), message
+
+
+#: The verdicts of those kinds of notices that have no others.
+_VERDICTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "overlap": ("exclusive", "review"),
+    "case": get_args(get_type_hints(CaseTold)["act"]),
+    "report": get_args(ReportKind),
+    "rejection": get_args(ReasonName),
+}
+
+
+def _of_verdicts(route: Mapping[str, Any]) -> Iterator[Told]:
+    """Verdicts that no cause of the route's kinds can have."""
+    kinds = [kind for _, kind in _texts(route.get("kinds"))]
+    if kinds and all(kind in _VERDICTS for kind in kinds):
+        known = [verdict for kind in kinds for verdict in _VERDICTS[kind]]
+        for n, verdict in _texts(route.get("verdicts")):
+            if verdict not in known:
+                yield ("verdicts", n), f"is told by no {' and no '.join(kinds)}" + _near(verdict, known)
+
+
+def _levels(route: Mapping[str, Any]) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """A route itself, and the levels it climbs to."""
+    yield (), dict(route)
+    acknowledge = route.get("acknowledge")
+    if isinstance(acknowledge, dict):
+        yield from ((("acknowledge", *path), level) for path, level in _listed(acknowledge, "then"))
+
+
+#: What a contact must hold for channels by these names; what others ask for is set where they are.
+_ADDRESS: Final = {
+    "email": "email", "whatsapp": "phone", "sms": "phone", "telegram": "telegram", "webhook": "webhook",
+}  # fmt: skip
+
+
+def _unreached(at: Path, members: object, channels: object) -> Iterator[Told]:
+    """Members of a group whom none of the channels reaches."""
+    fields = [_ADDRESS.get(channel) for _, channel in _texts(channels)]
+    if not fields or None in fields:
+        return
+    for n, member in enumerate(members if isinstance(members, list) else []):
+        contact = member.get("contact") if isinstance(member, dict) else None
+        if isinstance(member, dict) and not any(each in (contact or {}) for each in fields):
+            ways = " or ".join(dict.fromkeys(f"`{each}`" for each in fields))
+            yield (*at, n), _advice(f"is not reached: the contact has no {ways}")
 
 
 def _fits(value: object, pattern: str) -> TypeGuard[str]:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import orjson
 
@@ -40,6 +40,23 @@ def known(code: str) -> bool:
 def name(code: str) -> str | None:
     """The area's name as the list writes it, or None."""
     return names().get(code)
+
+
+#: The provinces by their clocks (Keppres 41/1987): WIB, UTC+7; WITA, UTC+8; WIT, UTC+9. None has summer time.
+TIME_ZONES: Final[Mapping[str, str]] = {
+    province: zone
+    for zone, provinces in {
+        "Asia/Jakarta": "11 12 13 14 15 16 17 18 19 21 31 32 33 34 35 36 61 62",
+        "Asia/Makassar": "51 52 53 63 64 65 71 72 73 74 75 76",
+        "Asia/Jayapura": "81 82 91 92 93 94 95 96",
+    }.items()
+    for province in provinces.split()
+}
+
+
+def time_zone(code: str) -> str | None:
+    """By which clocks an area goes, as the IANA names its zone; None where its province is not known."""
+    return TIME_ZONES.get(code[:2])
 
 
 def ancestors(code: str) -> list[str]:

@@ -19,6 +19,7 @@ from tepat_contracts.policy import (
     kept_since,
     kept_until,
     load,
+    notice_routes,
     report_routes,
 )
 
@@ -695,6 +696,87 @@ def test_a_mistake_in_how_reports_go_is_told_with_its_line(old: str, new: str, l
     assert any(each.line == line and part in f"{each.path} {each.message}" for each in found), found
     with pytest.raises(PolicyError):
         load(changed(old, new, REPORTS))
+
+
+NOTICES = (
+    MINIMAL.replace("agencies: [{", "agencies: [{id: kel, name: K, programmes: []}, {")
+    + """\
+routes:
+  recipients:
+    lurah:
+      - {name: Miroto, role: lurah, region: "33.74.01.1001", contact: {phone: "0812", email: a@b.example}, language: id}
+      - {name: Sekayu, role: lurah, contact: {email: c@d.example}}
+  notices:
+    - kinds: [report]
+      verdicts: [fire]
+      to: {officers: lurah}
+      channel: [sms, email]
+      quiet: {from: "21:00", to: "06:00"}
+      at_most_a_day: 5
+      acknowledge: {within: PT4H, then: [{to: {agency: kel}}, {to: {agency: concerned}, channel: [email]}]}
+    - {kinds: [overlap, case], to: {agency: concerned}, at_least: 100000, region: "33.74", when: digest}
+"""
+)
+
+
+def test_who_is_told_what_is_read_as_written() -> None:
+    assert check(NOTICES) == []
+    told = notice_routes(from_document(load(NOTICES).document()).routes)
+    first, second = told.notices
+    assert first.quiet is not None
+    assert (first.quiet.from_, first.quiet.to, first.channel) == ("21:00", "06:00", ["sms", "email"])
+    assert first.acknowledge is not None
+    assert first.acknowledge.within == timedelta(hours=4)
+    assert [level.to.agency for level in first.acknowledge.then] == ["kel", "concerned"]
+    assert (second.at_least, second.region, second.when, second.channel) == (100_000, "33.74", "digest", ["email"])
+    assert [officer.name for officer in told.recipients["lurah"]] == ["Miroto", "Sekayu"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "part"),
+    [
+        ("kinds: [report]", "kinds: [rumour]", 11, "kinds/0 must be"),
+        ("verdicts: [fire]", "verdicts: [fires]", 12, "is told by no report; did you mean `fire`?"),
+        ("to: {officers: lurah}", "to: {officers: lura}", 13, "no group of `routes.recipients`; did you mean `lurah`?"),
+        ("to: {officers: lurah}", "to: {officers: lurah, agency: kel}", 13, "one of `agency` and `officers`"),
+        ("to: {officers: lurah}", "to: {}", 13, "one of `agency` and `officers`"),
+        ('from: "21:00"', 'from: "24:00"', 15, 'must be an hour in quotes, as "21:00"'),
+        ('from: "21:00"', 'from: "06:00"', 15, "is quiet never, or always"),
+        ("at_most_a_day: 5", "at_most_a_day: 0", 16, "at_most_a_day must be"),
+        ("within: PT4H", "within: 4", 17, "within must be a duration"),
+        ("{agency: kel}}", "{agency: kell}}", 17, "no agency of this policy, and not `concerned`; did you mean `kel`?"),
+        ("when: digest", "wen: digest", 18, "did you mean `when`?"),
+        ('region: "33.74", when', 'region: "33.99", when', 18, "no area that is known"),
+        ("at_least: 100000", "programmes: [XXX]", 18, "is no programme of this policy"),
+        ("role: lurah, contact", "role: camat, contact", 9, "role must be"),
+        ("name: Sekayu", "name: Miroto", 9, "is named twice"),
+        ("33.74.01.1001", "33.74.99.1001", 8, "no area that is known"),
+    ],
+)
+def test_a_mistake_in_who_is_told_is_told_with_its_line(old: str, new: str, line: int, part: str) -> None:
+    found = check(changed(old, new, NOTICES))
+    assert any(each.line == line and part in f"{each.path} {each.message}" for each in found), found
+    with pytest.raises(PolicyError):
+        load(changed(old, new, NOTICES))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "part"),
+    [
+        ("{email: c@d.example}", "{telegram: x}", 9, "is not reached: the contact has no `phone` or `email`"),
+        ("to: {officers: lurah}", "to: {agency: kel}", 7, "is told nothing"),
+        ("kinds: [report]\n      verdicts: [fire]", "kinds: [rejection]", 11, "in the digest whatever `when` says"),
+    ],
+)
+def test_what_is_hardly_meant_of_who_is_told_is_advice(old: str, new: str, line: int, part: str) -> None:
+    ((at, said, severity),) = [(each.line, each.message, each.severity) for each in check(changed(old, new, NOTICES))]
+    assert (at, severity) == (line, "advice")
+    assert part in said
+
+
+@pytest.mark.parametrize("routes", ["notices: {}", "recipients: []", "recipients: {a: []}", "recipients: {a: 1}"])
+def test_lists_that_are_none_are_told(routes: str) -> None:
+    assert "mistake" in [each.severity for each in check(f"{MINIMAL}routes:\n  {routes}\n")]
 
 
 def test_one_mistake_in_how_reports_go_hides_no_other() -> None:

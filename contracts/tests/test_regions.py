@@ -42,3 +42,14 @@ def test_an_area_holds_what_lies_below_it() -> None:
     assert not regions.holds(["33.75", "33.74.02"], "33.74.01.1001")
     assert not regions.holds([], "33")
     assert not regions.holds(["3"], "33")
+
+
+def test_every_province_has_its_clocks() -> None:
+    assert set(regions.TIME_ZONES) == set(regions.children())
+    told = {code: regions.time_zone(code) for code in ("33.74.01.1001", "64.72", "91", "62", "51", "81.71")}
+    assert told == {
+        "33.74.01.1001": "Asia/Jakarta", "64.72": "Asia/Makassar", "91": "Asia/Jayapura", "62": "Asia/Jakarta",
+        "51": "Asia/Makassar", "81.71": "Asia/Jayapura",
+    }  # fmt: skip
+    assert regions.time_zone("99.01") is None
+    assert regions.time_zone("") is None

@@ -560,26 +560,42 @@ class FindingCleared(TypedDict):
     rule: Text
 
 
-class DeliveryRecorded(TypedDict):
-    """How a notice to an agency went, anew with a higher revision after each try.
+class Acknowledgement(TypedDict):
+    """When the last of what a notice tells was acknowledged: by a person, or by what happened to it since."""
 
-    `failed` is certain not to have gone out, `doubtful` may have (a crash, or a lost answer, leaves it open), `skipped`
-    was not tried, for the `reason`. `causes` names up to 100 of the overlaps it tells of, `count` is the number of all
-    that it tells of, overlaps or rejected records.
+    at: Time
+    how: Literal["person", "event"]
+
+
+class DeliveryRecorded(TypedDict):
+    """How a notice to an agency went, anew with a higher revision after each try, each report of its gateway,
+    and once it is acknowledged.
+
+    `delivered` and `read` are what the gateway of a channel reports of a notice that was `sent`; where it reports a
+    failure instead, `sent` becomes `failed`, and the notice takes the next `channel`. `failed` is certain not to have
+    gone out, `doubtful` may have (a crash, or a lost answer, leaves it open), `skipped` was not tried, for the
+    `reason`. `causes` names up to 100 of the overlaps it tells of, `count` is the number of all that it tells of,
+    overlaps or rejected records.
+
+    By the policy's `routes.notices`, `kind` is that of the causes, or `summary` in a digest; `causes` are then the ids
+    of overlaps and findings, for others ids of ours. `agency` may be a group of `routes.recipients`. `level` is how
+    far what it tells has climbed for want of an acknowledgement: 0 not at all.
     """
 
     delivery_id: Uuid
     revision: Announced
     agency: Text
     channel: Text
-    kind: Literal["overlaps", "digest", "rejections"]
+    kind: Literal["overlaps", "digest", "rejections", "overlap", "case", "finding", "report", "suspect", "summary"]
     verdict: NotRequired[Literal["exclusive", "review"]]
-    state: Literal["sent", "failed", "doubtful", "skipped"]
+    state: Literal["sent", "delivered", "read", "failed", "doubtful", "skipped"]
     causes: list[Uuid]
     count: Count
     attempts: Count
     at: Time
     reason: NotRequired[Text]
+    level: NotRequired[Count]
+    acknowledged: NotRequired[Acknowledgement]
 
 
 @dataclass(frozen=True, slots=True)

@@ -202,6 +202,7 @@ class Stack:
                 "TEPAT_JWKS": str(jwks),
                 "TEPAT_ISSUER": tokens.ISSUER,
                 "TEPAT_NOTIFICATIONS_SMTP": smtp,
+                "TEPAT_NOTIFICATIONS_LINK": f"http://127.0.0.1:{ports['notifications']}",
                 **({} if settings.get("TEPAT_KAFKA") else {"TEPAT_PARTITIONS": str(PARTITIONS)}),
             }
             common |= {name: settings[name] for name in common if settings.get(name)}

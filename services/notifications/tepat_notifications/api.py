@@ -1,11 +1,11 @@
 """Notifications over HTTP: the notices, how they went, what was told of an overlap, and digests ahead of their hour."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, HTTPException, Query
 from pydantic import BaseModel, ConfigDict, Field
 from tepat_chassis.acts import record
 from tepat_chassis.auth import Person, Right, needs
@@ -14,11 +14,19 @@ from tepat_chassis.http import Page, paging
 from tepat_chassis.subjects import Subject
 
 from tepat_notifications.domain import VERDICT, Kind, State
+from tepat_notifications.hearings import cause_id
 from tepat_notifications.sending import DUTY
-from tepat_notifications.store import queries
+from tepat_notifications.store import Store, queries
 
 Reader = Annotated[Person, Depends(needs(Right.read))]
 Operator = Annotated[Person, Depends(needs(Right.operate))]
+
+
+class Again(BaseModel):
+    """Why a notice is sent again."""
+
+    model_config = ConfigDict(extra="forbid")
+    reason: str | None = Field(None, min_length=1, max_length=1000)
 
 
 class Run(BaseModel):
@@ -28,7 +36,7 @@ class Run(BaseModel):
     now: bool = Field(False, description="all that wait, whatever their hour")
 
 
-def router(database: Database, clock: Callable[[], datetime]) -> APIRouter:
+def router(database: Database, store: Store, clock: Callable[[], datetime]) -> APIRouter:
     """The routes below /v1."""
     routes = APIRouter(tags=["notices"])
 
@@ -38,22 +46,50 @@ def router(database: Database, clock: Callable[[], datetime]) -> APIRouter:
         page: Annotated[Page, Depends(paging(datetime, UUID))],
         agency: str | None = None,
         state: State | None = None,
+        channel: str | None = None,
         kind: Kind | None = None,
+        level: Annotated[int | None, Query(ge=0, description="that climbed at least so far")] = None,
     ) -> dict[str, Any]:
-        """Notices, the newest first, without their text."""
+        """Notices, the newest first, without their text. ``agency`` is the recipient: an agency's id, or an officer as
+        ``group/name``."""
         before, before_id = page.after or (None, None)
         rows = queries.notices(
-            database.pool, before=before, before_id=before_id, agency=agency, state=state, kind=kind,
-            at_most=page.limit + 1,
+            database.pool, before=before, before_id=before_id, agency=agency, state=state,
+            channel=channel, kind=kind, level=level, at_most=page.limit + 1,
         )  # fmt: skip
         return page.of([_notice(row) async for row in rows], lambda item: (item["queued_at"], item["delivery_id"]))
 
     @routes.get("/notices/summary")
     async def summary(person: Reader) -> dict[str, Any]:  # noqa: ARG001
-        """How many notices there are, by state and by kind."""
+        """How many notices there are, by state, by kind, and of each channel by state."""
         by_state = {row["state"]: row["notices"] async for row in queries.by_state(database.pool)}
         by_kind = {row["kind"]: row["notices"] async for row in queries.by_kind(database.pool)}
-        return {"by_state": by_state, "by_kind": by_kind, "sent": by_state.get(State.SENT, 0)}
+        by_channel: dict[str, dict[str, int]] = {}
+        async for row in queries.by_channel(database.pool):
+            by_channel.setdefault(row["channel"], {})[row["state"]] = row["notices"]
+        sent = sum(by_state.get(each, 0) for each in (State.SENT, State.DELIVERED, State.READ))
+        return {"by_state": by_state, "by_kind": by_kind, "by_channel": by_channel, "sent": sent}
+
+    @routes.post("/notices/{delivery_id}/again")
+    async def again(delivery_id: UUID, asked: Again, person: Operator) -> dict[str, Any]:
+        """Send a notice again that was given up, skipped, or is in doubt, from its first channel on and with what holds
+        then; the notice that does so, another where one gathers for the agency already."""
+        async with database.transaction(Lock.EXCLUSIVE) as connection:
+            row = await queries.ended_notice(connection, id=delivery_id)
+            if row is None:
+                raise HTTPException(404, "there is no such notice")
+            if row["open"]:
+                raise HTTPException(409, f"the notice is not over: it is {row['state']}, and is tried again by itself")
+            if row["state"] == State.SENT:
+                raise HTTPException(409, "the notice was sent: what was told is not told again")
+            if row["state"] == State.DOUBTFUL:
+                await store.unheard(connection, [delivery_id])
+            await queries.revive(connection, id=delivery_id)
+            by = await queries.reopen(connection, id=delivery_id, now=clock())
+            detail = {"was": row["state"], "by": str(by), "reason": asked.reason}
+            await record(connection, person, "notices.again", str(delivery_id), detail)
+            await connection.execute(f"notify {DUTY}")
+        return {"delivery_id": by, "was": row["state"]}
 
     @routes.get("/trace/{name:path}")
     async def trace(name: str, person: Reader) -> dict[str, Any]:
@@ -69,6 +105,8 @@ def router(database: Database, clock: Callable[[], datetime]) -> APIRouter:
         async for row in queries.tellings_of(database.pool, ids=ids):
             steps += _told(row)
         steps += [_waiting(row, overlaps) async for row in queries.attention_of(database.pool, ids=ids)]
+        async for row in queries.heard_of(database.pool, ids=_causes(ids)):
+            steps += _heard(row)
         return {"steps": sorted(steps, key=lambda step: step["at"])}
 
     @routes.post("/digests/run")
@@ -78,6 +116,7 @@ def router(database: Database, clock: Callable[[], datetime]) -> APIRouter:
             now = clock()
             if asked.now:
                 await queries.hasten(connection, now=now)
+                await queries.hasten_hearings(connection, now=now)
             due = await queries.due_now(connection, now=now)
             await record(connection, person, "digests.run", "notifications", {"now": asked.now, "due": due})
             await connection.execute(f"notify {DUTY}")
@@ -95,6 +134,7 @@ async def held(connection: Connection, person: Person, subject: Subject) -> dict
     ]
     ids = [row["overlap_id"] for row in rows]
     steps = [step["detail"] async for row in queries.tellings_of(connection, ids=ids) for step in _told(row)]
+    steps += [step["detail"] async for row in queries.heard_of(connection, ids=_causes(ids)) for step in _heard(row)]
     return {"overlaps": [_taken(row)["detail"] for row in rows], "notices": steps}
 
 
@@ -129,6 +169,24 @@ def _told(row: Any) -> list[dict[str, Any]]:
     if row["ended_at"]:
         steps.append(_step(row["ended_at"], f"notice {row['state']}", **detail, reason=row["reason"]))
     return steps
+
+
+def _causes(overlap_ids: Sequence[UUID]) -> list[UUID]:
+    """What routes tell of overlaps: of each itself, and of its case."""
+    return [cause_id(kind, str(each)) for each in overlap_ids for kind in ("overlap", "case")]
+
+
+def _heard(row: Any) -> list[dict[str, Any]]:
+    detail = {
+        "told_as": row["news"], "delivery_id": row["delivery_id"], "agency": row["recipient"],
+        "channel": row["channel"], "level": row["level"],
+    }  # fmt: skip
+    steps = [_step(row["sending_at"], "notice sending", **detail)] if row["sending_at"] else []
+    if row["ended_at"]:
+        steps.append(_step(row["ended_at"], f"notice {row['state']}", **detail, reason=row["reason"]))
+    if row["acknowledged_at"]:
+        steps.append(_step(row["acknowledged_at"], "notice acknowledged", **detail))
+    return steps or [_step(row["queued_at"], "notice waiting", **detail, moment=row["moment"], due_at=row["due_at"])]
 
 
 def _waiting(row: Any, overlaps: dict[UUID, Any]) -> dict[str, Any]:

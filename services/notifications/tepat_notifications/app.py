@@ -9,14 +9,17 @@ from fastapi import FastAPI
 from tepat_chassis import subjects
 from tepat_chassis.database import Connection, Lock
 from tepat_chassis.http import serve
+from tepat_chassis.pseudonyms import read_secret
 from tepat_chassis.service import Service
 from tepat_chassis.standing import StandingIntake
 from tepat_contracts.policy import from_document
 
-from tepat_notifications import api
+from tepat_notifications import acknowledging, api, callbacks
 from tepat_notifications.channels import Channels
 from tepat_notifications.domain import Province, province
-from tepat_notifications.handlers import Overlaps, Receipts, follow
+from tepat_notifications.handlers import Causes, Overlaps, Receipts, follow
+from tepat_notifications.hearings import Hearings
+from tepat_notifications.links import Links
 from tepat_notifications.sending import DUTY, Sender
 from tepat_notifications.settings import NotificationsSettings
 from tepat_notifications.store import Store, queries
@@ -32,14 +35,27 @@ def build(settings: NotificationsSettings, clock: Callable[[], datetime] = lambd
     )
     channels = Channels(settings.channels)
     store = Store(channels.names, settings.notifications_gather_seconds)
-    sender = Sender(store, channels, service.standing, clock=clock, registry=service.metrics.registry)
+    hearings = Hearings(store.gather)
+    links = Links(read_secret(settings.secrets, "seal"), settings.notifications_link)
+    sender = Sender(store, channels, service.standing, clock=clock, registry=service.metrics.registry, link=links.url)
 
     service.policy(StandingIntake(from_document, partial(follow, store, clock)))
     service.topic("distribution.overlaps.v1", Overlaps(store, clock), lock=Lock.EXCLUSIVE, follows_policy=True)
+    causes = Causes(hearings, clock)
+    for topic in ("distribution.cases.v1", "distribution.findings.v1", "registry.reports.v1", "registry.suspects.v1"):
+        service.topic(topic, causes, lock=Lock.EXCLUSIVE, follows_policy=True)
     service.receipts(Receipts(store, clock), lock=Lock.EXCLUSIVE)
     sender.wake = service.duty(DUTY, sender.work).wake
     service.pending = partial(_pending, clock, timedelta(seconds=settings.notifications_gather_seconds))
-    return service.api(api.router(service.database, clock), subjects.router(service.name, service.database, api.held))
+    service.tells = lambda: {"channels": channels.states(clock())}
+    app = service.api(
+        api.router(service.database, store, clock),
+        acknowledging.router(service.database, hearings, clock),
+        subjects.router(service.name, service.database, api.held),
+    )
+    app.include_router(acknowledging.link_router(service.database, hearings, links, clock), prefix="/v1")  # signed
+    app.include_router(callbacks.router(service.database, channels, sender), prefix="/v1")  # signed, not by a token
+    return app
 
 
 def _province(document: object) -> Province:

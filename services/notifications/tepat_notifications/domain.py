@@ -12,9 +12,15 @@ from enum import StrEnum
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo
 
-from tepat_contracts.policy import Named, Policy, PolicyIndex
+from tepat_contracts.policy import Named, Policy, PolicyIndex, notice_routes
 
-Kind: TypeAlias = Literal["overlaps", "digest", "rejections"]
+from tepat_notifications.routing import Directory, recipient
+
+Kind: TypeAlias = Literal[
+    "overlaps", "digest", "rejections",  # to agencies, where no route of the policy names what they tell of
+    "overlap", "case", "finding", "report", "suspect", "summary",  # by the policy's routes
+]  # fmt: skip
+Fault: TypeAlias = Literal["channel", "recipient"]
 Language: TypeAlias = Literal["id", "en"]
 
 VERDICT: Final[Mapping[str, str]] = {"overlaps": "exclusive", "digest": "review"}
@@ -25,29 +31,43 @@ LANGUAGES: Final[tuple[Language, ...]] = ("id", "en")
 DIGEST_AT: Final = time(7)
 RETRY_AFTER: Final = tuple(timedelta(seconds=s) for s in (10, 60, 300, 1_800, 7_200))
 """Between the tries of a notice that was refused; then it is given up."""
+SPREAD: Final = 0.25
+"""By how much of it a wait may be longer, so that what failed together is not tried together."""
 
 
 class State(StrEnum):
-    """Where a notice stands."""
+    """Where a notice stands; *delivered* and *read* are what a gateway reports of one that was sent."""
 
     QUEUED = "queued"
     SENDING = "sending"
     SENT = "sent"
+    DELIVERED = "delivered"
+    READ = "read"
     FAILED = "failed"
     DOUBTFUL = "doubtful"
     SKIPPED = "skipped"
 
 
 class Outcome(NamedTuple):
-    """How one try of a notice went: sent; failed, which is certain; or doubtful, where nobody can know."""
+    """How one try of a notice went: sent; failed, which is certain; or doubtful, where nobody can know.
+
+    ``fault``: what was wrong, as far as it is known: the channel, whatever the notice; or this recipient, whatever the
+    channel does next. ``again_after``: seconds the other side asked to wait. ``message_id``: the gateway's.
+    """
 
     state: Literal[State.SENT, State.FAILED, State.DOUBTFUL]
     reason: str | None = None
+    fault: Fault | None = None
+    again_after: float | None = None
+    message_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Province:
-    """What the policy says of those who are told: names, contacts, and the hour of the digests."""
+    """What the policy says of those who are told: names, contacts, and the hour of the digests.
+
+    ``agencies`` and ``contacts`` are those of officers too, by the names that ``routing.recipient`` gives them.
+    """
 
     agencies: Mapping[str, str]
     contacts: Mapping[str, Mapping[str, str]]
@@ -55,6 +75,7 @@ class Province:
     regions: Mapping[str, str]
     zone: ZoneInfo
     digest_at: time
+    directory: Directory
 
     def languages(self, agency: str) -> tuple[Language, ...]:
         """The languages an agency is written in: the one its contact names, else Indonesian and then English."""
@@ -74,13 +95,28 @@ def province(policy: Policy) -> Province:
     ``routes.digest_at``, "HH:MM" in the policy's time zone, is the hour of the digests; 07:00 where it says
     nothing that can be read as one.
     """
+    routes = notice_routes(policy.routes)
+    officers = {
+        recipient(group, officer): officer for group, members in routes.recipients.items() for officer in members
+    }
     return Province(
-        agencies={agency.id: agency.name for agency in policy.agencies},
-        contacts={agency.id: agency.contact for agency in policy.agencies},
+        agencies={agency.id: agency.name for agency in policy.agencies}
+        | {name: officer.name for name, officer in officers.items()},
+        contacts={agency.id: agency.contact for agency in policy.agencies}
+        | {
+            name: officer.contact | ({"language": officer.language} if officer.language else {})
+            for name, officer in officers.items()
+        },
         programmes={programme.code: programme.name for programme in policy.programmes},
         regions=PolicyIndex(policy).regions,
         zone=ZoneInfo(policy.time_zone),
         digest_at=_hour(policy.routes),
+        directory=Directory(
+            routes,
+            {agency.id for agency in policy.agencies},
+            [agency.id for agency in policy.agencies if "merge" in agency.rights],
+            policy.time_zone,
+        ),
     )
 
 
@@ -92,6 +128,9 @@ def _hour(routes: Any) -> time:
         return DIGEST_AT
 
 
-def retry_at(attempts: int, now: datetime) -> datetime | None:
-    """When a notice refused after ``attempts`` tries (from 1) is tried again; none: it is given up."""
-    return now + RETRY_AFTER[attempts - 1] if attempts <= len(RETRY_AFTER) else None
+def retry_at(attempts: int, now: datetime, chance: float = 0.0) -> datetime | None:
+    """When a notice refused after ``attempts`` tries (from 1) is tried again; none: it is given up.
+
+    ``chance``, from 0 up to 1, makes the wait longer by up to ``SPREAD`` of it.
+    """
+    return now + RETRY_AFTER[attempts - 1] * (1 + SPREAD * chance) if attempts <= len(RETRY_AFTER) else None

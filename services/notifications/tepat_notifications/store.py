@@ -43,13 +43,23 @@ CAUSES_NAMED = 100
 
 
 class Ended(NamedTuple):
-    """How a notice's try ended. ``due_at``: when it is tried again; ``causes``: set anew where given."""
+    """How a notice's try ended. ``due_at``: when it is tried again; ``causes`` and ``via``: set anew where given."""
 
     delivery_id: UUID
     state: State
     reason: str | None = None
     due_at: datetime | None = None
     causes: int | None = None
+    via: str | None = None
+    message_id: str | None = None
+
+
+class Moved(NamedTuple):
+    """A notice that takes another channel, or waits for the one it has or for one of several."""
+
+    delivery_id: UUID
+    via: str | None
+    due_at: datetime
 
 
 class Sending(NamedTuple):
@@ -66,22 +76,26 @@ class Store:
     """Reads and writes notifications' tables, a batch at a time.
 
     Args:
-        channels: the names of the channels notices take.
+        channels: the names of the channels, in the order in which a notice takes them. What is told belongs to a line,
+            named after the first.
         gather: seconds a notice at once waits for what comes with it.
     """
 
     def __init__(self, channels: Sequence[str], gather: float) -> None:
-        self._channels = list(channels)
+        self._order = list(channels)
+        self._channels = self._order[:1]
         self.gather = gather
 
     # -- what is taken -----------------------------------------------------------------------------
 
     async def take_overlaps(
-        self, connection: Connection, overlaps: Sequence["Overlap"], now: datetime, digest_at: datetime
-    ) -> None:
-        """Keep what is newer, and queue what it means for the agencies."""
+        self, connection: Connection, overlaps: Sequence["Overlap"], now: datetime, digest_at: datetime,
+        *, routed: bool = False,
+    ) -> None:  # fmt: skip
+        """Keep what is newer, and queue what it means for the agencies, unless the policy's routes say who hears."""
         await connection.copy_records_to_table("taken", records=overlaps)
-        if await queries.take_overlaps(connection, channels=self._channels):
+        changed = await queries.take_overlaps(connection, channels=[] if routed else self._channels)
+        if changed and not routed:
             await queries.judge(connection)
             agencies = {o.agency_a for o in overlaps} | {o.agency_b for o in overlaps}
             await self.queue(connection, agencies, now, digest_at)
@@ -93,24 +107,34 @@ class Store:
         resolved: Sequence[tuple[str, int, int]],
         now: datetime,
         digest_at: datetime,
-    ) -> None:
-        """Keep records refused and leave out those taken since; queue the agencies' digests."""
+        *,
+        routed: bool = False,
+    ) -> list["Rejection"]:
+        """Keep records refused and leave out those taken since; queue the agencies' digests, unless the policy's routes
+        say who hears of them. Those not known before; where they are routed, whoever counts them resolves.
+        """
+        new: list[Rejection] = []
         if rejections:
             agencies, topics, partitions, offsets, reasons, pointers, times = map(list, zip(*rejections, strict=True))
-            await queries.take_rejections(
+            taken = queries.take_rejections(
                 connection, agencies=agencies, topics=topics, partitions=partitions, offsets=offsets,
                 reasons=reasons, pointers=pointers, times=times,
             )  # fmt: skip
-        if resolved:
+            places = {(row["topic"], row["partition"], row["offset"]) async for row in taken}
+            known = {(each.topic, each.partition, each.offset): each for each in rejections}
+            new = [known[place] for place in sorted(places)]
+        if resolved and not routed:
             topics, partitions, offsets = map(list, zip(*resolved, strict=True))
             await queries.resolve(connection, topics=topics, partitions=partitions, offsets=offsets)
-        await self.queue(connection, {r.agency for r in rejections}, now, digest_at)
+        if not routed:
+            await self.queue(connection, {r.agency for r in rejections}, now, digest_at)
+        return new
 
     async def queue(self, connection: Connection, agencies: Iterable[str], now: datetime, digest_at: datetime) -> None:
         """Open notices for what agencies are to hear, where none is open."""
         await queries.queue(
-            connection, agencies=sorted(agencies), channels=self._channels, now=now, digest_at=digest_at,
-            gather=self.gather, longest=LONGEST_GATHER_SECONDS,
+            connection, agencies=sorted(agencies), channels=self._channels, order=self._order, now=now,
+            digest_at=digest_at, gather=self.gather, longest=LONGEST_GATHER_SECONDS,
         )  # fmt: skip
 
     async def retime(self, connection: Connection, now: datetime, digest_at: datetime) -> None:
@@ -143,45 +167,81 @@ class Store:
 
     async def settle(
         self, connection: Connection, ended: Sequence[Ended], now: datetime, digest_at: datetime
-    ) -> list[tuple[str, str]]:
-        """Record and publish how notices went; the kind and state of each.
+    ) -> list[tuple[str, str, str]]:
+        """Record and publish how notices went; the kind, channel and state of each.
 
         What a notice did not tell its next try will, or once it is given up the next digest.
         """
         if not ended:
             return []
-        ids, states, reasons, dues, causes = map(list, zip(*ended, strict=True))
+        ids, states, reasons, dues, causes, vias, message_ids = map(list, zip(*ended, strict=True))
         settled = queries.settle(
-            connection, ids=ids, states=states, reasons=reasons, dues=dues, causes=causes, now=now,
-            at_most=CAUSES_NAMED,
+            connection, ids=ids, states=states, reasons=reasons, dues=dues, causes=causes, vias=vias,
+            message_ids=message_ids, now=now, at_most=CAUSES_NAMED,
         )  # fmt: skip
         rows = await every(settled)
-        await outbox.put(connection, [_recorded(row, now) for row in rows])
-        untold = [each for each in ended if each.state in (State.FAILED, State.SKIPPED)]
+        await outbox.put(connection, [recorded(row, now) for row in rows])
+        untold = [row for row in rows if row["state"] in (State.FAILED, State.SKIPPED)]
         if untold:
-            await queries.unheard(connection, ids=[each.delivery_id for each in untold])
-            await queries.judge(connection)
-            await queries.park(connection, ids=[each.delivery_id for each in untold if each.due_at is None])
+            await self.unheard(connection, [row["delivery_id"] for row in untold])
+            await queries.park(connection, ids=[row["delivery_id"] for row in untold if row["due_at"] is None])
         await self.queue(connection, {row["agency"] for row in rows}, now, digest_at)
-        return [(row["kind"], row["state"]) for row in rows]
+        return [(row["kind"], row["over"], row["state"]) for row in rows]
+
+    async def unheard(self, connection: Connection, ids: Sequence[UUID]) -> None:
+        """What these notices would have told is still to be heard."""
+        await queries.unheard(connection, ids=ids)
+        await queries.judge(connection)
+
+    async def move(self, connection: Connection, moved: Sequence[Moved]) -> None:
+        """Let notices take another channel, or wait."""
+        if moved:
+            ids, vias, dues = map(list, zip(*moved, strict=True))
+            await queries.move(connection, ids=ids, vias=vias, dues=dues)
+
+    async def repeat(self, connection: Connection, ids: Sequence[UUID], now: datetime) -> None:
+        """From here on these, which may have gone out, may have gone out once more."""
+        if ids:
+            await queries.repeat(connection, ids=ids, now=now)
+
+    async def reported(
+        self, connection: Connection, channel: str, reports: Sequence[tuple[UUID, int, State]], now: datetime
+    ) -> list[tuple[str, str, str]]:
+        """Keep what a gateway reports of tries that it took, and publish what changed; as ``settle``."""
+        ids, attempts, receipts = map(list, zip(*reports, strict=True))
+        changed = queries.report(
+            connection, channel=channel, ids=ids, attempts=attempts, receipts=receipts, now=now, at_most=CAUSES_NAMED
+        )
+        rows = await every(changed)
+        await outbox.put(connection, [recorded(row, now) for row in rows])
+        return [(row["kind"], row["over"], _state(row)) for row in rows]
 
 
-def _recorded(row: Any, now: datetime) -> Message:
-    """What is published of a notice."""
+def _state(row: Any) -> str:
+    """A notice's state as it is shown: what was sent may have been delivered and read since."""
+    state: str = row["state"]
+    return row["receipt"] or state if state == State.SENT else state
+
+
+def recorded(row: Any, now: datetime) -> Message:
+    """What is published of a notice. Of an officer it names the group: no name stands on a topic."""
     delivery_id = str(row["delivery_id"])
     data = {
         "delivery_id": delivery_id,
         "revision": row["revision"],
-        "agency": row["agency"],
-        "channel": row["channel"],
+        "agency": row["agency"].partition("/")[0],
+        "channel": row["over"],
         "kind": row["kind"],
         "verdict": VERDICT.get(row["kind"]),
-        "state": row["state"],
+        "state": _state(row),
         "causes": [str(each) for each in row["overlap_ids"]],
         "count": row["causes"],
         "attempts": row["attempts"],
         "at": now,
         "reason": row["reason"],
+        "level": row["level"],
+        "acknowledged": row["acknowledged_at"]
+        and {"at": row["acknowledged_at"], "how": "event" if row["acknowledged_how"] == "event" else "person"},
     }
     event = envelope.event(
         service=SERVICE, type="tepat.delivery.recorded.v1", id=f"{delivery_id}-{row['revision']}", time=now,

@@ -3,26 +3,39 @@
 Invariants
 - No template gets anything but names, numbers, dates and codes: no NIK, no KK, no pseudonym. Should an agency have
   made its payout's number of a NIK, it is masked like everywhere.
-- A subject is one line.
+- A subject is one line. What goes over a channel of ``LIMITS`` is no longer than that, and names the case by its code.
+- A message over SMS is written in the 7-bit alphabet of GSM 03.38, one language alone: a single letter beyond it would
+  leave 70 characters of the 160.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
+from itertools import groupby
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 from babel.dates import format_date
 from babel.numbers import format_decimal
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from tepat_chassis.logging import mask
+from tepat_contracts.cases import LETTERS
+from tepat_contracts.regions import time_zone
 
-from tepat_notifications.domain import Kind, Language, Province
+from tepat_notifications.domain import LANGUAGES, Kind, Language, Province
 
 LISTED = 50
 """Cases a notice names one by one; the rest it counts."""
 NAME_LENGTH = 80
 SUBJECT_LENGTH = 200
 BETWEEN_LANGUAGES = "\n\n" + "-" * 72 + "\n\n"
+LIMITS: Mapping[str, int] = {"sms": 160, "whatsapp": 1_000, "telegram": 1_000}
+"""The most characters of a message over a channel by this name; over others there is room for all."""
+SMS = 160
+CODE_AND_COMMA = LETTERS + 2
+BEFORE_CODES = ". Kasus ..."
+_VARIANTS = ((True, True, True), (False, True, True), (False, False, True), (False, False, False))
+CLOCKS: Mapping[str, str] = {"Asia/Jakarta": "WIB", "Asia/Makassar": "WITA", "Asia/Jayapura": "WIT"}
 LOCALES: Mapping[Language, str] = {"id": "id_ID", "en": "en_GB"}
 
 
@@ -47,12 +60,51 @@ class Texts:
             for kind in ("overlaps", "digest", "rejections")
             for language, locale in LOCALES.items()
         }
+        self._notice = environment.get_template("notice.j2")
+        self._brief = environment.get_template("short.j2")
 
-    def write(self, kind: Kind, agency: str, content: Mapping[str, Any], province: Province) -> Text:
-        """A notice to an agency, in its languages; ``content`` is what ``told`` or ``refused`` makes."""
-        parts = [self._one(kind, language, agency, content, province) for language in province.languages(agency)]
-        subject = " / ".join(subject for subject, _ in parts)
-        return Text(f"[Tepat] {subject}"[:SUBJECT_LENGTH], BETWEEN_LANGUAGES.join(body for _, body in parts) + "\n")
+    def write(
+        self, kind: Kind, agency: str, content: Mapping[str, Any], province: Province,
+        *, channel: str = "email",
+    ) -> Text:  # fmt: skip
+        """A notice to a recipient, in their languages or that of its route, as long as the channel takes; ``content``
+        is what ``told``, ``refused`` or ``heard`` makes.
+        """
+        languages = tuple(each for each in LANGUAGES if each == content.get("route_language")) or province.languages(
+            agency
+        )
+        parts = [self._one(kind, each, agency, content, province) for each in languages]
+        subject = f"[Tepat] {' / '.join(subject for subject, _ in parts)}"[:SUBJECT_LENGTH]
+        if channel in LIMITS and "sorts" in content:
+            return Text(subject, self._short(languages, content, province, LIMITS[channel]))
+        return Text(subject, BETWEEN_LANGUAGES.join(body for _, body in parts) + "\n")
+
+    def _short(self, languages: Sequence[Language], content: Mapping[str, Any], province: Province, limit: int) -> str:
+        """A message of at most so many characters; in each language where there is room for more than one."""
+        if limit == SMS:
+            return self._within(limit, languages[0], content, province)
+        share = limit // len(languages) - 1
+        return "\n".join(self._within(share, each, content, province) for each in languages)
+
+    def _within(self, limit: int, language: Language, content: Mapping[str, Any], province: Province) -> str:
+        """As much as there is room for: the code of its case, what it is about, where it is acknowledged, and then
+        the amount, the place and, of several, the other codes.
+        """
+        codes = [cause["code"] for sort in content["sorts"] for cause in sort["listed"]]
+
+        def written(number: int, *, place: bool, amount: bool, link: bool) -> str:
+            text = self._brief.render(
+                content, language=language, codes=codes[:number], with_place=place, with_amount=amount,
+                with_link=link, with_todo=limit > SMS, place=lambda code: _nearest(code, province.regions),
+            )  # fmt: skip
+            return mask(text.strip())
+
+        for place, amount, link in _VARIANTS:
+            text = written(0, place=place, amount=amount, link=link)
+            if len(text) <= limit:
+                room = max(limit - len(text) - len(BEFORE_CODES), 0) // CODE_AND_COMMA
+                return written(room, place=place, amount=amount, link=link)
+        return text[:limit]
 
     def _one(
         self, kind: Kind, language: Language, agency: str, content: Mapping[str, Any], province: Province
@@ -66,9 +118,17 @@ class Texts:
             name = province.programmes.get(code)
             return code if name is None else f"{code} ({_short(getattr(name, language))})"
 
-        text = self._templates[kind, language].render(
-            agency=_name(agency, province), day=day, programme=programme,
-            name=lambda other: _name(other, province), place=lambda code: place(code, province.regions), **content,
+        def moment(told: str, region: str | None) -> str:
+            zone = time_zone(region or "") or province.zone.key
+            at = datetime.fromisoformat(told).astimezone(ZoneInfo(zone))
+            return f"{format_date(at, 'long', LOCALES[language])} {at:%H.%M} {CLOCKS.get(zone, zone)}"
+
+        template = self._notice if "sorts" in content else self._templates[kind, language]
+        text = template.render(
+            agency=_name(agency, province), day=day, programme=programme, moment=moment,
+            iso_day=lambda told: day(date.fromisoformat(told)), kind=kind, language=language,
+            name=lambda other: _name(other, province), place=lambda code: place(code, province.regions),
+            locale=LOCALES[language], **content,
         )  # fmt: skip
         subject, _, body = text.partition("\n")
         return mask(subject.strip()), mask(body.strip())
@@ -113,6 +173,31 @@ def refused(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
+def heard(rows: Iterable[Mapping[str, Any]], link: str | None) -> dict[str, Any]:
+    """What a notice by routes says.
+
+    Args:
+        rows: those causes that are listed, sorted by whether they are over and by kind; ``number`` of each counts all
+            of its sort.
+        link: where it is acknowledged.
+    """
+    sorts = []
+    for (over, kind), found in groupby(rows, lambda row: (row["state"] == "over", row["kind"])):
+        listed = list(found)
+        number = listed[0]["number"]
+        sorts.append({
+            "kind": kind, "over": over, "number": number, "listed": listed, "left": number - len(listed),
+            "climbed": any(row["level"] for row in listed) and not over,
+        })  # fmt: skip
+    return {
+        "number": sum(sort["number"] for sort in sorts),
+        "sorts": sorts,
+        "awaited": any(row["awaited"] for sort in sorts for row in sort["listed"]),
+        "link": link,
+        "route_language": next((sort["listed"][0]["language"] for sort in sorts), None),
+    }
+
+
 def rupiah(amount: int) -> str:
     """An amount as it is written in Indonesia: Rp 750.000."""
     return f"Rp {format_decimal(amount, locale='id_ID')}"
@@ -123,6 +208,11 @@ def place(code: str, regions: Mapping[str, str]) -> str:
     parts = code.split(".")
     names = [regions.get(".".join(parts[:n])) for n in range(len(parts), 1, -1)] or [regions.get(code)]
     return ", ".join(name for name in names if name) or code
+
+
+def _nearest(code: str, regions: Mapping[str, str]) -> str:
+    """An area by its own name alone."""
+    return place(code, regions).partition(",")[0]
 
 
 def _name(agency: str, province: Province) -> str:

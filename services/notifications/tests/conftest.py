@@ -12,8 +12,9 @@ from email import policy as email_policy
 from email.message import EmailMessage
 from importlib.resources import files
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
-from uuid import UUID, uuid5
+from uuid import UUID, uuid4, uuid5
 
 import orjson
 import pytest
@@ -21,14 +22,26 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from prometheus_client import CollectorRegistry
 from tepat_chassis.database import Database, Lock
+from tepat_chassis.span import Span
 from tepat_chassis.standing import Standing
+from tepat_contracts import envelope
 from tepat_contracts.cases import case_code
 from tepat_contracts.policy import from_document
 from tepat_notifications.channels import Channels
 from tepat_notifications.domain import Province, province
-from tepat_notifications.handlers import Overlap, Rejection
+from tepat_notifications.handlers import (
+    Announced,
+    Causes,
+    Overlap,
+    Overlaps,
+    Receipts,
+    Rejection,
+    Told,
+    follow,
+)
+from tepat_notifications.hearings import Hearings
 from tepat_notifications.sending import Sender
-from tepat_notifications.store import Store
+from tepat_notifications.store import Store, queries
 
 NAMESPACE = UUID("6f0a1f0e-6a4b-5b0e-9d59-2f6f6c1f7a10")
 START = datetime(2026, 3, 2, 3, 0, tzinfo=UTC)
@@ -58,10 +71,28 @@ class Mail:
         self.texts: list[EmailMessage] = []
         self.parsed: list[EmailMessage] = []
         self.tries = 0
+        self.sessions = 0
+        self._servers: list[SMTP] = []
         self.reached = threading.Event()
         self.at_recipient: Callable[[str], str | None] = lambda address: None
         self.at_text: Callable[[SMTP], str | None] = lambda server: None
         self._arrived = threading.Condition()
+
+    async def handle_EHLO(
+        self, server: SMTP, session: Session, envelope: Envelope, hostname: str, responses: list[str]
+    ) -> list[str]:
+        self._servers.append(server)
+        self.sessions += 1
+        session.host_name = hostname
+        return responses
+
+    def end_sessions(self) -> None:
+        """Close every connection from the server's side, and wait until that is done."""
+        for server in self._servers:
+            transport = server.transport
+            if transport is not None:
+                server.loop.call_soon_threadsafe(transport.close)
+                asyncio.run_coroutine_threadsafe(asyncio.sleep(0), server.loop).result(10)
 
     async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
@@ -166,13 +197,14 @@ class Desk:
     clock: Clock
     mail: Mail
     held: list[tuple[Any, Any]] = field(default_factory=list)
+    sender: Sender = field(init=False)
+    woken: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def apply(self, **changes: Any) -> None:
         """Put a policy in force."""
         document = POLICY | changes
-        now = self.clock()
         async with self.database.transaction(Lock.EXCLUSIVE) as connection:
-            await self.store.retime(connection, now, province(from_document(document)).next_digest(now))
+            await follow(self.store, self.clock, connection, from_document(document), document)
             await Standing.put(connection, "v", document)
         await self.standing.refresh()
 
@@ -183,21 +215,45 @@ class Desk:
 
     async def announce(self, *overlaps: Overlap) -> None:
         """Take a batch of overlaps."""
-        now = self.clock()
         async with self.database.transaction(Lock.EXCLUSIVE) as connection:
-            await self.store.take_overlaps(connection, overlaps, now, self.province.next_digest(now))
+            taken = Announced(list(overlaps), self.province)
+            await Overlaps(self.store, self.clock).write(connection, taken)
+
+    async def tell(self, type_name: str, **data: Any) -> None:
+        """Take an event of a cause."""
+        value = envelope.write(
+            envelope.event(service="registry", type=type_name, id=str(uuid4()), time=self.clock(), data=data)
+        )
+        causes = Causes(self.hearings, self.clock)
+        span = Span("any", 0, 0, 1, [SimpleNamespace(value=value, topic="any", partition=0, offset=0)])  # type: ignore[list-item]
+        async with self.database.transaction(Lock.EXCLUSIVE) as connection:
+            await causes.write(connection, causes.decode([span], self.standing.in_force))
+
+    @property
+    def hearings(self) -> Hearings:
+        return Hearings(self.store.gather)
+
+    async def acknowledge(self, code: str) -> int:
+        """An officer acknowledges what a code names; how many causes waited for it."""
+        async with self.database.transaction(Lock.EXCLUSIVE) as connection:
+            ids = [row["cause_id"] async for row in queries.by_code(connection, code=code)]
+            return len(await self.hearings.acknowledge(connection, ids, "person", "officer", self.clock()))
 
     async def reject(self, *rejections: Rejection, resolved: Sequence[tuple[str, int, int]] = ()) -> None:
-        now = self.clock()
         async with self.database.transaction(Lock.EXCLUSIVE) as connection:
-            due = self.province.next_digest(now)
-            await self.store.take_rejections(connection, rejections, resolved, now, due)
+            told = Told(self.province, list(rejections), list(resolved))
+            await Receipts(self.store, self.clock).write(connection, told)
 
     async def take_duty(self) -> AsyncIterator[bool]:
         """Win the duty of sending anew, as another instance would."""
-        sender = Sender(self.store, self.channels, self.standing, clock=self.clock, registry=CollectorRegistry())
+        sender = Sender(
+            self.store, self.channels, self.standing, clock=self.clock, registry=CollectorRegistry(),
+            chance=lambda: 0.0,
+        )  # fmt: skip
+        sender.wake = self.woken.set
         connection = await self.database.connect()
         steps = sender.work(connection)
+        self.sender = sender
         self.held.append((steps, connection))
         return steps
 
@@ -212,8 +268,13 @@ class Desk:
         if not self.held:
             await self.take_duty()
         steps, _ = self.held[-1]
+        left = "select (select count(*) from delivery where due_at <= $1 or state = 'sending') + ("
+        left += "select count(*) from awaited where how is null and deadline <= $1)"
+        self.woken.clear()
         await anext(steps)
-        while await self.database.pool.fetchval("select count(*) from delivery where due_at <= $1", self.clock()):
+        while await self.database.pool.fetchval(left, self.clock()):
+            await asyncio.wait_for(self.woken.wait(), 20)
+            self.woken.clear()
             await anext(steps)
 
     async def at_once(self) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from tepat_contracts.policy import from_document
-from tepat_notifications.domain import RETRY_AFTER, province, retry_at
+from tepat_notifications.domain import RETRY_AFTER, SPREAD, province, retry_at
 
 POLICY: dict[str, Any] = {"version": "1", "agencies": [], "programmes": [], "overlap_rules": []}
 
@@ -34,6 +34,7 @@ def test_a_refused_notice_is_tried_again_five_times() -> None:
     assert len(RETRY_AFTER) == 5
     assert list(RETRY_AFTER) == sorted(RETRY_AFTER)
     assert RETRY_AFTER[0] >= timedelta(seconds=5)
+    assert retry_at(1, now, 1.0) == now + RETRY_AFTER[0] * (1 + SPREAD)
 
 
 def test_languages_are_those_of_the_contact() -> None:

@@ -95,7 +95,7 @@ class Running:
     mail: Mail
     secrets: Path
     producer: AIOKafkaProducer
-    digest_at: str = "07:00"
+    routes: dict[str, Any] = field(default_factory=lambda: {"digest_at": "07:00"})
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
     port: int = 0
 
@@ -109,6 +109,7 @@ class Running:
             self.port = free.getsockname()[1]
         environment = {
             "PATH": os.environ["PATH"],
+            "PYTHONPATH": os.pathsep.join(sys.path),
             "TEPAT_KAFKA": self.kafka,
             "TEPAT_NOTIFICATIONS_URL": self.database,
             "TEPAT_SECRETS": str(self.secrets),
@@ -118,6 +119,7 @@ class Running:
             "TEPAT_HTTP_PORT": str(self.port),
             "TEPAT_NOTIFICATIONS_SMTP": self.mail.address,
             "TEPAT_NOTIFICATIONS_GATHER_SECONDS": "0.3",
+            "TEPAT_NOTIFICATIONS_LINK": self.url,
         }
         with (self.data / f"log-{len(self.processes)}").open("wb") as log:
             process = subprocess.Popen(
@@ -141,7 +143,7 @@ class Running:
             await asyncio.gather(*sent)
 
     async def apply(self) -> None:
-        document = POLICY | {"routes": {"digest_at": self.digest_at}}
+        document = POLICY | {"routes": self.routes}
         await self.publish("policy.v1", event("tepat.policy.applied.v1", document, "policy"))
 
     async def fetch(self, query: str) -> list[Any]:
@@ -271,8 +273,10 @@ async def test_from_topics_to_mailbox_and_back_to_a_topic(running: Running) -> N
 
     summary = await running.get("/v1/notices/summary")
     assert summary == {
-        "by_state": {"queued": 3, "sent": 2}, "by_kind": {"digest": 2, "overlaps": 2, "rejections": 1}, "sent": 2
+        "by_state": {"queued": 3, "sent": 2}, "by_kind": {"digest": 2, "overlaps": 2, "rejections": 1},
+        "by_channel": {"email": {"queued": 3, "sent": 2}}, "sent": 2,
     }  # fmt: skip
+    assert (await running.get("/v1/status"))["channels"] == {"email": "closed"}
     assert (await running.post("/v1/digests/run", {"now": True}, "reader")).status_code == 403
     assert (await running.post("/v1/digests/run", {"now": "perhaps"}, "operator")).status_code == 422
     assert (await running.post("/v1/digests/run", {}, "operator")).json() == {"due": 0}
@@ -304,6 +308,54 @@ async def test_from_topics_to_mailbox_and_back_to_a_topic(running: Running) -> N
     assert {each["state"] for each in recorded} == {"sent"}
     read = {f"agency.{agency['id']}.receipts.v1" for agency in POLICY["agencies"]}
     assert read <= set((await running.get("/v1/status"))["topics"])
+
+
+async def test_a_report_is_told_by_route_climbs_and_is_acknowledged_by_link(running: Running) -> None:
+    people = [{"name": "Miroto", "role": "lurah", "region": "33.74.01.1001", "contact": {"email": "l@kel.invalid"}}]
+    then = [{"to": {"agency": "dinsos"}}]
+    route = {"kinds": ["report"], "to": {"officers": "lurah"}, "acknowledge": {"within": "PT2S", "then": then}}
+    overlaps = {"kinds": ["overlap"], "to": {"officers": "lurah"}, "when": "digest"}
+    running.routes = {"recipients": {"lurah": people}, "notices": [route, overlaps]}
+    running.start()
+    await running.apply()
+    report = {"report_id": "L-1", "revision": 1, "agency": "dpmd", "kind": "flood", "region": "33.74.01.1001",
+              "step": "kelurahan", "state": "waiting", "in_charge": "dinsos"}  # fmt: skip
+    await running.publish("registry.reports.v1", event("tepat.report.routed.v1", report, "registry"))
+    texts = await running.mail.wait(2)
+    assert [text["To"] for text in texts] == ["l@kel.invalid", "pkh@dinsos.invalid"]
+    await running.publish("distribution.overlaps.v1", detected(7), partition=0)
+    await running.idle()
+    trace = (await running.get(f"/v1/trace/{overlap(7).code}"))["steps"]
+    assert [step["what"] for step in trace] == ["overlap taken", "notice waiting"]
+    assert (await running.post("/v1/digests/run", {"now": True}, "operator")).json()["due"] >= 1
+    await running.mail.wait(3)
+    await running.idle()
+    trace = (await running.get(f"/v1/trace/{overlap(7).code}"))["steps"]
+    assert [step["what"] for step in trace] == ["overlap taken", "notice sending", "notice sent"]
+    assert trace[-1]["detail"]["agency"] == "lurah/Miroto"
+
+    (link,) = {word for word in texts[0].get_content().split() if "/v1/acknowledge/" in word}
+    code = texts[0].get_content().partition("Kasus ")[2][:8]
+    told = await running.get(f"/v1/notices/{code}")
+    (cause,) = told["causes"]
+    assert [(each["recipient"], each["level"], each["state"]) for each in cause["heard"]] == [
+        ("lurah/Miroto", 0, "sent"), ("dinsos", 1, "sent"),
+    ]  # fmt: skip
+    assert cause["awaited"]["level"] == 1
+    assert (await running.post(f"/v1/notices/{code}/acknowledge", {}, "reader")).status_code == 403
+    assert (await running.post("/v1/notices/NOSUCH/acknowledge", {}, "officer")).status_code == 404
+    async with httpx.AsyncClient() as client:
+        assert "Konfirmasi / Confirm" in (await client.get(link)).text
+        assert "sudah dikonfirmasi" in (await client.post(link)).text
+    assert (await running.post(f"/v1/notices/{code}/acknowledge", {}, "officer")).json()["acknowledged"] == 0
+    (climbed,) = (await running.get("/v1/notices", level=1))["items"]
+    assert climbed["agency"] == "dinsos"
+    assert climbed["acknowledged_at"]
+    await running.idle()
+    recorded = await running.delivered()
+    assert {(each["agency"], each["level"]) for each in recorded if "acknowledged" in each} == {
+        ("lurah", 0), ("dinsos", 1),
+    }  # fmt: skip
 
 
 async def crashed_and_taken_up(running: Running) -> dict[str, list[str]]:

@@ -11,3 +11,15 @@ create temp table if not exists taken (
 create temp table if not exists touched (
     overlap_id uuid, agency text collate "C", channel text collate "C"
 ) on commit delete rows;
+
+-- Causes as they were read.
+create temp table if not exists stated (
+    cause_id uuid, kind text collate "C", key text collate "C", code text collate "C", subject uuid, revision bigint,
+    state text, news text collate "C", verdict text collate "C", amount bigint, programmes text[], agencies text[],
+    region text collate "C", said jsonb, by text, trace text, announced_at timestamptz, taken_at timestamptz
+) on commit delete rows;
+
+-- Who is to hear of causes, by the policy in force.
+create temp table if not exists wanted (
+    cause_id uuid, recipient text collate "C", level int, terms_id int, moment text, due_at timestamptz
+) on commit delete rows;

@@ -2,27 +2,39 @@
 
 -- name: due_soon$
 -- Notices under way, or due within some seconds.
-select count(*) from delivery where state = 'sending' or due_at <= :by;
+select (select count(*) from delivery where state = 'sending' or due_at <= :by)
+     + (select count(*) from awaited where how is null and deadline <= :by);
 
 -- name: hasten!
 -- Make every waiting notice due.
 update delivery set due_at = :now where due_at > :now;
+
+-- name: hasten_hearings!
+-- So is what waits to be told by routes.
+update hearing set due_at = :now where not heard and due_at > :now;
 
 -- name: due_now$
 select count(*) from delivery where due_at <= :now;
 
 -- name: notices
 -- Notices, the newest first.
-select delivery_id, agency, channel, kind, state, reason, causes, attempts, revision, recipient, subject, due_at,
-       queued_at, sending_at, ended_at
+select delivery_id, agency, coalesce(via, channel) as channel, channels, kind, shown_state(state, receipt) as state,
+       reason, causes, attempts, revision, recipient, subject, due_at, queued_at, sending_at, ended_at, receipt_at, level,
+       acknowledged_at
 from delivery
 where (:before::timestamptz is null or (queued_at, delivery_id) < (:before, :before_id::uuid))
-  and (:agency::text is null or agency = :agency) and (:state::text is null or state = :state)
-  and (:kind::text is null or kind = :kind)
+  and (:agency::text is null or agency = :agency)
+  and (:state::text is null or shown_state(state, receipt) = :state)
+  and (:channel::text is null or coalesce(via, channel) = :channel)
+  and (:kind::text is null or kind = :kind) and (:level::int is null or level >= :level)
 order by queued_at desc, delivery_id desc limit :at_most;
 
 -- name: by_state
-select state, count(*) as notices from delivery group by state order by state;
+select shown_state(state, receipt) as state, count(*) as notices from delivery group by 1 order by 1;
+
+-- name: by_channel
+select coalesce(via, channel) as channel, shown_state(state, receipt) as state, count(*) as notices
+from delivery group by 1, 2 order by 1, 2;
 
 -- name: by_kind
 select kind, count(*) as notices from delivery group by kind order by kind;

@@ -54,12 +54,13 @@ when matched then update set moment = n.moment
 when not matched and n.moment is not null then
     insert values (n.overlap_id, n.agency, n.channel, n.moment);
 
--- name: take_rejections!
--- Records refused; one told before (its place is known) is left out.
+-- name: take_rejections
+-- Records refused; one told before (its place is known) is left out. The places of the others.
 insert into rejection (agency, topic, partition, "offset", reason, pointer, rejected_at)
 select * from unnest(:agencies::text[], :topics::text[], :partitions::int[], :offsets::bigint[], :reasons::text[],
                      :pointers::text[], :times::timestamptz[])
-on conflict do nothing;
+on conflict do nothing
+returning topic, partition, "offset";
 
 -- name: resolve!
 -- Records refused once and taken by a replay: no agency needs to hear of them any more.
@@ -70,8 +71,8 @@ where (r.topic, r.partition, r."offset") = (t.topic, t.partition, t."offset");
 -- name: queue!
 -- Open a notice for whatever agencies are to hear and no open notice gathers yet. One at once waits `gather` seconds
 -- for what comes with it, twice as long for each sent in the ten minutes before, at most `longest`.
-insert into delivery (agency, channel, kind, queued_at, due_at)
-select w.agency, w.channel, k.kind, :now::timestamptz, case k.kind
+insert into delivery (agency, channel, channels, kind, queued_at, due_at)
+select w.agency, w.channel, :order::text[], k.kind, :now::timestamptz, case k.kind
     when 'overlaps' then :now::timestamptz + make_interval(secs => least(:longest::float8, :gather::float8 * 2 ^ (
         select least(count(*), 30) from delivery d
         where (d.agency, d.channel, d.kind) = (w.agency, w.channel, 'overlaps')
@@ -90,7 +91,7 @@ where case k.kind
         select from attention a
         where (a.agency, a.channel, a.moment)
             = (w.agency, w.channel, case k.kind when 'overlaps' then 'now' else 'digest' end)) end
-on conflict (agency, channel, kind) where open do nothing;
+on conflict (agency, channel, kind) where open and terms_id is null do nothing;
 
 -- name: retime!
 -- The hour of the digests has changed.

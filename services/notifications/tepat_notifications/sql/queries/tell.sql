@@ -1,14 +1,6 @@
 -- The notices' way from queued to their end. Every statement here runs in the session that holds the duty, under the
 -- service's exclusive lock.
 
--- name: due
--- Notices whose time has come.
-select delivery_id, agency, channel, kind, attempts from delivery
-where due_at <= :now order by due_at, delivery_id limit :at_most;
-
--- name: next_due$
-select min(due_at) from delivery where due_at is not null;
-
 -- name: gather!
 -- Write into notices what their agencies are to hear, as it stands now, and take it off what they are still to hear.
 with gathered as (
@@ -82,29 +74,38 @@ group by 1, 2, 3 order by 1, records desc, 2, 3;
 -- name: sending!
 -- From here on a notice may have gone out, whatever becomes of this process.
 update delivery d set
-    state = 'sending', due_at = null, attempts = attempts + 1, sending_at = :now, recipient = s.recipient,
-    subject = s.subject, body = s.body, causes = s.causes, reason = null
+    state = 'sending', due_at = null, attempts = attempts + 1, tries = tries + 1, sending_at = :now,
+    recipient = s.recipient, subject = s.subject, body = s.body, causes = s.causes, reason = null,
+    message_id = null, receipt = null, receipt_at = null, refused = null
 from unnest(:ids::uuid[], :recipients::text[], :subjects::text[], :bodies::text[], :causes::int[])
     s (delivery_id, recipient, subject, body, causes)
 where d.delivery_id = s.delivery_id;
 
 -- name: settle
--- How notices went; what is published of each.
+-- How notices went; what is published of each. One is not tried again where another gathers for its line by now.
 with settled as (
     update delivery d set
-        state = s.state, reason = s.reason, due_at = s.due_at, ended_at = :now, revision = revision + 1,
-        causes = coalesce(s.causes, d.causes)
-    from unnest(:ids::uuid[], :states::text[], :reasons::text[], :dues::timestamptz[], :causes::int[])
-        s (delivery_id, state, reason, due_at, causes)
+        state = s.state, reason = s.reason, ended_at = :now, revision = revision + 1,
+        causes = coalesce(s.causes, d.causes), message_id = coalesce(s.message_id, d.message_id),
+        via = coalesce(s.via, d.via), tries = case when s.via is null then d.tries else 0 end,
+        due_at = case when d.open or not exists (
+            select from delivery o
+            where o.open and (o.agency, o.channel, o.kind) = (d.agency, d.channel, d.kind)
+              and o.terms_id is not distinct from d.terms_id) then s.due_at end
+    from unnest(:ids::uuid[], :states::text[], :reasons::text[], :dues::timestamptz[], :causes::int[], :vias::text[],
+                :message_ids::text[]) s (delivery_id, state, reason, due_at, causes, via, message_id)
     where d.delivery_id = s.delivery_id
-    returning d.*
+    returning d.*, coalesce(old.via, old.channel) as over
 )
 select s.*, coalesce(c.ids, '{}') as overlap_ids, c.trace
 from settled s
 left join lateral (
-    select array_agg(overlap_id) as ids, min(trace) filter (where s.causes = 1) as trace
-    from (select t.overlap_id, o.trace from telling t join overlap o using (overlap_id)
-          where t.delivery_id = s.delivery_id order by t.overlap_id limit :at_most) t) c on true;
+    select array_agg(told.id) as ids, min(told.trace) filter (where s.causes = 1) as trace
+    from (select t.overlap_id as id, o.trace from telling t join overlap o using (overlap_id)
+          where t.delivery_id = s.delivery_id
+          union all
+          select c.subject, c.trace from hearing h join cause c using (cause_id) where h.delivery_id = s.delivery_id
+          order by 1 limit :at_most) told) c on true;
 
 -- name: unheard!
 -- Notices that were certainly not sent told nothing: touch what they would have told, to be judged again.
@@ -122,4 +123,4 @@ where t.delivery_id = any(:ids::uuid[])
 
 -- name: unfinished
 -- Notices a dead instance left between the send and its record.
-select delivery_id from delivery where state = 'sending';
+select delivery_id, agency, channel, channels, state, coalesce(via, channel) as via, tries from delivery where state = 'sending';

@@ -1,0 +1,60 @@
+"""What gateways report, over HTTP: ``/v1/callbacks/{channel}``, open to the outside and without a token.
+
+Invariants
+- Nothing is taken that the gateway did not sign, and nothing is told to who did not.
+- A report is kept in one transaction, under the service's exclusive lock, before it is answered; in whatever order and
+  however often reports come, a notice never goes back from *read* or *delivered*.
+"""
+
+from typing import Any
+
+import structlog
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.responses import PlainTextResponse
+from tepat_chassis.database import Database, Lock
+
+from tepat_notifications.channels import Channels
+from tepat_notifications.channels.base import Forged
+from tepat_notifications.channels.gateway import Call, Gateway
+from tepat_notifications.sending import Sender
+
+log = structlog.get_logger()
+
+
+def router(database: Database, channels: Channels, sender: Sender) -> APIRouter:
+    """The routes below /v1."""
+    routes = APIRouter(tags=["callbacks"])
+
+    def gateway(channel: str) -> Gateway:
+        found = channels.gateway(channel)
+        if found is None:
+            raise HTTPException(404, "there is no such channel")
+        return found
+
+    @routes.get("/callbacks/{channel}")
+    async def greet(channel: str, request: Request) -> PlainTextResponse:
+        """What a gateway asks for when the callback is set up."""
+        try:
+            return PlainTextResponse(gateway(channel).greet(await _call(request)))
+        except Forged as forged:
+            raise HTTPException(403, str(forged)) from None
+
+    @routes.post("/callbacks/{channel}")
+    async def report(channel: str, request: Request) -> dict[str, Any]:
+        """What became of notices that a gateway took; how many reports were read."""
+        try:
+            reports = gateway(channel).reports(await _call(request))
+        except Forged as forged:
+            log.warning("a callback was refused", channel=channel, reason=str(forged))
+            raise HTTPException(403, str(forged)) from None
+        except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+            raise HTTPException(400, "the callback is not the one that the gateway documents") from None
+        async with database.transaction(Lock.EXCLUSIVE) as connection:
+            await sender.reported(connection, channel, reports)
+        return {"reports": len(reports)}
+
+    return routes
+
+
+async def _call(request: Request) -> Call:
+    return Call(request.url.query, request.headers, await request.body())

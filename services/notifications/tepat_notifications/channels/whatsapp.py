@@ -1,0 +1,119 @@
+"""WhatsApp through Meta's Cloud API.
+
+Sources: developers.facebook.com/docs/whatsapp/cloud-api/reference/messages (request and answer),
+…/webhooks/reference/messages/status (callbacks), …/support/error-codes. A message that we begin, and not the
+recipient, must be of a template that Meta approved: ``template``, with one parameter in its body.
+"""
+
+import hashlib
+import hmac
+from typing import Any, ClassVar, Final, Literal
+from urllib.parse import parse_qs
+
+import httpx
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from tepat_notifications.channels.base import Forged, Letter, Report, failed, telephone
+from tepat_notifications.channels.gateway import Call, Gateway, Post, json_of, sent
+from tepat_notifications.domain import Fault, Outcome, State
+
+BUSY: Final = (4, 80007, 130429, 131048, 131056)
+"""Too many messages: of the application, the account, the number, or to this recipient."""
+DOWN: Final = (131000, 131016, 133004)
+"""Answers 5xx that say the message was not sent."""
+TEXT_LIMIT: Final = 4_096
+PARAMETER_LIMIT: Final = 1_000
+"""A parameter holds no line break, and a template with its parameters 1024 characters."""
+STATES: Final = {"sent": State.SENT, "delivered": State.DELIVERED, "read": State.READ, "failed": State.FAILED}
+
+
+class Template(BaseModel):
+    """An approved template whose body has one parameter, ``{{1}}``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: str
+    language: str = "id"
+
+
+class WhatsApp(Gateway):
+    """A business number of the Cloud API."""
+
+    fields: ClassVar = ("phone",)
+
+    kind: Literal["whatsapp"]
+    phone_id: str = Field(pattern=r"^\d+$", description="the number's id at Meta")
+    token: SecretStr
+    app_secret: SecretStr = Field(description="signs the callbacks")
+    verify_token: SecretStr | None = Field(None, description="what Meta says when the callback is set up")
+    template: Template | None = None
+    url: str = "https://graph.facebook.com/v23.0"
+
+    def post(self, letter: Letter) -> Post | Outcome:
+        """POST /{phone_id}/messages."""
+        number = telephone(letter.contact["phone"])
+        if number is None:
+            return failed("the contact's phone is not a telephone number", "recipient")
+        body: dict[str, Any] = {
+            "messaging_product": "whatsapp", "recipient_type": "individual", "to": number[1:],
+            "biz_opaque_callback_data": letter.reference,
+        }  # fmt: skip
+        if self.template is None:
+            body |= {"type": "text", "text": {"preview_url": False, "body": letter.within(TEXT_LIMIT)}}
+        else:
+            told = " ".join(letter.within(PARAMETER_LIMIT).split())
+            body |= {
+                "type": "template",
+                "template": {
+                    "name": self.template.name, "language": {"code": self.template.language},
+                    "components": [{"type": "body", "parameters": [{"type": "text", "text": told}]}],
+                },
+            }  # fmt: skip
+        headers = {"authorization": f"Bearer {self.token.get_secret_value()}", "content-type": "application/json"}
+        return Post(f"{self.url}/{self.phone_id}/messages", orjson.dumps(body), headers)
+
+    def taken(self, answer: httpx.Response) -> Outcome:
+        """``{"messages": [{"id": "wamid…"}]}``."""
+        return sent(str(orjson.loads(answer.content)["messages"][0]["id"]))
+
+    def fault(self, answer: httpx.Response) -> tuple[str, Fault | None, float | None]:
+        """``{"error": {"code", "message"}}``; an access token (190) and the limits are ours."""
+        said, fault, after = super().fault(answer)
+        error = json_of(answer).get("error")
+        if not isinstance(error, dict):
+            return said, fault, after
+        code = error.get("code")
+        if code in BUSY or code in DOWN or code == 190:
+            fault = "channel"
+        return f"{code} {error.get('message')}", fault, after
+
+    def certain(self, answer: httpx.Response) -> bool:
+        """By the code of its error."""
+        error = json_of(answer).get("error")
+        return isinstance(error, dict) and error.get("code") in DOWN
+
+    def greet(self, call: Call) -> str:
+        """The challenge, to whoever knows the verify token."""
+        asked = {name: values[0] for name, values in parse_qs(call.query).items()}
+        known = self.verify_token.get_secret_value() if self.verify_token is not None else ""
+        said = asked.get("hub.verify_token", "")
+        if not known or not hmac.compare_digest(said.encode(), known.encode()):
+            raise Forged("the verify token is not the one of the settings")
+        return asked.get("hub.challenge", "")
+
+    def reports(self, call: Call) -> list[Report]:
+        """The statuses of a callback, signed with the app's secret in X-Hub-Signature-256."""
+        made = hmac.new(self.app_secret.get_secret_value().encode(), call.body, hashlib.sha256).hexdigest()
+        if not hmac.compare_digest(call.headers.get("x-hub-signature-256", "").encode(), f"sha256={made}".encode()):
+            raise Forged("the signature is not the gateway's")
+        return [
+            Report(status["biz_opaque_callback_data"], STATES[status["status"]], _why(status.get("errors")))
+            for entry in orjson.loads(call.body)["entry"]
+            for change in entry["changes"]
+            for status in change["value"].get("statuses", ())
+            if status["status"] in STATES and "biz_opaque_callback_data" in status
+        ]
+
+
+def _why(errors: Any) -> str | None:
+    return "; ".join(f"{each.get('code')} {each.get('title')}" for each in errors) if errors else None
