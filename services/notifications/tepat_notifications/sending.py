@@ -183,11 +183,13 @@ class Sender:
         """Mark the notices that are due as sending, and write them; whether there may be more to claim at once."""
         names = self._channels.names
         await self._hearings.prepare(connection, province, now)
-        chosen = await self._choose(connection, province, now)
+        unreachable = await self._choose(connection, province, now)
+        chosen = [each for each in unreachable if each[0]["state"] != State.DOUBTFUL]
         room = {name: self._channels.room(name, under_way.get(name, 0), now) for name in names}
         due = await every(queries.due(connection, now=now, channels=names, room=list(room.values())))
         moved: list[Moved] = []
-        skipped: list[Ended] = []
+        skipped = [Ended(row["delivery_id"], State.DOUBTFUL, why) for row, why in unreachable
+                   if row["state"] == State.DOUBTFUL]  # fmt: skip
         repeated: list[Try] = []
         for row in due:
             contact = province.contacts.get(row["agency"])

@@ -197,6 +197,22 @@ async def test_what_a_dead_instance_left_is_repeated_over_a_channel_that_knows_i
     assert len({asked.headers["idempotency-key"] for asked in gateway.asked}) == 1
 
 
+async def test_doubt_stays_doubt_where_its_channel_is_gone(desk: Desk, gateway: Server) -> None:
+    contact = {"webhook": f"{gateway.url}/hook", "email": "a@dinsos.invalid"}
+    await equip(desk, contact, hook=webhook(), email=email(desk))
+    gateway.answer = lambda asked: HANGS_UP
+    await desk.announce(overlap(1))
+    await desk.at_once()
+    await equip(desk, contact, email=email(desk))
+    await desk.announce(overlap(2))
+    desk.clock.now += RETRY_AFTER[0]
+    await desk.send()
+    one = next(each for each in await desk.deliveries(agency="dinsos") if each["via"] == "hook")
+    assert (one["state"], one["due_at"]) == ("doubtful", None)
+    assert one["reason"] == "the channel hook is no longer there"
+    assert all(overlap(1).code not in text.get_content() for text in desk.mail.texts)
+
+
 # -- a channel left alone ----------------------------------------------------------------------------------------
 
 MANY = [f"kota-{number}" for number in range(12)]
