@@ -16,6 +16,7 @@ from importlib.resources.abc import Traversable
 from typing import Any, Generic, TypeVar
 
 import structlog
+from aiokafka import TopicPartition
 from fastapi import APIRouter, FastAPI
 from faststream.kafka import KafkaBroker
 from tepat_contracts import topics
@@ -261,6 +262,15 @@ class Service(Generic[P]):
         )
         ends = await self._ends.of(own, others)
         return sum([await inbox.lag(ends) for inbox in self._inboxes])
+
+    async def ends(self) -> dict[TopicPartition, int] | None:
+        """Where the topics that this service reads of others of ours end now, as committed; none as long as some of
+        their partitions are not known. Raises aiokafka.errors.KafkaError, TimeoutError.
+        """
+        partitions = [inbox.partitions for inbox in self._inboxes if inbox.own]
+        if not all(partitions):
+            return None
+        return await self._ends.of([partition for some in partitions for partition in some], [])
 
     async def status(self) -> dict[str, Any]:
         """What /v1/status tells: the policy taken, the agencies' topics read, and whether anything is left to do."""

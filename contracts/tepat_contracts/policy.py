@@ -183,6 +183,7 @@ class Agency(_Part):
 Amount = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Period = Literal["day", "month", "two_months", "quarter", "half_year", "year", "once"]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+AreaCode = Annotated[str, Field(pattern=REGION_PATTERN)]
 
 
 class Criterion(_Part):
@@ -222,6 +223,9 @@ _NO_QUOTA: Final = (
 )
 
 
+_NO_AREA: Final = "is no area that is known; newer ones stand under the policy's own `regions`"
+
+
 class Component(_Part):
     """What a programme pays for one person who meets `criteria`: rupiah a period."""
 
@@ -241,6 +245,7 @@ class Programme(_Part):
     `named_criteria`, and in `criteria` joined by and: who knows no names decides the same.
 
     `rank_by` is a number, the higher the earlier, for rounds in which `quota` is less than the eligible are many.
+    `regions` are the areas in which it runs, everywhere where none is named.
     """
 
     code: Code
@@ -257,6 +262,7 @@ class Programme(_Part):
     period: Period | None = None
     components: list[Component] = []
     most_components: Annotated[int, Field(ge=1)] | None = None
+    regions: list[AreaCode] = []
     basis: str = ""
     effective: Effective = Effective()
 
@@ -318,7 +324,7 @@ class OverlapRule(_Part):
 class Area(_Part):
     """An area newer than the list the contracts carry."""
 
-    code: Annotated[str, Field(pattern=REGION_PATTERN)]
+    code: AreaCode
     name: Name
 
 
@@ -675,6 +681,7 @@ _OF_FIELD: Final = {
     "code": "must be a code: for a programme 1 to 128 characters, for an area digits and dots as 33.74.01",
     "programmes": "must hold codes of 1 to 128 characters",
     "prefer": "must be the code of a programme",
+    "regions": "must hold codes of areas: digits and dots as 33.74.01",
 }
 
 
@@ -702,6 +709,7 @@ def _contradictions(document: Mapping[Any, Any], marks: Mapping[Path, tuple[int,
             yield (*path, "quota"), _Soft(_NO_QUOTA, "advice")
         yield from _amounts(path, programme)
         yield from _subjects(path, programme)
+        yield from _runs_in(path, programme, document)
     yield from _scoring(document, programmes)
     for path, rule in rules:
         yield from _inverted(path, rule)
@@ -746,6 +754,19 @@ def _amounts(path: Path, programme: Mapping[str, Any]) -> Iterator[Told]:
     for place, before in criteria.covered([str(each.get("criteria")) for _, each in paying]).items():
         told = f"is never due: whoever meets it meets `{paying[before][1].get('code')}` too, which pays no less"
         yield (*path, *paying[place][0], "criteria"), _Soft(f"{told}; take it away, or let it ask for others", "advice")
+
+
+def _runs_in(path: Path, programme: Mapping[str, Any], document: Mapping[Any, Any]) -> Iterator[Told]:
+    """What is wrong with the areas in which a programme runs."""
+    known = {area["code"] for _, area in _listed(document, "regions") if isinstance(area.get("code"), str)}
+    listed = [((*path, "regions", n), code) for n, code in _texts(programme.get("regions"))]
+    yield from _repeated(listed)
+    for at, code in listed:
+        others = [other for _, other in listed if other != code]
+        if _fits(code, REGION_PATTERN) and code not in known and not regions.known(code):
+            yield at, _NO_AREA
+        elif regions.holds(others, code):
+            yield at, _Soft("is within another area of this programme: leave it out", "advice")
 
 
 def _criteria(path: Path, programme: Mapping[str, Any]) -> Iterator[Told]:
@@ -969,7 +990,7 @@ def _named_in(routes: Mapping[str, Any], document: Mapping[Any, Any], agencies: 
         if step in STEPS and whole and step not in {named for _, named in steps}:
             yield (*path, "step"), "is none of the `steps`: give it a deadline there"
         if _fits(region, REGION_PATTERN) and region not in known and not regions.known(region):
-            yield (*path, "region"), "is no area that is known; newer ones stand under `regions`"
+            yield (*path, "region"), _NO_AREA
 
 
 def _fits(value: object, pattern: str) -> TypeGuard[str]:

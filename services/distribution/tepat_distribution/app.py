@@ -20,7 +20,8 @@ from tepat_contracts.topics import Kind
 from tepat_distribution import api, policed
 from tepat_distribution.aid import Teller
 from tepat_distribution.detect import JUDGED, SERVICE, Detector
-from tepat_distribution.handlers import Payouts, Persons, data_of
+from tepat_distribution.findings import Finder
+from tepat_distribution.handlers import Decisions, Payouts, Persons, data_of
 from tepat_distribution.rebuild import recall
 from tepat_distribution.recall import Recall
 from tepat_distribution.settings import DistributionSettings
@@ -43,6 +44,7 @@ def build(settings: DistributionSettings) -> FastAPI:
     service.policy(StandingIntake(from_document, partial(follow, store)))
     service.topic("registry.persons.v1", Persons(store), lock=Lock.EXCLUSIVE)
     service.topic("registry.households.v1", Persons(store), lock=Lock.EXCLUSIVE)
+    service.topic("eligibility.decisions.v1", Decisions(store), lock=Lock.SHARED)
     service.agencies(
         Kind.PAYOUTS,
         AgencyIntake(SERVICE, payouts.admit, payouts.write, sealer=service.sealer, metrics=service.metrics),
@@ -51,6 +53,7 @@ def build(settings: DistributionSettings) -> FastAPI:
     )
     service.duty("mark", Detector(store).work)
     service.duty("aid", Teller(store).work, drained=False)
+    service.duty("findings", Finder(store, service.ends).work, drained=False)
     service.pseudonyms = lambda policy: pseudonyms(policy.secret_id)
     service.pending = left_to_do
     return service.api(

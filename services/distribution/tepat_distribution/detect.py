@@ -21,7 +21,7 @@ from tepat_chassis.outbox import Message, put
 from tepat_contracts import envelope
 
 from tepat_distribution import domain
-from tepat_distribution.store import BY_KEY, Store
+from tepat_distribution.store import BY_KEY, LOOK, Store
 
 log = structlog.get_logger()
 
@@ -58,7 +58,7 @@ class Detector:
             resized = await self._store.resized(connection)
             await put(connection, [_finding(row, now, version) for row in resized])
             pairs = await self._announce(connection, now, version)
-            await connection.execute(f"notify {JUDGED}")
+            await connection.execute(f"notify {JUDGED}; {LOOK}")
             reach("detect.before_commit")
         reach("detect.after_commit")
         if pairs or resized or left:
