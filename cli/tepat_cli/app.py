@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "demo": "demo:demo",
     "publish": "publish:publish",
     "overlaps": "overlaps:overlaps",
+    "findings": "findings:commands",
     "person": "person:commands",
     "household": "household:commands",
     "unserved": "unserved:commands",

@@ -16,7 +16,7 @@ from tepat_chassis.subjects import Subject
 from tepat_contracts.policy import Policy
 from tepat_contracts.topics import Kind, inbound_name
 
-from tepat_distribution import simulate
+from tepat_distribution import findings_api, simulate
 from tepat_distribution.domain import STATES, VERDICTS
 from tepat_distribution.policed import Policed
 from tepat_distribution.store import every, queries
@@ -109,7 +109,7 @@ def router(database: Database, standing: Standing[Policed]) -> APIRouter:
 
 
 async def held(connection: Connection, reader: Person, subject: Subject) -> dict[str, Any]:
-    """Everything kept of a person: their payouts, ended ones too, and what was announced of those."""
+    """Everything kept of a person: their payouts, ended ones too, what was announced and found of them."""
     rows = await every(queries.payouts_held(connection, niks=subject.persons))
     rows = [row for row in rows if reader.covers(row["region"])]
     told = await every(
@@ -120,6 +120,7 @@ async def held(connection: Connection, reader: Person, subject: Subject) -> dict
             _taken(row)["detail"] | {"told_at": row["event_time"], "state": STATES[row["rank"]]} for row in rows
         ],
         "overlaps": [_announced(row)["detail"] for row in {row["overlap_id"]: row for row in told}.values()],
+        "findings": await findings_api.held(connection, reader, subject.persons, rows),
     }
 
 

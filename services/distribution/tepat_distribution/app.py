@@ -17,7 +17,7 @@ from tepat_chassis.standing import StandingIntake
 from tepat_contracts.policy import Policy, from_document
 from tepat_contracts.topics import Kind
 
-from tepat_distribution import api, policed
+from tepat_distribution import api, findings_api, policed
 from tepat_distribution.aid import Teller
 from tepat_distribution.detect import JUDGED, SERVICE, Detector
 from tepat_distribution.findings import Finder
@@ -57,7 +57,9 @@ def build(settings: DistributionSettings) -> FastAPI:
     service.pseudonyms = lambda policy: pseudonyms(policy.secret_id)
     service.pending = left_to_do
     return service.api(
-        api.router(service.database, service.standing), subjects.router(service.name, service.database, api.held)
+        api.router(service.database, service.standing),
+        findings_api.router(service.database, service.standing),
+        subjects.router(service.name, service.database, api.held),
     )
 
 

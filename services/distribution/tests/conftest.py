@@ -448,7 +448,7 @@ class Ledger:
         return done
 
     async def findings(self) -> dict[str, dict[str, Any]]:
-        """What each finding that stands says, by id; revisions grow by one, and each announcement says something else."""
+        """What each finding that stands says, by id; revisions grow by one, each announcement is another."""
         last: dict[str, Event] = {}
         for record in await self.sent(FINDINGS):
             assert record.value is not None

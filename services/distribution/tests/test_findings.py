@@ -2,15 +2,31 @@
 order what a plain oracle finds.
 """
 
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, get_args
 
+import httpx
+import orjson
 import pytest
 from aiokafka import TopicPartition
-from tepat_distribution import domain
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tepat_chassis import http, subjects
+from tepat_chassis.auth import Person, Right, authenticated
+from tepat_chassis.health import Health
+from tepat_chassis.metrics import Metrics
+from tepat_contracts.policy import Period
+from tepat_demo import oracle
+from tepat_distribution import api, domain, findings, findings_api, store
 from tepat_distribution.aid import APART
 from tepat_distribution.detect import FINDINGS
 
+from . import findings_oracle
+from . import test_convergence as convergence
 from .conftest import (
     ANI,
     BUDI,
@@ -19,17 +35,22 @@ from .conftest import (
     MAWAR,
     MELATI,
     NOW,
+    REGION,
+    SECRET,
     Event,
     Ledger,
     Registry,
+    alone,
     ended,
     event,
     kk,
     lives,
     merged,
     nik,
+    oracle_record,
     payout,
     policy,
+    resolved,
 )
 
 pytestmark = pytest.mark.integration
@@ -44,10 +65,8 @@ TERMS: dict[str, dict[str, Any]] = {"PKH": PKH, "BPNT": BPNT, "SB": {"regions": 
 
 def ruled(version: str = "t-2", **terms: dict[str, Any]) -> dict[str, Any]:
     """A policy whose programmes say more, here or in ``TERMS``."""
-    made = policy(version=version)
-    for programme in made["programmes"]:
-        programme |= (TERMS | terms).get(programme["code"].replace("-", "_"), {})
-    return made
+    made, terms = policy(version=version), TERMS | terms
+    return made | {"programmes": [each | terms.get(each["code"], {}) for each in made["programmes"]]}
 
 
 def decided(of: str, decision: str, programme: str = "PKH", unit: str = "household", revision: int = 1,
@@ -158,7 +177,7 @@ async def test_paid_to_who_was_not_found_eligible(ledger: Ledger, decision: str,
     await ledger.take([payout("p1"), payout("p2", "BLT-DD", by="dpmd"), payout("p3", "BPNT", by="himbara", amount=1)])
     await ledger.decide([
         decided(kk(MAWAR), decision), decided(kk(MAWAR), decision, "BLT-DD"),  # which has no criteria
-        decided(kk(MELATI), decision, "BPNT"), decided(nik(ANI), decision, "BPNT", "person"),  # of others than it goes by
+        decided(kk(MELATI), decision, "BPNT"), decided(nik(ANI), decision, "BPNT", "person"),  # of others
     ])  # fmt: skip
     stands = await rules(ledger)
     assert list(stands) == ([found] if found else [])
@@ -285,8 +304,8 @@ async def test_twice_in_a_round(ledger: Ledger, unit: str) -> None:
         return told
 
     await ledger.take([
-        of("p1", "T1"), of("p2", "T1", BUDI), of("p3", "T2"), of("p4", None), of("p5", None), of("p6", "T1", CITRA, MELATI),
-        of("p7", "T1", programme="PKH"), of("p8", "T1", card=MELATI),
+        of("p1", "T1"), of("p2", "T1", BUDI), of("p3", "T2"), of("p4", None), of("p5", None),
+        of("p6", "T1", CITRA, MELATI), of("p7", "T1", programme="PKH"), of("p8", "T1", card=MELATI),
     ])  # fmt: skip
     stands = await rules(ledger)
     if unit == "household":
@@ -361,3 +380,241 @@ async def test_findings_hold_no_number_of_anybody(ledger: Ledger) -> None:
     assert len(await rules(ledger)) == 5
     for record in await ledger.sent(FINDINGS):
         assert not any(number.encode() in (record.value or b"") for number in (ANI, BUDI, MAWAR))
+
+
+# --- whatever the order
+
+
+areas = st.sampled_from([[], [], ["33.74"], ["33.74.01", "64"], ["33"]])
+effects = st.sampled_from([{}, {}, {"from": "2026-01-01"}, {"to": "2026-02-01"}])
+amounts = st.sampled_from([0, 1, 250_000])
+payments = st.one_of(
+    st.just({}),
+    st.builds(lambda period, amount: {"period": period, "amount": amount}, st.sampled_from(get_args(Period)), amounts),
+    st.builds(
+        lambda period, most, paid: {"period": period, "most_components": most, "components": [
+            {"code": code, "name": {"id": code, "en": code}, "criteria": "true", "amount": amount}
+            for code, amount in zip(("sd", "smp"), paid, strict=True)
+        ]},
+        st.sampled_from(get_args(Period)), st.sampled_from([None, 1, 2]), st.tuples(amounts, amounts),
+    ),
+)  # fmt: skip
+asked = st.builds(
+    lambda unit, criteria, regions, effective, pays: {
+        "unit": unit, "criteria": criteria, "regions": regions, "effective": effective, **pays
+    },
+    st.sampled_from(["household", "person"]), st.sampled_from([None, "true", "true"]), areas, effects, payments,
+)  # fmt: skip
+
+
+@st.composite
+def policies(draw: st.DrawFn) -> dict[str, Any]:
+    """Programmes of any terms; now and then one is missing."""
+    known = draw(st.sampled_from([("PKH", "BPNT", "BLT-DD", "SB")] * 5 + [("PKH", "SB")]))
+    made = policy(programmes=known)
+    return made | {"programmes": [each | draw(asked) for each in made["programmes"]]}
+
+
+def told_more(told: Event, more: dict[str, Any]) -> Event:
+    return told | {"data": told["data"] | more}
+
+
+sent = st.builds(
+    told_more, convergence.payouts(st.integers(0, 2)),
+    st.fixed_dictionaries({}, optional={
+        "tranche": st.sampled_from(["T1", "T1", "T2"]), "component": st.sampled_from(["sd", "smp", "x"])
+    }),
+)  # fmt: skip
+members = convergence.calls(
+    lives, convergence.niks, convergence.kks, st.sampled_from(["2020-01-01", "2026-02-01"]),
+    by=st.sampled_from(["dinsos", "himbara"]), died=st.sampled_from([None, None, "2025-12-31", "2026-01-01"]),
+)  # fmt: skip
+whom = st.sampled_from([
+    *[("household", of(card)) for of, cards in ((kk, convergence.KKS), (alone, convergence.NIKS)) for card in cards],
+    *[("person", nik(each)) for each in convergence.NIKS],
+])  # fmt: skip
+decisions = st.builds(
+    lambda subject, decision, programme, reason, as_of: decided(
+        subject[1], decision, programme, subject[0], reason=reason, as_of=as_of
+    ),
+    whom, st.sampled_from(["ineligible", "ineligible", "needs_verification", "eligible", "unknown"]),
+    convergence.codes, st.sampled_from(["x", "x", "x", "effective", "members"]),
+    st.sampled_from(["2026-03-01", "2026-03-02"]),
+)  # fmt: skip
+steps = st.one_of(
+    *[st.tuples(st.just("take"), st.lists(sent | sent | sent | convergence.ends, min_size=1, max_size=4))] * 3,
+    *[st.tuples(st.just("learn"), st.lists(members | members | convergence.merges | convergence.renewals, min_size=1,
+                                           max_size=2))] * 2,
+    *[st.tuples(st.just("decide"), st.lists(decisions, min_size=1, max_size=6))] * 2,
+    st.tuples(st.just("hear"), st.none()),
+    st.tuples(st.just("undecide"), st.integers(0, 9)),
+    st.tuples(st.just("judge"), st.integers(1, 2)),
+    st.tuples(st.just("find"), st.integers(1, 2)),
+    st.tuples(st.just("again"), st.integers(0, 3)),
+    st.tuples(st.just("follow"), policies()),
+)  # fmt: skip
+
+
+class History:
+    """Lets steps happen to a ledger, to a registry and to eligibility, whose word may come late."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger, self.registry = ledger, Registry()
+        self.decisions: dict[tuple[str, str], dict[str, Any]] = {}
+        self._unheard: list[Event] = []
+        self._sent: list[Event] = []
+        self._revisions: Counter[tuple[str, str]] = Counter()
+
+    async def happen(self, step: str, told: Any) -> None:
+        match step:
+            case "take":
+                self._sent += told
+                await self.ledger.take(told)
+            case "again":
+                await self.ledger.take(self._sent[told::4])
+            case "learn":
+                self._unheard += self.registry.learn(told)
+            case "hear":
+                heard, self._unheard = self._unheard, []
+                await self.ledger.hear(heard)
+            case "decide":
+                await self.ledger.decide([self._numbered(each["data"]) for each in told])
+            case "undecide":
+                for key in list(self.decisions)[told : told + 1]:
+                    del self.decisions[key]
+                    await self.ledger.decide([], ["|".join(key)])
+            case "judge":
+                await self.ledger.judge(told)
+            case "find":
+                await self.ledger.find(told)
+            case "follow":
+                await self.ledger.follow(told)
+
+    def _numbered(self, data: dict[str, Any]) -> Event:
+        key = data["programme"], data[data["unit"]]
+        self._revisions[key] += 1
+        self.decisions[key] = data
+        return event("x", "decision.made", data | {"revision": self._revisions[key]})
+
+    async def check(self) -> None:
+        await self.happen("hear", None)
+        await self.ledger.judge()
+        await self.ledger.find()
+        facts = [
+            oracle.Record(f"agency.{told['source'].rpartition(':')[2]}.beneficiaries.v1", 0, n, [], orjson.dumps(told))
+            for n, told in enumerate(self.registry.facts)
+        ]
+        records = [*map(oracle_record, self.ledger.accepted), *facts]
+        persons = {
+            told["person"]: told for (type_, _), told in resolved(self.registry.facts).items() if "person" in type_
+        }
+        should = findings_oracle.expected(
+            [oracle.read_event(record) for record in records], self.ledger.document, persons, self.decisions, SECRET,
+            domain.GROUP_LIMIT,
+        )  # fmt: skip
+        assert await self.ledger.findings() == should
+
+
+@pytest.mark.timeout(600)
+@given(
+    policies(), st.lists(members, max_size=5), st.lists(sent, min_size=6, max_size=14),
+    st.lists(st.tuples(steps, st.booleans()), min_size=6, max_size=14), st.sampled_from([4, 1_000, 1_000]),
+)  # fmt: skip
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_what_stands_is_what_the_oracle_finds(
+    ledger: Ledger, first: dict[str, Any], known: list[Event], opening: list[Event], happening: list[Any], limit: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(domain, "GROUP_LIMIT", limit)
+        patch.setattr(store, "PAYOUTS_OF_A_TOUCH", 3)
+        patch.setattr(findings, "PAYOUTS_OF_A_TOUCH", 3)
+        patch.setattr(findings, "SWEPT_AT_ONCE", 5)
+        await ledger.empty()
+        await ledger.follow(first)
+        history = History(ledger)
+        for (step, told), checked in [(("learn", known), False), (("take", opening), True), *happening]:
+            await history.happen(step, told)
+            if checked:
+                await history.check()
+        await history.check()
+
+
+# --- over HTTP
+
+
+@asynccontextmanager
+async def asking(ledger: Ledger, *regions: str) -> AsyncIterator[httpx.AsyncClient]:
+    """Distribution's answers, as they are to somebody who has every right in these regions."""
+    app = http.api(
+        "distribution", title="Distribution", auth=SimpleNamespace(), health=Health(), metrics=Metrics(),  # type: ignore[arg-type]
+        status=dict,  # type: ignore[arg-type]
+        routers=[
+            findings_api.router(ledger.database, ledger.standing),
+            subjects.router("distribution", ledger.database, api.held),
+        ],
+    )  # fmt: skip
+    app.dependency_overrides[authenticated] = lambda: Person("rini", "Bu Rini", frozenset(Right), regions)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://t/v1/") as client:
+        yield client
+
+
+async def test_findings_are_listed_shown_and_part_of_what_is_held(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(domain, "GROUP_LIMIT", 2)
+    await ledger.follow(ruled())
+    await ledger.hear(Registry().learn([lives(ANI, MAWAR, died="2020-01-01"), lives(BUDI, MAWAR)]))
+    await ledger.take([payout("p1", "SB", region="64.72"), payout("p2", of=BUDI, amount=10**9)])
+    await ledger.take([payout(f"m{n}", "BLT-DD", CITRA, MELATI, by="dpmd", revision=n) for n in range(3)])
+    await rules(ledger)
+
+    async with asking(ledger) as client:
+
+        async def listed(**asked: Any) -> list[str]:
+            items = (await client.get("findings", params=asked)).raise_for_status().json()["items"]
+            return sorted(
+                f"{each['rule']} {' '.join(p['payout_id'] for p in each['payouts'])}".strip() for each in items
+            )
+
+        assert await listed() == [
+            "group_too_large", "group_too_large", "not_registered m0", "not_registered m1", "not_registered m2",
+            "outside_area p1", "over_cap p2", "paid_to_deceased p1",
+        ]  # fmt: skip
+        assert await listed(rule="over_cap") == await listed(programme="PKH") == ["over_cap p2"]
+        assert await listed(region="64") == await listed(person=nik(ANI)) == ["outside_area p1", "paid_to_deceased p1"]
+        assert await listed(household=kk(MAWAR)) == ["outside_area p1", "over_cap p2", "paid_to_deceased p1"]
+        assert len(await listed(agency="dpmd")) == 3
+        assert (await client.get("findings", params={"rule": "x"})).status_code == 422
+        assert (await client.get("findings", params={"programme": "x"})).status_code == 422
+
+        seen: list[str] = []
+        cursor = None
+        while cursor is not None or not seen:
+            page = (await client.get("findings", params={"limit": 3} | ({"cursor": cursor} if cursor else {}))).json()
+            seen += [each["finding_id"] for each in page["items"]]
+            cursor = page["next"]
+        assert len(seen) == len(set(seen)) == 8
+        for each in seen:
+            assert (await client.get(f"findings/{each}")).json()["finding_id"] == each
+        (found,) = (await client.get("findings", params={"rule": "over_cap"})).json()["items"]
+        (shown,) = (await client.get(f"findings/{found['finding_id']}")).json()["payouts"]
+        assert shown == {
+            "agency": "dinsos", "payout_id": "p2", "programme": "PKH", "state": "disbursed", "amount": 10**9,
+            "covers": {"from": "2026-01-01", "to": "2026-03-31"}, "region": REGION,
+        }  # fmt: skip
+
+        asked = {"persons": [nik(BUDI)], "purpose": "asked for by the person"}
+        held = (await client.post("subjects/held", json=asked)).json()["held"]["findings"]
+        assert [each["rule"] for each in held] == ["over_cap"], "of the household that their payout is in"
+        asked["persons"] = [nik(ANI)]
+        held = (await client.post("subjects/held", json=asked)).json()["held"]["findings"]
+        assert sorted(each["rule"] for each in held) == ["outside_area", "over_cap", "paid_to_deceased"]
+
+        await ledger.take([ended("p2")])
+        await rules(ledger)
+        assert await listed(rule="over_cap") == []
+        assert await listed(rule="over_cap", live=False) == await listed(rule="over_cap", all=True) == ["over_cap p2"]
+
+    async with asking(ledger, "64.72") as client:
+        assert {each["region"] for each in (await client.get("findings")).json()["items"]} == {"64.72"}
+        assert (await client.get(f"findings/{found['finding_id']}")).status_code == 404

@@ -261,3 +261,56 @@ values (:programme, :person, :decided, :starts, :ends, :period, :regions::text[]
 -- name: set_caps!
 insert into cap (programme, component, amount)
 select * from unnest(:programmes::smallint[], :components::text[], :amounts::bigint[]);
+
+-- name: findings
+-- Findings as last announced, in the order of a key, those of groups that are too large among them; `regions` empty:
+-- everywhere. Of those that a new database knows only as cleared nothing can be told.
+select f.*, a.codes as agencies, p.code as programme
+from (
+    select finding_id as key, finding_id, rule, revision, live, person, household, programme, agencies as numbers,
+           payout_ids, region, evidence, policy_version, announced_at
+    from finding where evidence is not null
+    union all
+    select g, null, 'group_too_large', revision, live, case when person then g end, case when not person then g end,
+           null, '{}', '{}', null, null, null, null
+    from too_large) f
+left join programme p on p.id = f.programme
+cross join lateral (
+    select coalesce(array_agg(a.code order by n.place), '{}') as codes
+    from unnest(f.numbers) with ordinality n (id, place) join agency a on a.id = n.id) a
+where (:after::uuid is null or f.key > :after)
+  and (:ids::uuid[] is null or f.key = any(:ids))
+  and (:live::boolean is null or f.live = :live)
+  and (:rule::text is null or f.rule = :rule)
+  and (:programme::text is null or p.code = :programme)
+  and (:agency::text is null or :agency = any(a.codes))
+  and (:household::uuid is null or f.household = :household)
+  and (:person::uuid is null or f.person = :person)
+  and (:region::text is null or f.region = :region or starts_with(f.region, :region || '.'))
+  and (cardinality(:regions::text[]) = 0
+       or exists (select from unnest(:regions::text[]) r where f.region = r or starts_with(f.region, r || '.')))
+order by f.key limit :at_most;
+
+-- name: findings_of
+-- The keys of what was found of a person by any of their NIKs, of their payouts, and of the households these were in.
+select finding_id as key from finding
+where person = any(:persons::uuid[]) or (of_group and household = any(:households::uuid[]))
+union
+select g from too_large where g = any(:persons::uuid[] || :households::uuid[])
+union
+select f.finding_id
+from unnest(:agencies::text[], :payout_ids::text[]) w (code, payout_id)
+join agency a on a.code = w.code
+join finding f on f.agencies[1] = a.id and f.payout_ids[1] = w.payout_id and not f.of_group;
+
+-- name: finding_payouts
+-- Payouts of a finding, as the ledger has them now.
+select w.code as agency, w.payout_id, pr.code as programme, p.starts, p.ends, p.amount, p.rank, p.region, p.more
+from unnest(:agencies::text[], :payout_ids::text[]) with ordinality w (code, payout_id, place)
+join agency a on a.code = w.code
+join payout p on p.agency = a.id and p.payout_id = w.payout_id
+left join programme pr on pr.id = p.programme
+order by w.place;
+
+-- name: large_ever
+select g from too_large;
