@@ -110,6 +110,10 @@ async def test_paid_to_the_deceased_is_of_the_person_whom_the_nik_stands_for(led
     assert await rules(ledger) == {}
     await ledger.hear(registry.learn([merged(BUDI, ANI)]))
     assert list(await rules(ledger)) == ["paid_to_deceased p1"]
+    await ledger.hear(registry.learn([lives(ANI, MAWAR, died="2026-01-01", revision=1)]))  # a death told otherwise
+    assert await rules(ledger) == {}
+    await ledger.hear(registry.learn([lives(ANI, MAWAR, died="2025-01-01", revision=2)]))
+    assert list(await rules(ledger)) == ["paid_to_deceased p1"]
     await ledger.hear(registry.learn([merged(BUDI, None, revision=1)]))
     assert await rules(ledger) == {}
 
@@ -426,19 +430,20 @@ sent = st.builds(
     }),
 )  # fmt: skip
 members = convergence.calls(
-    lives, convergence.niks, convergence.kks, st.sampled_from(["2020-01-01", "2026-02-01"]),
+    lives, convergence.niks, st.sampled_from([MAWAR, MAWAR, MAWAR, MELATI]),
+    st.sampled_from([*["2020-01-01"] * 3, "2026-02-01"]),
     by=st.sampled_from(["dinsos", "himbara"]), died=st.sampled_from([None, None, "2025-12-31", "2026-01-01"]),
 )  # fmt: skip
 whom = st.sampled_from([
-    *[("household", of(card)) for of, cards in ((kk, convergence.KKS), (alone, convergence.NIKS)) for card in cards],
-    *[("person", nik(each)) for each in convergence.NIKS],
+    *[("household", kk(card)) for card in (MAWAR, MAWAR, MELATI)], ("household", alone(ANI)), ("person", nik(ANI)),
+    ("person", nik(BUDI)),
 ])  # fmt: skip
 decisions = st.builds(
     lambda subject, decision, programme, reason, as_of: decided(
         subject[1], decision, programme, subject[0], reason=reason, as_of=as_of
     ),
     whom, st.sampled_from(["ineligible", "ineligible", "needs_verification", "eligible", "unknown"]),
-    convergence.codes, st.sampled_from(["x", "x", "x", "effective", "members"]),
+    st.sampled_from(["PKH", "PKH", "BPNT", "SB"]), st.sampled_from(["x", "x", "x", "effective", "members"]),
     st.sampled_from(["2026-03-01", "2026-03-02"]),
 )  # fmt: skip
 steps = st.one_of(
