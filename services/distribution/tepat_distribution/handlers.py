@@ -131,7 +131,9 @@ class Decisions:
             for record in span.records:
                 if record.value is not None:
                     data = orjson.loads(record.value)["data"]
-                    latest[data["programme"], data[data["unit"]]] = data
+                    of = data["programme"], data[data["unit"]]
+                    if of not in latest or data["revision"] >= latest[of]["revision"]:
+                        latest[of] = data
                 elif record.key is not None:
                     programme, _, subject = record.key.decode().rpartition("|")
                     latest.pop((programme, subject), None)

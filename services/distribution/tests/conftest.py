@@ -51,6 +51,7 @@ TABLES = (
     "payout", "person", "membership", "renewal", "mark", "rejudging", "too_large", "overlap", "rule", "agency",
     "programme", "standing", "outbox", "quarantine", "recalled", "rebuilding", "aid", "aid_due", "aid_touch",
     "released", "erased", "decision", "term", "cap", "finding", "finding_touch", "finding_group", "finding_sweep",
+    "position",
 )  # fmt: skip
 
 ANI, BUDI, CITRA, DEWI = "3374014101900001", "3374010201900001", "3374014303900001", "3374014404900001"
