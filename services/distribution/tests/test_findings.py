@@ -655,3 +655,11 @@ async def test_findings_are_listed_shown_and_part_of_what_is_held(
     async with asking(ledger, "64.72") as client:
         assert {each["region"] for each in (await client.get("findings")).json()["items"]} == {"64.72"}
         assert (await client.get(f"findings/{found['finding_id']}")).status_code == 404
+
+
+async def test_what_stands_of_a_payout_is_looked_up_by_index(ledger: Ledger) -> None:
+    async with ledger.database.pool.acquire() as connection, connection.transaction():
+        await connection.execute(store.BY_KEY_NOW)
+        plan = "\n".join(row[0] for row in await connection.fetch(f"explain {store.queries.stood.sql}"))
+    assert "Index Scan using finding_of_payout" in plan
+    assert "Seq Scan on finding" not in plan

@@ -90,7 +90,7 @@ create table finding (
     of_group       boolean not null,             -- of all payouts of its household or person; else of one payout
     rule           text collate "C" not null,
     agencies       smallint[] not null,          -- with `payout_ids`: in the order of agency and payout id
-    payout_ids     text[] not null,
+    payout_ids     text[] collate "C" not null,
     region         text collate "C",
     evidence       text,                         -- JSON
     policy_version text
