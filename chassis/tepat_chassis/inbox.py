@@ -246,12 +246,18 @@ class Inbox(ConsumerRebalanceListener, Generic[W]):  # type: ignore[misc]  # aio
         consumer = self.consumer
         return set(consumer.subscription()) if consumer is not None else set()
 
-    async def read(self) -> set[str]:
-        """Of those topics the ones that are read: an instance has taken on each partition of them."""
+    @property
+    def partitions(self) -> list[TopicPartition]:
+        """All partitions of those topics, as far as they are known."""
         consumer = self.consumer
         if consumer is None:
-            return set()
-        partitions = [(topic, n) for topic in self.subscribed for n in consumer.partitions_for_topic(topic) or ()]
+            return []
+        known = ((topic, n) for topic in self.subscribed for n in consumer.partitions_for_topic(topic) or ())
+        return [TopicPartition(topic, number) for topic, number in known]
+
+    async def read(self) -> set[str]:
+        """Of those topics the ones that are read: an instance has taken on each partition of them."""
+        partitions = self.partitions
         names, numbers = [topic for topic, _ in partitions], [number for _, number in partitions]
         rows = await self._database.pool.fetch(POSITIONS, names, numbers)
         return set(names) - {row["topic"] for row in rows if row["next_offset"] is None}

@@ -16,6 +16,7 @@ from importlib.resources.abc import Traversable
 from typing import Any, Generic, TypeVar
 
 import structlog
+from aiokafka import TopicPartition
 from fastapi import APIRouter, FastAPI
 from faststream.kafka import KafkaBroker
 from tepat_contracts import topics
@@ -102,7 +103,7 @@ class Service(Generic[P]):
         self.pseudonyms: Callable[[P], Pseudonyms] | None = None
         self._migrations = (files("tepat_chassis") / "sql" / "migrations", sql / "migrations")
         self._inboxes: list[Inbox[Any]] = []
-        self.ends = kafka.Ends(settings.kafka)
+        self._ends = kafka.Ends(settings.kafka)
         self._duties: list[tuple[Duty, Callable[[Any], AsyncIterator[bool]]]] = []
 
     # -- composition -------------------------------------------------------------------------------
@@ -191,7 +192,7 @@ class Service(Generic[P]):
         await self.database.open(*self._migrations)
         try:
             await self.prepare()
-            await self.ends.start()
+            await self._ends.start()
             async with background:
                 await self.standing.refresh()
                 background.start("relay", self.relay.run())
@@ -204,7 +205,7 @@ class Service(Generic[P]):
                 yield
                 await self._stop()
         finally:
-            await self.ends.stop()
+            await self._ends.stop()
             await self.database.close()
 
     async def _subscribe(self) -> None:
@@ -261,14 +262,29 @@ class Service(Generic[P]):
             [partition for inbox in self._inboxes if inbox.own == own for partition in inbox.held]
             for own in (True, False)
         )
-        ends = await self.ends.of(own, others)
+        ends = await self._ends.of(own, others)
         return sum([await inbox.lag(ends) for inbox in self._inboxes])
+
+    async def ends(self) -> dict[TopicPartition, int] | None:
+        """Where the topics that this service reads of others of ours end now, as committed; none as long as some of
+        their partitions are not known. Raises aiokafka.errors.KafkaError, TimeoutError.
+        """
+        partitions = [inbox.partitions for inbox in self._inboxes if inbox.own]
+        if not all(partitions):
+            return None
+        return await self._ends.of([partition for some in partitions for partition in some], [])
+
+    async def ends_of(self, named: Callable[[str], bool]) -> dict[TopicPartition, int]:
+        """Where topics so named end now, what is not committed yet among it. Raises aiokafka.errors.KafkaError,
+        TimeoutError.
+        """
+        return await self._ends.matching(named)
 
     async def status(self) -> dict[str, Any]:
         """What /v1/status tells: the policy taken, the agencies' topics read, and whether anything is left to do."""
         in_force = await self.standing.refresh()
         # In the order in which work passes through, so that none slips by from a place not yet looked at.
-        there = await self.ends.topics()
+        there = await self._ends.topics()
         read = {inbox: await inbox.read() for inbox in self._inboxes}
         lag = await self._lag()
         busy = any(inbox.busy or set(filter(inbox.wants, there)) != read[inbox] for inbox in self._inboxes)

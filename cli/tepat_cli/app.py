@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "overlaps": "overlaps:overlaps",
     "clearances": "clearances:clearances",
     "case": "case:commands",
+    "findings": "findings:commands",
     "person": "person:commands",
     "household": "household:commands",
     "unserved": "unserved:commands",

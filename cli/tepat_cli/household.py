@@ -7,6 +7,7 @@ import typer
 
 from tepat_cli.days import DayOption, iso
 from tepat_cli.exits import Ended
+from tepat_cli.findings import COLUMNS as FINDINGS
 from tepat_cli.lookup import NAMED, home
 from tepat_cli.overlaps import COLUMNS as OVERLAPS
 from tepat_cli.person import PurposeOption
@@ -98,6 +99,7 @@ def show(
     if told.get("more"):
         say(f"and {told['more']} payouts before these")
     _part("overlaps", told.get("overlaps"), OVERLAPS, "none")
+    _part("findings", told.get("findings"), FINDINGS, "none")
     _part("decisions", told.get("decisions"), DECISIONS, "none")
     _part("reports", told["reports"], REPORTS, "none names them")
     _part("institutions near", told["institutions"], INSTITUTIONS, "none")
@@ -119,7 +121,18 @@ def _elsewhere(services: Services, told: Item) -> dict[str, Any]:
             yield from services.items("eligibility", "decisions", person=person)
 
     found: dict[str, Any] = {"gaps": []}
-    asked: tuple[tuple[str, Callable[[], Iterable[Item]]], ...] = (("overlaps", overlaps), ("decisions", decisions))
+
+    def findings() -> Iterable[Item]:
+        """Those of the household, and those of its people alone."""
+        of_it = list(services.items("distribution", "findings", household=of))
+        theirs = (each for who in persons for each in services.items("distribution", "findings", person=who))
+        return {each["finding_id"]: each for each in (*of_it, *theirs)}.values()
+
+    asked: tuple[tuple[str, Callable[[], Iterable[Item]]], ...] = (
+        ("overlaps", overlaps),
+        ("findings", findings),
+        ("decisions", decisions),
+    )
     for name, ask in asked:
         try:
             found[name] = list(ask())

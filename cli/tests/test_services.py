@@ -570,12 +570,48 @@ HOME: dict[str, Any] = {
 }  # fmt: skip
 
 
+FOUND: dict[str, Any] = {
+    "finding_id": "22222222-0000-0000-0000-000000000001", "rule": "over_cap", "revision": 1, "live": True,
+    "person": None, "household": HOME["stands_for"], "programme": "BPNT", "region": "33.74.01.1001",
+    "payouts": [{"agency": "himbara", "payout_id": "B\x1b[31m"}], "policy_version": "2026-01",
+    "evidence": {"paid": 800_000, "cap": 600_000, "period": "month", "areas": ["33.74", "35.75"]},
+    "announced_at": "2026-03-01T09:00:00Z",
+}  # fmt: skip
+
+
+def test_findings_are_listed_with_their_evidence(api: Api, tepat: Tepat) -> None:
+    api.answers["GET /distribution/v1/findings"] = {"items": [FOUND], "next": None}
+    ran = tepat("findings", "list", "--rule", "over_cap", "--programme", "BPNT", "--all")
+    assert "paid=Rp 800.000  cap=Rp 600.000  period=month  areas=33.74,35.75" in ran.out
+    assert "\x1b" not in ran.out
+    assert dict(api.asked[-1].url.params) | {"rule": "over_cap", "programme": "BPNT", "all": "true"} == dict(
+        api.asked[-1].url.params
+    )
+    assert objects(tepat("findings", "list", "--json").out) == [FOUND]
+    api.answers["GET /distribution/v1/findings"] = {"items": [], "next": None}
+    assert "nothing is found" in tepat("findings", "list").words
+
+
+def test_a_finding_is_shown_with_its_payouts(api: Api, tepat: Tepat) -> None:
+    payout = HOME["payouts"][0] | {"tranche": "T1"}
+    api.answers[f"GET /distribution/v1/findings/{FOUND['finding_id']}"] = FOUND | {"payouts": [payout]}
+    ran = tepat("findings", "show", FOUND["finding_id"])
+    assert "rule           over_cap" in ran.out
+    assert "  cap          Rp 600.000" in ran.out
+    assert "Rp 750.000\tT1" in ran.out
+    (told,) = objects(tepat("findings", "show", FOUND["finding_id"], "--json").out)
+    assert told["payouts"] == [payout]
+    assert tepat("findings", "show", "x").status == 2
+
+
 def test_a_household_is_put_together_and_what_cannot_be_asked_is_said(api: Api, tepat: Tepat) -> None:
     api.answers["GET /registry/v1/households/11111111-0000-0000-0000-000000000001"] = HOME
     api.answers["GET /distribution/v1/overlaps"] = {"items": [OVERLAP], "next": None}
+    api.answers["GET /distribution/v1/findings"] = {"items": [FOUND], "next": None}
     api.answers["GET /eligibility/v1/decisions"] = httpx.ConnectError("away")
     (told,) = objects(tepat("household", "show", HOME["household"], "--json").out)
     assert (told["payouts"], len(told["overlaps"])) == (HOME["payouts"], 1)
+    assert told["findings"] == [FOUND], "the household's, and once what its people's are too"
     assert "decisions" not in told
     assert [gap["lacks"] for gap in told["gaps"]] == ["decisions"]
     assert api.asked[1].url.params["household"] == HOME["stands_for"]
@@ -596,6 +632,7 @@ def test_a_household_is_found_by_the_nik_of_somebody_in_it(api: Api, tepat: Tepa
     api.answers["GET /registry/v1/persons/p-1"] = {"on": {"household": HOME["household"]}, "alone": "x"}
     api.answers[f"GET /registry/v1/households/{HOME['household']}"] = HOME
     api.answers["GET /distribution/v1/overlaps"] = {"items": [], "next": None}
+    api.answers["GET /distribution/v1/findings"] = {"items": [], "next": None}
     api.answers["GET /eligibility/v1/decisions"] = {"items": [], "next": None}
     (told,) = objects(tepat("household", "show", "3374010101900001", "--on", "2026-03-03", "--json").out)
     assert told["gaps"] == []

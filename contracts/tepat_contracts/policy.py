@@ -189,6 +189,7 @@ Period = Literal["day", "month", "two_months", "quarter", "half_year", "year", "
 #: pockets of poverty.
 Strategy = Literal["lower_burdens", "raise_incomes", "shrink_pockets"]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+AreaCode = Annotated[str, Field(pattern=REGION_PATTERN)]
 
 
 class Criterion(_Part):
@@ -228,6 +229,9 @@ _NO_QUOTA: Final = (
 )
 
 
+_NO_AREA: Final = "is no area that is known; newer ones stand under the policy's own `regions`"
+
+
 class Component(_Part):
     """What a programme pays for one person who meets `criteria`: rupiah a period."""
 
@@ -263,6 +267,7 @@ class Programme(_Part):
 
     A programme with `adoption` is one of neighbours, kelurahan by kelurahan: what it gives tops up and never overlaps.
     `strategy` is what its spending is reported under; it decides nothing.
+    `regions` are the areas in which it runs, everywhere where none is named.
     """
 
     code: Code
@@ -281,6 +286,7 @@ class Programme(_Part):
     most_components: Annotated[int, Field(ge=1)] | None = None
     adoption: Adoption | None = None
     strategy: Strategy | None = None
+    regions: list[AreaCode] = []
     basis: str = ""
     effective: Effective = Effective()
 
@@ -342,7 +348,7 @@ class OverlapRule(_Part):
 class Area(_Part):
     """An area newer than the list the contracts carry."""
 
-    code: Annotated[str, Field(pattern=REGION_PATTERN)]
+    code: AreaCode
     name: Name
 
 
@@ -839,6 +845,7 @@ _OF_FIELD: Final = {
     "code": "must be a code: for a programme 1 to 128 characters, for an area digits and dots as 33.74.01",
     "programmes": "must hold codes of 1 to 128 characters",
     "prefer": "must be the code of a programme",
+    "regions": "must hold codes of areas: digits and dots as 33.74.01",
 }
 
 
@@ -867,6 +874,7 @@ def _contradictions(document: Mapping[Any, Any], marks: Mapping[Path, tuple[int,
         yield from _amounts(path, programme)
         yield from _adopted(path, programme, rules)
         yield from _subjects(path, programme)
+        yield from _runs_in(path, programme, document)
     yield from _scoring(document, programmes)
     for path, rule in rules:
         yield from _inverted(path, rule)
@@ -936,6 +944,19 @@ def _adopted(path: Path, programme: Mapping[str, Any], rules: list[tuple[Path, d
         if rule.get("verdict") in ("exclusive", "review") and programme.get("code") in (rule.get("programmes") or ()):
             told = f"holds what neighbours give as an overlap, though `{programme.get('code')}` has `adoption`"
             yield (*at, "verdict"), _Soft(f"{told}: community aid tops up; take `complementary`", "advice")
+
+
+def _runs_in(path: Path, programme: Mapping[str, Any], document: Mapping[Any, Any]) -> Iterator[Told]:
+    """What is wrong with the areas in which a programme runs."""
+    known = _added(document)
+    listed = [((*path, "regions", n), code) for n, code in _texts(programme.get("regions"))]
+    yield from _repeated(listed)
+    for at, code in listed:
+        others = [other for _, other in listed if other != code]
+        if _fits(code, REGION_PATTERN) and code not in known and not regions.known(code):
+            yield at, _NO_AREA
+        elif regions.holds(others, code):
+            yield at, _Soft("is within another area of this programme: leave it out", "advice")
 
 
 def _criteria(path: Path, programme: Mapping[str, Any]) -> Iterator[Told]:
@@ -1167,7 +1188,7 @@ def _added(document: Mapping[Any, Any]) -> set[str]:
 
 def _nowhere(path: Path, region: object, added: set[str]) -> Iterator[Told]:
     if _fits(region, REGION_PATTERN) and region not in added and not regions.known(region):
-        yield path, "is no area that is known; newer ones stand under `regions`"
+        yield path, _NO_AREA
 
 
 def _near(name: str, known: Iterable[str]) -> str:

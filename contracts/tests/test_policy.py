@@ -627,6 +627,28 @@ def test_a_quota_of_any_other_shape_is_taken_and_told_to_be_of_no_use(quota: obj
     assert Quota.of(quota) is None
 
 
+@pytest.mark.parametrize(
+    ("regions", "severity", "part"),
+    [
+        ('["33.74", "35.75.02"]', None, ""),
+        ('["33.74.17"]', None, ""),  # of the policy's own list
+        ('["33.99"]', "mistake", "regions/0 is no area that is known"),
+        ('["33.74", "33.74"]', "mistake", "regions/1 is named twice"),
+        ('["33.74.01", "33.74"]', "advice", "regions/0 is within another area of this programme"),
+        ("[33.74]", "mistake", "regions/0 must be a text: put it in quotes"),
+        ('["3374"]', "mistake", "regions/0 must hold codes of areas"),
+    ],
+)
+def test_where_a_programme_runs_is_areas_that_are_known(regions: str, severity: str | None, part: str) -> None:
+    found = programme(f'criteria: "household.decile <= 4", regions: {regions}')
+    assert [each[2] for each in found] == ([severity] if severity else [])
+    assert all(part in each[1] for each in found)
+
+
+def test_a_programme_runs_everywhere_unless_it_says_where() -> None:
+    assert load(CONTRACT).programmes[0].regions == []
+
+
 def test_what_is_always_so_is_advice() -> None:
     [(line, said, severity)] = programme('criteria: "household.decile <= 11"')
     assert (line, severity) == (7, "advice")

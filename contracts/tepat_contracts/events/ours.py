@@ -539,13 +539,20 @@ class RoundHeld(TypedDict):
 
 
 class FindingRaised(TypedDict):
-    """Something in the data that a person must look at: group_too_large, paid_to_deceased, merge_circle…"""
+    """Something in the data that a person must look at; said anew with a higher revision when what is said changes.
+
+    `rule` is `paid_to_deceased`, `not_registered`, `paid_to_ineligible`, `paid_unverified` or `outside_area`, of one
+    payout; `over_cap` or `twice_in_round`, of a household or person with all payouts that make it, in the order of
+    agency and payout id; or `group_too_large`. `region` is that of the last of the payouts. `evidence` holds codes,
+    days and numbers; amounts in rupiah.
+    """
 
     finding_id: Uuid
     revision: Announced
     rule: Text
     person: NotRequired[Uuid]
     household: NotRequired[Uuid]
+    programme: NotRequired[Text]
     payouts: NotRequired[list[Payee]]
     region: NotRequired[Region]
     evidence: Free
@@ -553,11 +560,12 @@ class FindingRaised(TypedDict):
 
 
 class FindingCleared(TypedDict):
-    """What was found holds no longer."""
+    """What was found holds no longer; `payouts` are those it was last found of."""
 
     finding_id: Uuid
     revision: Announced
     rule: Text
+    payouts: NotRequired[list[Payee]]
 
 
 class Acknowledgement(TypedDict):

@@ -19,7 +19,7 @@ from tepat_chassis.subjects import Subject
 from tepat_contracts.policy import Policy
 from tepat_contracts.topics import Kind, inbound_name
 
-from tepat_distribution import simulate
+from tepat_distribution import findings_api, simulate
 from tepat_distribution.check import Checks
 from tepat_distribution.domain import DECISIONS, STATES, VERDICTS
 from tepat_distribution.policed import Policed
@@ -161,7 +161,7 @@ def router(database: Database, standing: Standing[Policed], checks: Checks) -> A
 
 
 async def held(connection: Connection, reader: Person, subject: Subject) -> dict[str, Any]:
-    """Everything kept of a person: their payouts, ended ones too, what was announced of those, and decided of that, the
+    """Everything kept of a person: their payouts, ended ones too, what was announced, decided and found of those, the
     receipts of capital, what funds spent on their households, the groups they are and were in, and their places in
     rounds, with what they were promised and given there.
     """
@@ -182,6 +182,7 @@ async def held(connection: Connection, reader: Person, subject: Subject) -> dict
         "overlaps": [_announced(row)["detail"] for row in overlaps.values()],
         "cases": [orjson.loads(row["told"]) for row in cases if row["told"] is not None],
         "clearances": [_answered(row) for row in answers],
+        "findings": await findings_api.held(connection, reader, subject.persons, rows),
         "receipts": [dict(row) | {"receipt": row["receipt"].hex()} for row in receipts],
         "spent_by_funds": [
             {name: row[name] for name in ("entry_id", "fund", "amount", "on_day", "region")}

@@ -18,13 +18,14 @@ from tepat_chassis.standing import StandingIntake
 from tepat_contracts.policy import Policy, from_document
 from tepat_contracts.topics import Kind
 
-from tepat_distribution import api, cases_api, coupon, funds, groups, policed, reporting, rounds_api
+from tepat_distribution import api, cases_api, coupon, findings_api, funds, groups, policed, reporting, rounds_api
 from tepat_distribution.aid import Teller
 from tepat_distribution.cases import Deadlines
 from tepat_distribution.check import Checks
 from tepat_distribution.clearances import Clearer, is_inbound
 from tepat_distribution.detect import CLEAR, JUDGED, Detector
-from tepat_distribution.handlers import Payouts, Persons, Rankings, data_of
+from tepat_distribution.findings import Finder
+from tepat_distribution.handlers import Decisions, Payouts, Persons, Rankings, data_of
 from tepat_distribution.outgoing import SERVICE
 from tepat_distribution.progress import Progress
 from tepat_distribution.rebuild import recall
@@ -50,6 +51,7 @@ def build(settings: DistributionSettings, clock: Callable[[], datetime] = lambda
     service.policy(StandingIntake(from_document, partial(follow, store)))
     service.topic("registry.persons.v1", Persons(store), lock=Lock.EXCLUSIVE)
     service.topic("registry.households.v1", Persons(store), lock=Lock.EXCLUSIVE)
+    service.topic("eligibility.decisions.v1", Decisions(store), lock=Lock.SHARED)
     service.topic("eligibility.rankings.v1", Rankings(), lock=Lock.SHARED)
     service.agencies(
         Kind.PAYOUTS,
@@ -58,16 +60,18 @@ def build(settings: DistributionSettings, clock: Callable[[], datetime] = lambda
         gate=Gate(service.database, queries.marks_waiting, at_most=MARKS_WAITING, channel=JUDGED),
     )
     service.duty("mark", Detector(store).work)
-    ends = partial(service.ends.matching, is_inbound)
-    service.duty(CLEAR, Clearer(store, service.standing, ends).work)
+    inbound = partial(service.ends_of, is_inbound)
+    service.duty(CLEAR, Clearer(store, service.standing, inbound).work)
     service.duty("aid", Teller(store).work, drained=False)
     service.duty("case", Deadlines(clock).work, drained=False)
+    service.duty("findings", Finder(store, service.ends).work, drained=False)
     service.duty("round", Progress(clock).work, drained=False)
     service.pseudonyms = lambda policy: pseudonyms(policy.secret_id)
     service.pending = left_to_do
     return service.api(
-        api.router(service.database, service.standing, Checks(service.database, pseudonyms, ends)),
+        api.router(service.database, service.standing, Checks(service.database, pseudonyms, inbound)),
         cases_api.router(service.database, service.standing, clock),
+        findings_api.router(service.database, service.standing),
         *rounds_api.routers(service.database, service.standing, coupons, clock),
         reporting.router(service.database, service.standing, clock),
         funds.router(service.database, service.standing, clock),

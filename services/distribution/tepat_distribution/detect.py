@@ -21,7 +21,7 @@ from tepat_chassis.outbox import Message, put
 
 from tepat_distribution import cases, domain
 from tepat_distribution.outgoing import message
-from tepat_distribution.store import BY_KEY, Store, queries
+from tepat_distribution.store import BY_KEY, LOOK, Store, queries
 
 log = structlog.get_logger()
 
@@ -59,7 +59,7 @@ class Detector:
             resized = await self._store.resized(connection)
             await put(connection, [_finding(row, now, version) for row in resized])
             pairs = await self._announce(connection, now, version)
-            await connection.execute(f"notify {JUDGED}; notify {CLEAR}")
+            await connection.execute(f"notify {JUDGED}; notify {CLEAR}; {LOOK}")
             reach("detect.before_commit")
         reach("detect.after_commit")
         if pairs or resized or left:

@@ -27,7 +27,7 @@ from tepat_distribution.domain import KINDS, digest, more
 from tepat_distribution.policed import Policed
 from tepat_distribution.rounds import tell_turns
 from tepat_distribution.rows import ABSENT, ENDED, LIVE, day, text
-from tepat_distribution.store import Staged, Store, every, queries
+from tepat_distribution.store import Staged, Store, Subject, every, queries
 
 log = structlog.get_logger()
 
@@ -114,6 +114,38 @@ def _greater(row: Staged, other: Staged) -> bool:
 def data_of(record: Told) -> str:
     """The canonical data of a record that was admitted."""
     return canonical(record.value or b"", record.headers)
+
+
+class Decisions:
+    """Takes what eligibility decided."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def decode(
+        self, spans: Sequence[Span], in_force: InForce[Any] | None  # noqa: ARG002 – an intake's signature
+    ) -> tuple[dict[Subject, Any], list[Subject]]:  # fmt: skip
+        """The latest decision of each programme and person or household in the batch, and those told of before that
+        nothing is said of any more.
+        """
+        latest: dict[Subject, Any] = {}
+        forgotten: dict[Subject, None] = {}
+        for span in spans:
+            for record in span.records:
+                if record.value is not None:
+                    data = orjson.loads(record.value)["data"]
+                    of = data["programme"], data[data["unit"]]
+                    if of not in latest or data["revision"] >= latest[of]["revision"]:
+                        latest[of] = data
+                elif record.key is not None:
+                    programme, _, subject = record.key.decode().rpartition("|")
+                    latest.pop((programme, subject), None)
+                    forgotten[programme, subject] = None
+        return latest, list(forgotten)
+
+    async def write(self, connection: Connection, work: tuple[dict[Subject, Any], list[Subject]]) -> None:
+        """Take them."""
+        await self._store.take_decisions(connection, *work)
 
 
 class Persons:

@@ -5,7 +5,7 @@ Invariants
   history, overlaps that stand would be cleared and announced anew.
 - What is read is kept with the greatest revision of each key, however often it is read and by however many instances.
 - In the end both sides of each overlap announced are judged: what the ledger no longer explains is cleared; and each
-  household told of is looked at again.
+  household told of, and each payout something was found of, is looked at again.
 - What people decided of overlaps stands as it was told, and holds as long as they are announced as they were judged.
 """
 
@@ -22,7 +22,7 @@ from aiokafka import ConsumerRecord
 from tepat_chassis.database import Connection, Database, Lock
 from tepat_chassis.kafka import filled, read_to_end
 from tepat_contracts.envelope import AGENCY_ID_PATTERN
-from tepat_contracts.events.ours import CASE_TOLD
+from tepat_contracts.events.ours import CASE_TOLD, FINDING_RAISED
 from tepat_contracts.topics import CLEARANCES, Kind, agency_of, inbound_pattern
 
 from tepat_distribution import cases, progress
@@ -30,20 +30,21 @@ from tepat_distribution.aid import AID, AID_TOLD, digest
 from tepat_distribution.cases import CASES
 from tepat_distribution.detect import FINDINGS, OVERLAPS
 from tepat_distribution.domain import DECISIONS, STATES, VERDICTS
+from tepat_distribution.found import OF_GROUP, TOO_LARGE
 from tepat_distribution.rounds import ROUNDS
 from tepat_distribution.store import Store, queries
 
 log = structlog.get_logger()
 
 OURS = (OVERLAPS, CASES, FINDINGS, AID, ROUNDS)
-FROM_REGISTRY = ("registry.persons.v1", "registry.households.v1")
+FROM_SERVICES = ("registry.persons.v1", "registry.households.v1", "eligibility.decisions.v1")
 PAYOUTS = re.compile(inbound_pattern(Kind.PAYOUTS))
 ANSWERS = re.compile(CLEARANCES.name.replace(".", r"\.").format(agency=f"({AGENCY_ID_PATTERN})"))
 
 
 def _is_history(topic: str) -> bool:
-    """Whether the ledger is made of this topic."""
-    return topic in FROM_REGISTRY or PAYOUTS.match(topic) is not None
+    """Whether the ledger, or what is found of it, is made of this topic."""
+    return topic in FROM_SERVICES or PAYOUTS.match(topic) is not None
 
 
 async def recall(kafka: str, database: Database, store: Store) -> None:
@@ -84,7 +85,11 @@ async def _keep(database: Database, store: Store, batch: Sequence[ConsumerRecord
                 latest[key] = event
     overlaps = [event for (topic, _), event in latest.items() if topic == OVERLAPS]
     decided = [event["data"] for event in latest.values() if event["type"] == CASE_TOLD]
-    findings = [event for event in latest.values() if event["data"].get("rule") == "group_too_large"]
+    large: list[Any] = []
+    findings: list[Any] = []
+    for event in latest.values():
+        if "finding_id" in event["data"]:
+            (large if event["data"]["rule"] == TOO_LARGE else findings).append(event)
     aid = [event for event in latest.values() if event["type"] == AID_TOLD]
     if overlaps:
         async with database.transaction(Lock.EXCLUSIVE) as connection:
@@ -92,13 +97,16 @@ async def _keep(database: Database, store: Store, batch: Sequence[ConsumerRecord
     if decided:
         await queries.recall_cases(database.pool, **cases.columns(decided))
     if findings:
-        groups = [event["data"] for event in findings]
-        await queries.recall_findings(
+        async with database.transaction(Lock.EXCLUSIVE) as connection:
+            await _keep_findings(connection, store, findings)
+    if large:
+        groups = [event["data"] for event in large]
+        await queries.recall_large(
             database.pool,
             groups=[data.get("person") or data["household"] for data in groups],
             persons=["person" in data for data in groups],
             revisions=[data["revision"] for data in groups],
-            large=[event["type"] == "tepat.finding.raised.v1" for event in findings],
+            large=[event["type"] == FINDING_RAISED for event in large],
         )
     if aid:
         told = [event["data"] for event in aid]
@@ -107,6 +115,31 @@ async def _keep(database: Database, store: Store, batch: Sequence[ConsumerRecord
             households=[data["household"] for data in told], revisions=[data.pop("revision") for data in told],
             at=[datetime.fromisoformat(event["time"]) for event in aid], digests=[digest(data) for data in told],
         )  # fmt: skip
+
+
+async def _keep_findings(connection: Connection, store: Store, events: Sequence[Any]) -> None:
+    payouts = [payout for event in events for payout in event["data"]["payouts"]]
+    agencies, programmes = await store.numbered(
+        connection,
+        {payout["agency"] for payout in payouts},
+        {event["data"]["programme"] for event in events if "programme" in event["data"]},
+    )
+    rows = [_finding(event, agencies, programmes) for event in events]
+    await connection.copy_records_to_table("announced_finding", records=rows)
+    await queries.keep_findings(connection)
+
+
+def _finding(event: Mapping[str, Any], agencies: Mapping[str, int], programmes: Mapping[str, int]) -> tuple[Any, ...]:
+    """An announcement as a row of table ``announced_finding``."""
+    data, raised = event["data"], event["type"] == FINDING_RAISED
+    return (
+        UUID(data["finding_id"]), data["revision"], raised, data["rule"], data["rule"] in OF_GROUP,
+        UUID(data["person"]) if "person" in data else None, UUID(data["household"]) if "household" in data else None,
+        programmes[data["programme"]] if raised else None, [agencies[each["agency"]] for each in data["payouts"]],
+        [each["payout_id"] for each in data["payouts"]], data.get("region"),
+        orjson.dumps(data["evidence"]).decode() if raised else None, data.get("policy_version"),
+        datetime.fromisoformat(event["time"]),
+    )  # fmt: skip
 
 
 async def _keep_overlaps(connection: Connection, store: Store, events: Sequence[Any]) -> None:

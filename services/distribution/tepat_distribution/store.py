@@ -22,7 +22,7 @@ from tepat_chassis.database import Connection, copy_binary, kept_open
 from tepat_chassis.quarantine import Told
 from tepat_contracts.policy import Policy
 
-from tepat_distribution import domain, rows
+from tepat_distribution import domain, found, rows
 
 log = structlog.get_logger()
 
@@ -34,6 +34,11 @@ queries: Any = aiosql.from_path(
 async def every(rows: AsyncIterator[Any]) -> list[Any]:
     """The rows of a query, all at once."""
     return [row async for row in rows]
+
+
+def day(told: str | None) -> date | None:
+    """The day that is told, if any is."""
+    return date.fromisoformat(told) if told is not None else None
 
 
 BY_KEY = "set enable_seqscan = off; set enable_bitmapscan = off"
@@ -54,6 +59,9 @@ PAIRS_OF_A_PAGE = 50_000
 DIFFERENCES_AT_ONCE = 2_000
 """Turned into announcements in some 50 ms, in which the loop stands still."""
 RECALLED_AT_ONCE = 8_000
+PAYOUTS_OF_A_TOUCH = 5_000
+"""Looked at for findings together, in some 0.2 s."""
+LOOK = "notify findings"
 ARRIVING = ("agencies", "payout_ids", "niks", "tolds", "told_kks", "starts")
 FRESH_MARK = (
     "fresh", "agencies", "payout_ids", "programmes", "starts", "ends", "persons", "households", "ranks", "appended",
@@ -71,6 +79,9 @@ class Staged(NamedTuple):
     record: Told
     agency: str
 
+
+#: Whom a decision is about: programme, person or household.
+Subject = tuple[str, str]
 
 #: Finds the records held at (agency, partition, offset), by their places; those no longer kept are left out.
 Recall = Callable[[Sequence[tuple[str, int, int]]], Coroutine[Any, Any, Mapping[tuple[str, int, int], str]]]
@@ -187,11 +198,16 @@ class Store:
 
     async def take_persons(self, connection: Connection, persons: Sequence[Mapping[str, Any]]) -> set[UUID]:
         """Take what is newer; the persons whose payouts may stand elsewhere now."""
+        anybody = await queries.anybody_told(connection)
         taken = await every(queries.take_persons(
             connection,
             niks=[p["person"] for p in persons], stand_for=[p["stands_for"] for p in persons],
             alone=[p["alone"] for p in persons], revisions=[p["revision"] for p in persons],
+            deceased_on=[day(p.get("deceased_on")) for p in persons],
         ))  # fmt: skip
+        await self._note(connection, {row[g] for row in taken if row["otherwise"] for g in ("nik", "stands_for")})
+        if taken and not anybody:  # from now on who is not known is said not to be
+            await queries.sweep_findings(connection)
         newer = {row["nik"] for row in taken}
         agencies = await self._numbered(connection, {m["agency"] for p in persons for m in p["memberships"]})
         facts = [
@@ -213,7 +229,36 @@ class Store:
         gone = await every(queries.forget_persons(connection, niks=niks))
         await queries.forget_memberships(connection, niks=niks)
         await queries.forget_members(connection, niks=niks)
-        return {row[name] for row in gone for name in ("nik", "stands_for")}
+        if gone and not await queries.anybody_told(connection):
+            await queries.sweep_findings(connection)
+        concerned = {row[name] for row in gone for name in ("nik", "stands_for")}
+        await self._note(connection, concerned)
+        return concerned
+
+    async def _note(self, connection: Connection, groups: set[UUID]) -> None:
+        """Have all payouts of these persons and households looked at."""
+        if groups:
+            await queries.touch_groups(connection, groups=list(groups))
+            await connection.execute(LOOK)
+
+    async def take_decisions(
+        self, connection: Connection, told: Mapping[Subject, Mapping[str, Any]], forgotten: Sequence[Subject]
+    ) -> None:
+        """Take what is newer of what eligibility decided, and forget what it withdrew without a word."""
+        codes = sorted({programme for programme, _ in (*told, *forgotten)})
+        if set(codes) - {row["code"] for row in await every(queries.programmes(connection))}:
+            await queries.learn_programmes(connection, codes=codes)
+        if forgotten:
+            programmes, subjects = map(list, zip(*forgotten, strict=True))
+            await queries.forget_decisions(connection, programmes=programmes, subjects=subjects)
+        if told:
+            await queries.take_decisions(
+                connection, programmes=[programme for programme, _ in told], subjects=[subject for _, subject in told],
+                revisions=[data["revision"] for data in told.values()],
+                standings=[found.standing(data) for data in told.values()],
+                as_of=[day(data["as_of"]) for data in told.values()],
+            )  # fmt: skip
+        await connection.execute(LOOK)
 
     async def take_renewals(self, connection: Connection, households: Sequence[Mapping[str, Any]]) -> set[UUID]:
         """Take what is newer; the households whose payouts may stand elsewhere now."""
@@ -272,8 +317,28 @@ class Store:
                     preferred=preferred,
                 )  # fmt: skip
             await queries.rejudge_all(connection)
+        await self._set_terms(connection, policy, programmes)
         await connection.execute("notify mark")
         return agencies, programmes
+
+    async def _set_terms(self, connection: Connection, policy: Policy, programmes: Mapping[str, int]) -> None:
+        """Keep what findings go by; where that is something else, look at every payout again."""
+        terms = {(programmes[each.programme], *each[1:]) for each in found.terms(policy)}
+        caps = {(programmes[each.programme], *each[1:]) for each in found.caps(policy)}
+        kept = {(*tuple(row)[:-1], tuple(row["regions"])) for row in await every(queries.terms(connection))}
+        if terms == kept and caps == {tuple(row) for row in await every(queries.caps(connection))}:
+            return
+        await queries.forget_terms(connection)
+        for programme, person, decided, starts, ends, period, regions in terms:
+            await queries.set_term(
+                connection, programme=programme, person=person, decided=decided, starts=starts, ends=ends,
+                period=period, regions=regions,
+            )  # fmt: skip
+        if caps:
+            numbers, components, amounts = map(list, zip(*caps, strict=True))
+            await queries.set_caps(connection, programmes=numbers, components=components, amounts=amounts)
+        await queries.sweep_findings(connection)
+        await connection.execute(LOOK)
 
     # -- judging -----------------------------------------------------------------------------------
 
@@ -293,10 +358,13 @@ class Store:
         return False
 
     async def _take_marks(self, connection: Connection, now: datetime) -> int:
-        """Also note the households: a page's were when it was left, and no policy changes what they receive."""
+        """Also note the households, and the payouts for what else may be found of them: a page's were when it was
+        left, and a policy by which overlaps are judged otherwise changes nothing in either.
+        """
         if taken := int(await queries.take_marks(connection, page=False, marks=MARKS_AT_ONCE, now=now)):
             await queries.take_subjects(connection)
             await queries.touch_households(connection, now=now)
+            await queries.touch_findings(connection, now=now, payouts=PAYOUTS_OF_A_TOUCH)
         return taken
 
     async def _take_page(self, connection: Connection, now: datetime) -> int:

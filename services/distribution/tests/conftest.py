@@ -41,7 +41,8 @@ from tepat_distribution.app import follow
 from tepat_distribution.cases import CASES
 from tepat_distribution.clearances import Clearer
 from tepat_distribution.detect import FINDINGS, OVERLAPS, Detector
-from tepat_distribution.handlers import Payouts, Persons, data_of
+from tepat_distribution.findings import Finder
+from tepat_distribution.handlers import Decisions, Payouts, Persons, data_of
 from tepat_distribution.store import BY_KEY, Store
 
 NOW = datetime(2026, 3, 1, 9, tzinfo=UTC)
@@ -55,9 +56,9 @@ TABLES = (
     "payout", "person", "membership", "renewal", "mark", "rejudging", "too_large", "overlap", "rule", "agency",
     "programme", "standing", "outbox", "quarantine", "recalled", "rebuilding", "aid", "aid_due", "aid_touch",
     "released", "withheld", "overlap_case", "case_clock", "clearance", "clearance_touch", "behind", "silence",
-    "reclearing", "position",
-    "handover", "delivery", "return", "restock", "coupon", "round", "ranked", "ranking_part", "ranking",
-    "round_due", "round_told", "held",
+    "reclearing", "handover", "delivery", "return", "restock", "coupon", "round", "ranked", "ranking_part", "ranking",
+    "round_due", "round_told", "held", "erased", "decision", "term", "cap", "finding", "finding_touch", "finding_group",
+    "finding_sweep", "position",
 )  # fmt: skip
 
 ANI, BUDI, CITRA, DEWI = "3374014101900001", "3374010201900001", "3374014303900001", "3374014404900001"
@@ -171,10 +172,12 @@ def complete(by: str, **envelope: Any) -> Event:
 
 def lives(
     who: str, card: str, since: str = "2020-01-01", until: str | None = None, *, by: str = "dinsos", revision: int = 0,
-    **envelope: Any,
+    died: str | None = None, **envelope: Any,
 ) -> Event:  # fmt: skip
     """A membership, of what the registry takes all that matters here."""
     data = {"nik": who, "kk": card, "since": since, "until": until, "revision": revision, "region": REGION}
+    if died is not None:
+        data["deceased_on"] = died
     return event(by, "person.recorded", data, **envelope)
 
 
@@ -248,6 +251,9 @@ def resolved(facts: Sequence[Event]) -> dict[tuple[str, str], dict[str, Any]]:
             ],
             "attributes": {},
         }
+        if died := [f["data"]["deceased_on"] for f in memberships
+                    if f["data"]["nik"] == number and "deceased_on" in f["data"]]:  # fmt: skip
+            told["tepat.person.resolved.v1", nik(number)]["deceased_on"] = min(died)
     for number in {f["data"][name] for f in facts for name in ("from_kk", "into_kk") if f["data"].get(name)}:
         told["tepat.household.resolved.v1", kk(number)] = {
             "household": kk(number),
@@ -290,6 +296,11 @@ def oracle_record(record: Record) -> oracle.Record:
 
 KEYS = {OVERLAPS: "overlap_id", CASES: "overlap_id", FINDINGS: "finding_id", AID: "household"}
 """What a topic's records are known by."""
+
+
+def said(told: Event) -> dict[str, Any]:
+    """What is said of a finding, less revision and policy version."""
+    return {name: value for name, value in told["data"].items() if name not in ("revision", "policy_version")}
 
 
 Received = dict[str, list[dict[str, Any]]]
@@ -342,10 +353,13 @@ class Ledger:
         self._detector = Detector(self.store, lambda: NOW)
         self._teller = Teller(self.store, lambda: self.now)
         self._clearer = Clearer(self.store, self.standing, self._ends, lambda: self.now)
+        self._decisions = Decisions(self.store)
         self._forget()
 
     def _forget(self) -> None:
         self.now = NOW + APART
+        self.ends: dict[TopicPartition, int] | None = {}
+        self._finder = Finder(self.store, self._where_topics_end, lambda: self.now)
         self.document: dict[str, Any] = {}
         self.accepted: list[Record] = []
         self.refused: list[str] = []
@@ -356,6 +370,9 @@ class Ledger:
         self._topics: dict[tuple[str, int], list[Record]] = defaultdict(list)
         self._looked_at: Counter[str] = Counter()
         self.standing.in_force = None
+
+    async def _where_topics_end(self) -> dict[TopicPartition, int] | None:
+        return self.ends
 
     async def _recall(self, places: Sequence[Place]) -> Mapping[Place, str]:
         self.recalled += places
@@ -440,6 +457,48 @@ class Ledger:
         async with self.database.transaction(Lock.EXCLUSIVE) as connection:
             await self._persons.write(connection, work)
 
+    async def decide(self, decisions: Iterable[Event], forgotten: Iterable[str] = ()) -> None:
+        """Take one batch of what eligibility tells, and tombstones of these keys."""
+        told = [SimpleNamespace(key=None, value=orjson.dumps(each)) for each in decisions]
+        records: list[Any] = [*told, *(SimpleNamespace(key=key.encode(), value=None) for key in forgotten)]
+        work = self._decisions.decode([Span("eligibility.decisions.v1", 0, 0, len(records), records)], None)
+        async with self.database.transaction(Lock.SHARED) as connection:
+            await self._decisions.write(connection, work)
+
+    async def position(self, partition: TopicPartition, reached: int) -> None:
+        """Say how far a partition is taken."""
+        await self.database.pool.execute(
+            "insert into position values ($1, $2, $3) on conflict (topic, partition) do update set next_offset = $3",
+            partition.topic, partition.partition, reached,
+        )  # fmt: skip
+
+    async def find(self, steps: int | None = None) -> int:
+        """Look for findings up to that many steps, by default until nothing may be looked at; how many there were."""
+        done = 0
+        while steps is None or done < steps:
+            async with self.database.pool.acquire() as connection:
+                await connection.execute(BY_KEY)
+                if not await self._finder.step(connection):
+                    break
+            done += 1
+        return done
+
+    async def findings(self) -> dict[str, dict[str, Any]]:
+        """What each finding that stands says, by id; revisions grow by one, each announcement is another."""
+        last: dict[str, Event] = {}
+        for record in await self.sent(FINDINGS):
+            assert record.value is not None
+            told = orjson.loads(record.value)
+            data = told["data"]
+            if data["rule"] == "group_too_large":
+                continue
+            before = last.get(data["finding_id"])
+            assert data["revision"] == (before["data"]["revision"] + 1 if before else 1)
+            assert before is None or said(told) != said(before)
+            assert before is not None or told["type"] == "tepat.finding.raised.v1"
+            last[data["finding_id"]] = told
+        return {id_: said(told) for id_, told in last.items() if told["type"] == "tepat.finding.raised.v1"}
+
     async def judge(self, steps: int | None = None) -> int:
         """Judge up to that many steps, by default until nothing is left; how many there were."""
         done = 0
@@ -513,6 +572,8 @@ class Ledger:
         for record in await self.sent(FINDINGS):
             assert record.value is not None
             told = orjson.loads(record.value)
+            if told["data"]["rule"] != "group_too_large":
+                continue
             before = last.get(told["data"]["finding_id"])
             assert told["data"]["revision"] == (before["data"]["revision"] + 1 if before else 1)
             assert told["type"] != (before["type"] if before else "tepat.finding.cleared.v1")

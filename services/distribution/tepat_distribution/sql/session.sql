@@ -58,3 +58,24 @@ create temp table if not exists announced (
 create temp table if not exists moving (
     agency smallint, payout_id text collate "C", household uuid, primary key (agency, payout_id)
 );
+
+-- Payouts whose findings are looked at, as they are now; the persons and households they are or were with.
+create temp table if not exists looked (
+    nik uuid, person uuid, household uuid, starts date, amount bigint, agency smallint, programme smallint,
+    rank smallint, live boolean, payout_id text collate "C", region text collate "C"
+) on commit delete rows;
+
+create temp table if not exists looked_group (g uuid) on commit delete rows;
+
+-- The payouts of these persons and households, by the unit of their programmes.
+create temp table if not exists member (
+    g uuid, person uuid, household uuid, starts date, ends date, amount bigint, agency smallint, programme smallint,
+    of_person boolean, code text collate "C", payout_id text collate "C", region text collate "C", tranche text,
+    component text
+) on commit delete rows;
+
+create temp table if not exists announced_finding (
+    finding_id uuid, revision bigint, live boolean, rule text, of_group boolean, person uuid, household uuid,
+    programme smallint, agencies smallint[], payout_ids text[], region text, evidence text, policy_version text,
+    announced_at timestamptz
+) on commit delete rows;

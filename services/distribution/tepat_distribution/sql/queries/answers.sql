@@ -76,7 +76,9 @@ select count(*) from (select from mark where not exists (select from rebuilding)
 
 -- name: left_to_judge$
 -- What is left to judge, and the households that could be told of now: not those that have yet to wait for their
--- minute, or nothing would be at rest for a minute after anything.
+-- minute, or nothing would be at rest for a minute after anything; and what is to be looked at for findings.
 select (select count(*) from mark) + (select count(*) from rejudging) + (select count(*) from rebuilding)
      + (select count(*) from aid_touch) + (select count(*) from aid_due where due <= :now)
-     + (select count(*) from round_due where due <= :now);
+     + (select count(*) from round_due where due <= :now)
+     + (select count(*) from finding_touch) + (select count(*) from finding_group)
+     + (select count(*) from finding_sweep);

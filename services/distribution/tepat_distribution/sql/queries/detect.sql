@@ -5,7 +5,7 @@
 -- name: take_marks$
 -- Take the oldest marks, or the oldest page of a crowd: what is new in the ledger as it came, into `subject`, what changed there into `touched`; the
 -- number of marks taken. Of the groups left only those matter to overlaps that were too large: a payout's own are found
--- by the payout. Households left are to be told of.
+-- by the payout. Households left are to be told of, and looked at for findings.
 with taken as (
     delete from mark where id in (select id from mark where page = :page order by id limit :marks)
     returning *
@@ -25,6 +25,9 @@ with taken as (
     where l.live and l.g in (select g from taken, unnest(left_groups) g)
 ), poorer as (
     insert into aid_touch (at, households)
+    select :now::timestamptz, array_agg(g) from taken, unnest(left_groups) g having count(*) > 0
+), parted as (
+    insert into finding_touch (at, left_groups)
     select :now::timestamptz, array_agg(g) from taken, unnest(left_groups) g having count(*) > 0)
 select count(*) from taken;
 

@@ -8,10 +8,13 @@ where a.id = b.id and a.trust_rank <> coalesce(n.trust_rank, 2147483648)
 returning a.id;
 
 -- name: learn_programmes!
--- Number the programmes that have none yet, as ``learn_agencies`` does.
+-- Number the programmes that have none yet, as ``learn_agencies`` does; where decisions are taken nobody else is kept
+-- from it.
 insert into programme (code)
 select distinct n.code from unnest(:codes::text[]) n (code)
-where not exists (select from programme p where p.code = n.code);
+where not exists (select from programme p where p.code = n.code)
+order by 1
+on conflict do nothing;
 
 -- name: set_repeatable!
 update programme set repeatable = coalesce(code = any(:codes::text[]), false)

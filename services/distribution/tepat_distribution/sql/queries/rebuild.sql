@@ -3,7 +3,7 @@
 -- name: recalled$
 select exists (select from recalled);
 
--- name: recall_findings!
+-- name: recall_large!
 insert into too_large (g, person, revision, live)
 select * from unnest(:groups::uuid[], :persons::boolean[], :revisions::bigint[], :large::boolean[])
 on conflict (g) do update set revision = excluded.revision, live = excluded.live
@@ -25,7 +25,7 @@ insert into rebuilding (topic, partition, until)
 select * from unnest(:topics::text[], :partitions::int[], :until::bigint[])
 where exists (select from first)
   and (exists (select from overlap where live) or exists (select from too_large where live)
-       or exists (select from aid));
+       or exists (select from aid) or exists (select from finding where live));
 
 -- name: rebuilding$
 -- How many partitions are yet to be taken again; those that are taken are struck off.
@@ -37,7 +37,7 @@ select (select count(*) from rebuilding) - (select count(*) from taken);
 
 -- name: judge_recalled$
 -- All is taken again: once, judge what was announced by both sides, so that what no longer holds is cleared, and look
--- at every household told of. Whether that was now.
+-- at every household told of and every payout and group something was found of. Whether that was now.
 with now as (
     update recalled set judged = true where not judged returning true
 ), marked as (
@@ -56,5 +56,17 @@ with now as (
     insert into aid_touch (at, households)
     select :now::timestamptz, array_agg(household)
     from (select household, row_number() over () / :payouts as page from aid where exists (select from now)) paged
+    group by page
+), touched as (
+    insert into finding_touch (at, agencies, payout_ids)
+    select :now::timestamptz, array_agg(agency), array_agg(payout_id)
+    from (select agencies[1] as agency, payout_ids[1] as payout_id, row_number() over () / :payouts as page
+          from finding where live and not of_group and exists (select from now)) paged
+    group by page
+), parted as (
+    insert into finding_touch (at, left_groups)
+    select :now::timestamptz, array_agg(g)
+    from (select coalesce(household, person) as g, row_number() over () / :payouts as page
+          from finding where live and of_group and exists (select from now)) paged
     group by page)
 select exists (select from now);

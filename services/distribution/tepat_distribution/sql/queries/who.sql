@@ -10,17 +10,28 @@ where not exists (select from agency a where a.code = n.code);
 select id, code from agency;
 
 -- name: take_persons
--- Take the newer ones; give the NIKs taken and whom they stood for.
-insert into person as p (nik, stands_for, alone, revision)
-select * from unnest(:niks::uuid[], :stand_for::uuid[], :alone::uuid[], :revisions::bigint[])
+-- Take the newer ones; give the NIKs taken, whom they stood and stand for, and whether they were unknown, stood for
+-- another or were not known to have died then.
+with back as (
+    delete from erased where nik = any(:niks::uuid[])
+)
+insert into person as p (nik, stands_for, alone, revision, deceased_on)
+select * from unnest(:niks::uuid[], :stand_for::uuid[], :alone::uuid[], :revisions::bigint[], :deceased_on::date[])
 on conflict (nik) do update set
-    stands_for = excluded.stands_for, alone = excluded.alone, revision = excluded.revision
+    stands_for = excluded.stands_for, alone = excluded.alone, revision = excluded.revision,
+    deceased_on = excluded.deceased_on
 where excluded.revision > p.revision
-returning new.nik, coalesce(old.stands_for, new.nik) as stood_for;
+returning new.nik, coalesce(old.stands_for, new.nik) as stood_for, new.stands_for,
+          (old.nik is null or (old.stands_for, old.deceased_on) is distinct from (new.stands_for, new.deceased_on))
+              as otherwise;
 
 -- name: forget_persons
--- Know nothing of these NIKs any more; whom they stood for.
-delete from person where nik = any(:niks::uuid[]) returning nik, stands_for;
+-- Know nothing of these NIKs any more but that they were known; whom they stood for.
+with gone as (
+    delete from person where nik = any(:niks::uuid[]) returning nik, stands_for
+), kept as (
+    insert into erased (nik) select nik from gone on conflict do nothing)
+select nik, stands_for from gone;
 
 -- name: forget_memberships!
 delete from membership where nik = any(:niks::uuid[]);
