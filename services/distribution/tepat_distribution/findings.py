@@ -23,7 +23,8 @@ from tepat_chassis.outbox import put
 
 from tepat_distribution import found
 from tepat_distribution.aid import APART, CALM, MUCH
-from tepat_distribution.detect import FINDINGS, VERSION, message
+from tepat_distribution.detect import FINDINGS, VERSION
+from tepat_distribution.outgoing import message
 from tepat_distribution.store import BY_KEY, PAYOUTS_OF_A_TOUCH, Store, every, queries
 
 log = structlog.get_logger()
