@@ -196,10 +196,10 @@ async def test_nothing_is_found_while_a_new_database_takes_the_topics_again(ledg
     beginning.database, beginning.standing = ledger.database, ledger.standing
     await beginning.hear(Registry().learn([lives(BUDI, MAWAR)]))
     await ledger.database.pool.execute("insert into recalled default values")
-    await ledger.database.pool.execute("insert into rebuilding values ('agency.dinsos.payouts.v1', 0, 1)")
+    await ledger.database.pool.execute("insert into rebuilding values ('agency.dinsos.payouts.v1', 0, 9)")
     await beginning.take([payout("p1")])
     assert await rules(beginning) == {}
-    await beginning.position(TopicPartition("agency.dinsos.payouts.v1", 0), 1)
+    await beginning.position(TopicPartition("agency.dinsos.payouts.v1", 0), 9)
     assert list(await rules(beginning)) == ["not_registered p1"]
 
 

@@ -61,7 +61,8 @@ def form(name: str) -> tuple[str, ...]:
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     words = _WORD.findall(_DEGREES.sub("", plain).lower().replace("'", ""))
     old = any(map(_OLD.search, words))
-    kept = [_spelled(word, old) for word in words if word not in TITLES] or [_spelled(word, old) for word in words]
+    spelled = [_spelled(word, old) for word in words]
+    kept = [now for word, now in zip(words, spelled, strict=True) if TITLES.isdisjoint((word, now))] or spelled
     others = [word for word in kept if word != MUHAMMAD]
     longer = [word for word in others if len(word) > 1 or word.isdigit()]  # without initials, where more is known
     told = longer or others or kept[:1]
