@@ -5,7 +5,8 @@ Invariants:
   rules are derived from the same lines that declare the topics; of services only those write there through which
   people say something in an agency's name, and nobody but the agency its payouts and visits;
 - `policy.v1` has one partition, so that the last version written is one and the same for every reader;
-- timestamps are the broker's, or an event with an old time would expire at once.
+- timestamps are the broker's, or an event with an old time would expire at once;
+- a service may read back what it told itself: a new database of it begins so.
 """
 
 import re
@@ -143,7 +144,7 @@ CLEARANCES: Final = Topic(
     key="payout id",
     cleanup="compact",
     writers=("distribution",),
-    readers=(_AGENCY, OPERATORS),
+    readers=(_AGENCY, "distribution", OPERATORS),
     purpose="Whether a planned payout is clear, held or not known.",
 )
 
@@ -156,7 +157,7 @@ _OWN: Final[tuple[Topic, ...]] = (
         key="person",
         cleanup="compact",
         writers=("registry",),
-        readers=("eligibility", "distribution"),
+        readers=("registry", "eligibility", "distribution"),
         purpose="What each NIK stands for, its memberships, and what criteria need, under pseudonyms.",
     ),
     Topic(
@@ -164,7 +165,7 @@ _OWN: Final[tuple[Topic, ...]] = (
         key="household",
         cleanup="compact",
         writers=("registry",),
-        readers=("eligibility", "distribution"),
+        readers=("registry", "eligibility", "distribution"),
         purpose="The KK at the end of each renewed KK's chain, under pseudonyms.",
     ),
     Topic(
@@ -172,7 +173,7 @@ _OWN: Final[tuple[Topic, ...]] = (
         key="report id",
         cleanup="compact",
         writers=("registry",),
-        readers=("notifications",),
+        readers=("registry", "notifications"),
         purpose="Where each report from below stands; no names, no free text.",
     ),
     Topic(
@@ -180,7 +181,7 @@ _OWN: Final[tuple[Topic, ...]] = (
         key="pair",
         cleanup="compact",
         writers=("registry",),
-        readers=("notifications", OPERATORS),
+        readers=("registry", "notifications", OPERATORS),
         purpose="Possible duplicate persons and circles of merges; how well fields agree, never their values.",
     ),
     Topic(
@@ -188,7 +189,7 @@ _OWN: Final[tuple[Topic, ...]] = (
         key="programme + person or household, by the programme's unit",
         cleanup="compact",
         writers=("eligibility",),
-        readers=("distribution", "notifications"),
+        readers=("eligibility", "distribution", "notifications"),
         purpose="Who meets a programme's criteria, and each criterion's outcome.",
     ),
     Topic(
@@ -220,7 +221,7 @@ _OWN: Final[tuple[Topic, ...]] = (
         key="household",
         cleanup="compact",
         writers=("distribution",),
-        readers=("registry", OPERATORS),
+        readers=("registry", "distribution", OPERATORS),
         purpose="What a household receives: programme, period, amount, state.",
     ),
     Topic(
@@ -244,7 +245,7 @@ _OWN: Final[tuple[Topic, ...]] = (
         key="finding id",
         cleanup="compact",
         writers=("distribution",),
-        readers=("notifications",),
+        readers=("distribution", "notifications"),
         purpose="Paid to a deceased, ineligible or unknown person; caps and rounds that do not add up.",
     ),
     Topic(
