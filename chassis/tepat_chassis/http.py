@@ -301,7 +301,7 @@ def _wanted(error: Mapping[str, Any]) -> str:
 def must_be_of(known: Container[str], name: str, *asked: str | None, what: str) -> None:
     """Refuses parameter ``name``, in the words of any other refusal, where the policy in force knows no such thing."""
     if not all(each is None or each in known for each in asked):
-        told = f"must be a {what} of the policy in force"
+        told = f"must be {'an' if what[0] in 'aeiou' else 'a'} {what} of the policy in force"
         raise RequestValidationError([{"type": "value_error", "loc": ("query", name), "msg": told, "input": None}])
 
 

@@ -22,6 +22,15 @@ from tepat_cli.terminal import json_line, printable, say
 
 HEADINGS: Final = ("line", "answer", "jawaban", "why", "overlaps with")
 IN_INDONESIAN: Final = {"clear": "aman", "hold": "tahan", "unknown": "belum diketahui", "rejected": "ditolak"}
+_KINDS: Final = {
+    "exclusive": "dilarang bersama", "preferred": "didahulukan", "released": "sudah dilepas", "held": "ditahan petugas",
+    "silent": "tanpa kabar", "behind": "data instansi lain belum selesai dibaca", "planned": "sudah direncanakan",
+    "disbursed": "sudah disalurkan", "cancelled": "sudah dibatalkan", "returned": "sudah dikembalikan",
+}  # fmt: skip
+_DETAILS: Final = {
+    " with ": " dengan ", " since ": " sejak ", " was never heard of": " belum pernah mengirim kabar",
+    "the ledger holds revision ": "yang berlaku adalah revisi ", " of it": "",
+}  # fmt: skip
 CUT_OFF: Final = {"failed": "the answer was cut off: try again"}
 STYLE: Final = {"clear": "green", "hold": "bold red", "unknown": "yellow", "rejected": "red"}
 
@@ -105,7 +114,15 @@ def _written(from_: Source, answers: Iterator[Answer], output: Path | None, file
 def _why(answer: Answer) -> str:
     if "rejected" in answer:
         return f"{answer['rejected']}: {answer['message']}"
-    return "; ".join(answer["reasons"])
+    return "; ".join(f"{reason} / {in_indonesian(reason)}" for reason in answer["reasons"])
+
+
+def in_indonesian(reason: str) -> str:
+    """What lets a payment go or not, or why that is not known, in Indonesian."""
+    kind, _, detail = reason.partition(": ")
+    for english, words in _DETAILS.items():
+        detail = detail.replace(english, words)
+    return f"{_KINDS.get(kind, kind)}: {detail}" if detail else _KINDS.get(kind, kind)
 
 
 def _overlaps(answer: dict[str, Any]) -> str:

@@ -707,6 +707,7 @@ def test_a_checked_list_is_given_back_with_an_answer_for_each_line(api: Api, tep
         ["2", "clear", "aman"], ["3", "rejected", "ditolak"], ["4", "hold", "tahan"], ["5", "rejected", "ditolak"],
     ]  # fmt: skip
     assert "dpmd/Z (BLT-DD, planned, exclusive)" in lines[3]
+    assert "exclusive: x with dpmd/Z / dilarang bersama: x dengan dpmd/Z" in lines[3]
     told = tepat("check", file, "--agency", "dinsos", "--json")
     assert [each.get("decision", each.get("rejected")) for each in objects(told.out)] == [
         "clear", "schema", "hold", "not_permitted",

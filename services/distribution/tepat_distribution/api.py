@@ -29,6 +29,8 @@ Reader = Annotated[Person, Depends(needs(Right.read))]
 PolicyMaker = Annotated[Person, Depends(needs(Right.policy))]
 LONGEST_LINE: Final = 1_048_576
 """Bytes: no service takes a larger record."""
+LARGEST_LIST: Final = 2 * 2**30
+"""Bytes: some three million payments."""
 
 
 class Proposed(BaseModel):
@@ -106,7 +108,7 @@ def router(database: Database, standing: Standing[Policed], checks: Checks) -> A
         rows = await every(queries.clearances_by_decision(database.pool, regions=list(person.regions)))
         return {"items": [dict(row) | {"decision": DECISIONS[row["decision"]]} for row in rows]}
 
-    @routes.post("/checks")
+    @routes.post("/checks", max_body_size=LARGEST_LIST)
     async def check(request: Request, agency: str, person: Reader) -> StreamingResponse:
         """A payment list, each line an event as an agency sends it (JSON Lines), answered without being published.
 

@@ -33,7 +33,7 @@ LINES_AT_ONCE: Final = 5_000
 PATIENCE: Final = 5.0
 LOOK_AGAIN: Final = 0.1
 LISTED: Final = (
-    "n", "payout_id", "nik", "told", "told_kk", "programme", "starts", "ends", "live", "rank",
+    "n", "payout_id", "nik", "told", "told_kk", "programme", "starts", "ends", "live", "rank", "revision", "amount",
 )  # fmt: skip
 HEADERS: Final = [("content-type", b"application/cloudevents+json")]
 OTHER_AREA: Final = (
@@ -128,6 +128,7 @@ class Checks:
                 rows.append((
                     n, data.payout_id, UUID(bytes=pseudonyms.nik(to.nik)), UUID(bytes=told), to.kk is not None,
                     policy.programmes[data.programme], data.covers.start, data.covers.end, True, admitted[0].rank,
+                    data.revision, data.benefit.amount,
                 ))  # fmt: skip
         return rows, refused
 
@@ -165,6 +166,12 @@ async def _and_end(events: AsyncIterator[bytes]) -> AsyncIterator[bytes | None]:
 
 def _answer(rows: Sequence[Any], silent: Mapping[int, list[str]], *, behind: bool) -> Line:
     """The answer about a line, out of what it overlaps with."""
+    first = rows[0]
+    if first["outdone"] is not None:  # sent as it is, the line would change nothing
+        return {
+            "decision": "hold", "overlaps": [],
+            "reasons": [f"{STATES[first['outdone']]}: the ledger holds revision {first['held_revision']} of it"],
+        }  # fmt: skip
     overlaps = [row for row in rows if row["rule"] is not None]
     unknown = silent[rows[0]["programme"]] + (["behind"] if behind else [])
     holds = any(row["why"] in ("exclusive", "held") for row in overlaps)

@@ -214,8 +214,13 @@ def judge(case: Case, facts: Facts, terms: Cases, judgement: Judgement, act: Act
     settled = judgement not in UNSETTLED
     return _after(
         case, act, state=judgement, proposed_by=None, judged=Judged(facts.digest, facts.states),
-        deadline=None if settled else case.deadline, overdue=False if settled else case.overdue,
+        deadline=None if settled else case.deadline or _from(act.at, terms), overdue=False if settled else case.overdue,
     )  # fmt: skip
+
+
+def _from(now: datetime, terms: Cases) -> datetime | None:
+    """The deadline that runs from a moment."""
+    return now + terms.within if terms.within is not None else None
 
 
 def followed(case: Case, facts: Facts, terms: Cases, reason: str | None, now: datetime) -> Case | None:
@@ -235,7 +240,7 @@ def followed(case: Case, facts: Facts, terms: Cases, reason: str | None, now: da
         return None
     return _after(
         case, Act("reopened", now, facts.revision), state="open", was=None, cleared=None, proposed_by=None, judged=None,
-        deadline=now + terms.within if terms.within is not None else None, overdue=False,
+        deadline=_from(now, terms), overdue=False,
     )  # fmt: skip
 
 

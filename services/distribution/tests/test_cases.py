@@ -167,7 +167,8 @@ async def test_what_is_done_in_a_case_is_told_recorded_and_one_timeline(desk: De
     code = case_code(BLT)
     assert (await desk.done(code, "assign", "kepala", to="rini"))["assigned_to"] == "rini"
     assert (await desk.done(code.lower(), "hold", reason=f"{ANI} has chosen"))["state"] == "held"
-    assert await desk.released() == await desk.marks() == set()
+    assert await desk.released() == set()
+    assert await desk.marks() == {"p1", "d1"}
     assert (await desk.done(BLT, "release"))["deadline"] is None
     assert await desk.released() == {BLT}
     assert await desk.marks() == {"p1", "d1"}
@@ -457,6 +458,24 @@ async def test_what_people_decided_outlives_the_database(desk: Desk) -> None:
     await rebuilt(ledger, without="reopened")
     assert (await desk.get(f"/{BLT}"))["state"] == "open"
     assert await desk.released() == set()
+
+
+async def test_a_hold_holds_what_the_rule_prefers_and_has_a_deadline_again(desk: Desk) -> None:
+    ledger = desk.ledger
+    await ledger.follow(policy(PKH_BPNT, {**PKH_BLT, "prefer": "PKH"}, version="prefers") | {"cases": TERMS})
+    await announced(ledger, PKH, VILLAGE)
+
+    async def answer() -> tuple[str, list[str]]:
+        await ledger.judge()
+        await ledger.clear()
+        last = (await ledger.issued("dinsos"))[-1]
+        return last["decision"], last["reasons"]
+
+    assert await answer() == ("clear", ["preferred: pkh-blt with dpmd/d1"])
+    await desk.done(BLT, "hold")
+    assert await answer() == ("hold", ["held: pkh-blt with dpmd/d1"])
+    assert (await desk.done(BLT, "release"))["deadline"] is None
+    assert (await desk.done(BLT, "hold"))["deadline"] is not None
 
 
 async def test_what_is_held_in_a_review_is_held_back_until_it_is_let_go(desk: Desk) -> None:

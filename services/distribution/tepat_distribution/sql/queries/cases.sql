@@ -74,8 +74,7 @@ where c.revision = excluded.revision - 1
 returning overlap_id;
 
 -- name: release!
--- Let payments go, or hold back those that only a review found, or no longer, as these cases say; mark both payouts of
--- those where that changes.
+-- Let payments go or hold them back, or no longer, as these cases say; mark both payouts of those where that changes.
 with gone as (
     delete from released r using overlap_case c
     where r.overlap_id = any(:ids::uuid[]) and c.overlap_id = r.overlap_id and c.state <> all(:lets_go::text[])
@@ -87,7 +86,7 @@ with gone as (
     returning overlap_id
 ), held as materialized (
     select c.overlap_id from overlap_case c join overlap o using (overlap_id)
-    where c.overlap_id = any(:ids::uuid[]) and c.state = any(:holds::text[]) and o.live and o.strength > 0
+    where c.overlap_id = any(:ids::uuid[]) and c.state = any(:holds::text[]) and o.live
 ), freed as (
     delete from withheld w where w.overlap_id = any(:ids::uuid[]) and w.overlap_id not in (select overlap_id from held)
     returning w.overlap_id
@@ -195,7 +194,7 @@ with clock as (
 ), withholding as (
     insert into withheld (overlap_id)
     select c.overlap_id from overlap_case c join overlap o using (overlap_id)
-    where o.live and o.strength > 0 and c.state = any(:holds::text[])
+    where o.live and c.state = any(:holds::text[])
     on conflict do nothing
 )
 insert into released (overlap_id)

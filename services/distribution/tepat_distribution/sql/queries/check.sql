@@ -9,10 +9,18 @@ where e."end" > coalesce(p.next_offset, 0);
 
 -- name: check_listed
 -- What each line of the list would overlap with, in the ledger and in the list itself, by the rule that wins; a line
--- takes the place of the payout that the ledger holds under its id. One row a line and an overlap, or a line alone.
+-- takes the place of the payout that the ledger holds under its id, unless that holds over it: then its `outdone` is the
+-- ledger's rank. What people decided counts where the ledger holds the very facts of the line. One row a line and an
+-- overlap, or a line alone.
 with own as materialized (
-    select l.n, l.payout_id, l.programme, l.starts, l.ends, l.live, l.rank, r.person, r.household
+    select l.n, l.payout_id, l.programme, l.starts, l.ends, l.live, l.rank, r.person, r.household,
+           case when p.revision > l.revision or (p.revision = l.revision and p.rank > l.rank) then p.rank end as outdone,
+           p.revision as held_revision,
+           (p.programme, p.starts, p.ends, p.amount, p.person, p.household)
+               is not distinct from (l.programme, l.starts, l.ends, l.amount, r.person, r.household) as as_held
     from listed l cross join lateral resolved(l.nik, l.told, l.told_kk, l.starts) r
+    left join lateral (
+        select * from payout p where p.agency = :agency::smallint and p.payout_id = l.payout_id limit 1) p on true
 ), other as (
     select o.n, p.agency, p.payout_id, p.programme, p.starts, p.ends, p.rank, p.person, p.household
     from own o cross join lateral (
@@ -42,7 +50,7 @@ with own as materialized (
                else x.household = o.household and o.household not in (select g from too_large where live) end
     order by o.n, x.agency, x.payout_id, r.strength, r.person desc, r.id
 )
-select o.n, o.live, o.programme, a.rule, a.strength, ag.code as agency, a.payout_id, a.rank, pr.code as with_programme,
+select o.n, o.live, o.programme, o.outdone, o.held_revision, a.rule, a.strength, ag.code as agency, a.payout_id, a.rank, pr.code as with_programme,
        case when exists (select from withheld w where w.overlap_id = v.overlap_id) then 'held'
             when exists (select from released r where r.overlap_id = v.overlap_id) then 'released'
             when a.strength > 0 then 'review'
@@ -51,10 +59,11 @@ from own o
 left join applying a on a.n = o.n and a.strength < 2
 left join lateral (
     select overlap_id from overlap
-    where (agency_a, payout_a, agency_b, payout_b) = (a.agency, a.payout_id, :agency::smallint, o.payout_id)
+    where o.as_held and (agency_a, payout_a, agency_b, payout_b) = (a.agency, a.payout_id, :agency::smallint, o.payout_id)
     union all
     select overlap_id from overlap
-    where (agency_a, payout_a, agency_b, payout_b) = (:agency::smallint, o.payout_id, a.agency, a.payout_id)) v on true
+    where o.as_held and (agency_a, payout_a, agency_b, payout_b) = (:agency::smallint, o.payout_id, a.agency, a.payout_id)
+    ) v on true
 left join agency ag on ag.id = a.agency
 left join programme pr on pr.id = a.programme
 order by o.n, a.strength, ag.code, a.payout_id;
