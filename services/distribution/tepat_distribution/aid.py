@@ -5,7 +5,8 @@ Invariants
   that, so in the end every household is told of as the ledger has it.
 - A household is told of at most once in ``APART``, and only where what is told differs from the last time. What is
   noted, told and kept goes in one transaction with the outbox.
-- Judging comes first: while there is anything to judge, or much was, telling waits, but no longer than ``APART``.
+- Judging and answering come first: while there is anything to judge or answer, or much was judged, telling waits, but
+  no longer than ``AT_LAST``.
 - One instance tells at a time, in the session that holds the duty.
 """
 
@@ -30,6 +31,8 @@ log = structlog.get_logger()
 AID: Final = "distribution.aid.v1"
 AID_TOLD: Final = "tepat.aid.told.v1"
 APART: Final = timedelta(minutes=1)
+AT_LAST: Final = timedelta(minutes=5)
+"""A bank's release of a million payments is judged and answered in half of that."""
 CALM: Final = timedelta(seconds=3)
 """Longer than taking a batch and judging it."""
 MUCH: Final = 500
@@ -57,7 +60,7 @@ class Teller:
         now = self._clock()
         async with connection.transaction():
             busy = await queries.busy_judging(connection, since=now - CALM, households=MUCH)
-            until = now - APART if busy else now
+            until = now - AT_LAST if busy else now
             touches = await queries.fold_touched(connection, until=until, touches=TOUCHES_AT_ONCE, apart=APART)
             due = await every(queries.take_due(connection, until=until, households=HOUSEHOLDS_AT_ONCE))
             told = await self._tell(connection, [row["household"] for row in due], now) if due else 0

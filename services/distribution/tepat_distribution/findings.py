@@ -7,7 +7,7 @@ Invariants
   transaction.
 - Nothing is raised on what is not known yet: a payout is looked at once all that registry and eligibility had said
   after it was noted is taken, and nothing is while a new database takes the topics again.
-- Judging comes first: while there is anything to judge, or much was, payouts wait, but no longer than ``APART``.
+- Judging comes first: while there is anything to judge, or much was, payouts wait, but no longer than ``AT_LAST``.
 - One instance looks at a time, in the session that holds the duty.
 """
 
@@ -22,7 +22,7 @@ from tepat_chassis.failpoints import reach
 from tepat_chassis.outbox import put
 
 from tepat_distribution import found
-from tepat_distribution.aid import APART, CALM, MUCH
+from tepat_distribution.aid import AT_LAST, CALM, MUCH
 from tepat_distribution.detect import FINDINGS, VERSION
 from tepat_distribution.outgoing import message
 from tepat_distribution.store import BY_KEY, PAYOUTS_OF_A_TOUCH, Store, every, queries
@@ -62,7 +62,7 @@ class Finder:
             return False
         now = self._clock()
         busy = await queries.busy_judging(connection, since=now - CALM, households=MUCH)
-        until = now - APART if busy else now
+        until = now - AT_LAST if busy else now
         spread = (self._spread_at is None or self._spread_at <= until) and await self._spread(connection, now, until)
         through = await self._known_through(connection)
         return await self._look(connection, now, until, through) or spread

@@ -348,6 +348,8 @@ def _spreading(
         """A community held a round of its own: it counts for adoption. Told otherwise later, that holds."""
         known = await _index(standing)
         must_be_of(known.programmes, "programme", told.programme, what="programme")
+        if known.programmes[told.programme].adoption is None:
+            raise HTTPException(409, "it is no programme of neighbours: the policy sets no `adoption` for it")
         _known_area(known, told.region)
         if told.day > _today(known, clock()):
             raise HTTPException(409, "that day is yet to come")

@@ -473,7 +473,8 @@ class Ledger:
         )  # fmt: skip
 
     async def find(self, steps: int | None = None) -> int:
-        """Look for findings up to that many steps, by default until nothing may be looked at; how many there were."""
+        """Answer, and look for findings up to that many steps, by default until nothing may be; how many there were."""
+        await self.clear()
         done = 0
         while steps is None or done < steps:
             async with self.database.pool.acquire() as connection:
@@ -543,7 +544,8 @@ class Ledger:
         return [oracle.Record(row["topic"], 0, at, [], row["value"]) for at, row in enumerate(rows)]
 
     async def tell(self) -> int:
-        """Tell of the households that are due; in how many steps."""
+        """Answer, and tell of the households that are due; in how many steps."""
+        await self.clear()
         done = 0
         while True:
             async with self.database.pool.acquire() as connection:

@@ -9,7 +9,7 @@ import orjson
 import pytest
 from tepat_contracts.express import Benefit, Covers, Payout, Recipient
 from tepat_distribution import aid, domain
-from tepat_distribution.aid import AID, APART
+from tepat_distribution.aid import AID, APART, AT_LAST
 
 from .conftest import ANI, BUDI, MAWAR, MELATI, NOW, Ledger, Registry, ended, kk, lives, nik, payout
 
@@ -90,7 +90,7 @@ async def test_judging_comes_first_but_not_for_longer_than_a_minute(
     ledger.now = NOW + timedelta(seconds=4)
     await ledger.take([payout("p3")])  # waits to be judged
     assert await ledger.tell() == 0
-    ledger.now = NOW + APART
+    ledger.now = NOW + AT_LAST
     assert await ledger.tell() > 0
     assert len(await ledger.aid()) == 2
 

@@ -27,7 +27,7 @@ from tepat_chassis.metrics import Metrics
 from tepat_contracts.policy import Period
 from tepat_demo import oracle
 from tepat_distribution import api, domain, findings, findings_api, store
-from tepat_distribution.aid import APART
+from tepat_distribution.aid import AT_LAST
 from tepat_distribution.detect import FINDINGS
 
 from . import findings_oracle
@@ -193,7 +193,7 @@ async def test_nothing_is_found_before_what_was_told_by_then_is_taken(ledger: Le
 
 async def test_nothing_is_found_while_a_new_database_takes_the_topics_again(ledger: Ledger, secrets: Path) -> None:
     beginning = Ledger(ledger.database.url, secrets)
-    beginning.database, beginning.standing = ledger.database, ledger.standing
+    beginning.database, beginning.standing, beginning._clearer = ledger.database, ledger.standing, ledger._clearer
     await beginning.hear(Registry().learn([lives(BUDI, MAWAR)]))
     await ledger.database.pool.execute("insert into recalled default values")
     await ledger.database.pool.execute("insert into rebuilding values ('agency.dinsos.payouts.v1', 0, 9)")
@@ -403,7 +403,7 @@ async def test_judging_comes_first_but_not_for_longer_than_a_minute(ledger: Ledg
     ledger.now = NOW + timedelta(seconds=59)
     await ledger.take([payout("p2")])  # waits to be judged
     assert await ledger.find() == 0
-    ledger.now = NOW + APART
+    ledger.now = NOW + AT_LAST
     assert await ledger.find() == 1
     assert len(await ledger.findings()) == 1
 

@@ -434,6 +434,13 @@ async def test_a_person_is_told_of_their_rounds(office: Office) -> None:
 
 
 async def test_progress_is_told_once_a_minute_and_a_new_database_goes_on(office: Office) -> None:
+    document = policy(version="t-neighbours")
+    (berbagi,) = (each for each in document["programmes"] if each["code"] == "SB")
+    await office.ledger.follow(document)
+    refused = {"programme": "SB", "region": VILLAGES[0], "day": "2026-03-01", "packages": 9}
+    await office.ask("POST", "held", 409, json=refused)  # no programme of neighbours
+    berbagi["adoption"] = {"targets": [{"by": "2026-12-31", "kelurahan": 100}]}
+    await office.ledger.follow(document | {"version": "t-adopted"})
     await office.hear(*parts("2026-W10", 9, 6))
     await office.open(closes="2026-03-08")
     (opened,) = await office.tell()
@@ -455,7 +462,7 @@ async def test_progress_is_told_once_a_minute_and_a_new_database_goes_on(office:
 
     rows = await office.pool.fetch("select key, value from outbox where topic = $1 order by id", ROUNDS)
     await office.ledger.empty()
-    await office.ledger.follow(policy(version="t-2"))
+    await office.ledger.follow(document | {"version": "t-2"})
     records: Any = [type("Record", (), {"topic": ROUNDS, "key": row["key"], "value": row["value"]}) for row in rows]
     for _ in range(2):
         await progress.keep(office.ledger.database, records)

@@ -266,7 +266,14 @@ class Sender:
         doubted = row["state"] == State.DOUBTFUL
         return Try(
             Left(row["delivery_id"], row["via"], row["tries"] + 1, doubted, self._further(row, province)),
-            Letter(row["delivery_id"], row["attempts"] + 1, row["agency"], contact, *text),
+            Letter(
+                row["delivery_id"],
+                row["attempts"] + 1,
+                row["agency"],
+                contact,
+                *text,
+                short=text[1] if row["via"] in texts.LIMITS else None,
+            ),
             self._channels.breaker(row["via"], contact),
         )
 

@@ -592,7 +592,7 @@ def test_what_is_too_long_ends_where_a_line_does(limit: int) -> None:
     assert told.startswith("Tahan dulu\n\nKasus 0\n")
     assert told.removesuffix("...").rsplit("\n", 1)[-1] in lines.split("\n")
     assert Letter(ID, 1, "dinsos", CONTACT, "Tahan dulu", lines, "2 kasus").within(limit) == "2 kasus"
-    assert Letter(ID, 1, "dinsos", CONTACT, "Tahan", "dulu", "short").within(limit) == "Tahan\n\ndulu"
+    assert Letter(ID, 1, "dinsos", CONTACT, "Tahan", "dulu").within(limit) == "Tahan\n\ndulu"
 
 
 async def test_a_channel_asks_the_contact_for_what_it_needs(mail: Mail) -> None:

@@ -44,12 +44,12 @@ class Letter:
         return f"{self.delivery_id}.{self.attempt}"
 
     def within(self, limit: int) -> str:
-        """What fits of it into ``limit`` characters: all of it, the short words, or its first whole lines."""
+        """What fits of it into ``limit`` characters: the short words if it has them, all of it, or its first lines."""
+        if self.short is not None and len(self.short) <= limit:
+            return self.short
         whole = f"{self.subject}\n\n{self.body}".strip()
         if len(whole) <= limit:
             return whole
-        if self.short is not None and len(self.short) <= limit:
-            return self.short
         cut = whole[: limit - 3]
         lines = cut.rpartition("\n")[0].rstrip()
         return (lines if len(lines) > limit // 2 else cut) + "..."

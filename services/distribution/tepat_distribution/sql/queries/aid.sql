@@ -6,8 +6,8 @@ insert into aid_touch (at, households)
 select :now::timestamptz, array_agg(household) from subject where household is not null having count(*) > 0;
 
 -- name: busy_judging$
--- Whether anything is being judged, or more households than these were touched since a moment.
-select exists (select from mark)
+-- Whether anything is being judged or answered, or more households than these were touched since a moment.
+select exists (select from mark) or exists (select from clearance_touch)
     or (select coalesce(sum(cardinality(households)), 0) from aid_touch where at > :since) > :households;
 
 -- name: fold_touched$
