@@ -557,7 +557,9 @@ class History:
     policies(), st.lists(members, max_size=5), st.lists(sent, min_size=6, max_size=14),
     st.lists(st.tuples(steps, st.booleans()), min_size=6, max_size=14), st.sampled_from([4, 1_000, 1_000]),
 )  # fmt: skip
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 async def test_what_stands_is_what_the_oracle_finds(
     ledger: Ledger, first: dict[str, Any], known: list[Event], opening: list[Event], happening: list[Any], limit: int
 ) -> None:

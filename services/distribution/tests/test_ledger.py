@@ -772,7 +772,9 @@ from payout p join agency a on a.id = p.agency left join programme pr on pr.id =
 
 
 @given(st.dictionaries(odd_ids, odd_payouts | odd_payouts | odd_ends, min_size=1, max_size=12))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 async def test_a_row_packed_at_the_door_is_the_event(ledger: Ledger, odd: dict[str, Event]) -> None:
     await ledger.database.pool.execute("delete from payout; delete from mark")
     ledger.accepted.clear()

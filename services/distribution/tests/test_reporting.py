@@ -148,7 +148,9 @@ from payout p join agency a on a.id = p.agency left join programme pr on pr.id =
 
 
 @given(histories)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 async def test_whatever_it_is_grouped_by_the_sums_are_those_of_the_ledger(
     ledger: Ledger, history: tuple[list[Event], ...]
 ) -> None:

@@ -584,7 +584,9 @@ histories = st.lists(
 _rounds = iter(f"h{n}" for n in range(10_000))
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(packages=st.integers(1, 5), history=histories)
 async def test_any_history_is_as_a_plain_model_has_it(office: Office, packages: int, history: list[Any]) -> None:
     round_, model = next(_rounds), Model(8, packages)
