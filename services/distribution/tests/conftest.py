@@ -432,7 +432,7 @@ class Ledger:
                 "insert into position values ($1, $2, $3, $4) on conflict (topic, partition) "
                 "do update set next_offset = greatest(position.next_offset, excluded.next_offset), "
                 "appended = greatest(position.appended, excluded.appended)",
-                [(span.topic, span.partition, span.end, span.records[-1].timestamp) for span in spans],
+                sorted((span.topic, span.partition, span.end, span.records[-1].timestamp) for span in spans),
             )
             yield
         refused = {id(record) for record, _ in work.refused}

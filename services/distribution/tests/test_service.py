@@ -13,6 +13,7 @@ import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -34,7 +35,7 @@ from tepat_contracts.policy import from_document
 from tepat_contracts.topics import POLICY, Kind, clearances_name, inbound_name, receipts_name
 from tepat_demo import oracle, stream
 from tepat_demo.oracle import Record
-from tepat_distribution import domain
+from tepat_distribution import aid, domain
 from tepat_distribution.aid import AID
 from tepat_distribution.app import build
 from tepat_distribution.detect import FINDINGS, OVERLAPS
@@ -648,6 +649,7 @@ async def test_a_new_database_goes_on_from_what_was_announced(
 ) -> None:
     monkeypatch.setattr(domain, "GROUP_LIMIT", 3)
     monkeypatch.setattr(oracle, "GROUP_LIMIT", 3)
+    monkeypatch.setattr(aid, "APART", timedelta(seconds=3))  # nobody need wait a minute to be told of anew
     a, b = province.topic(province.dinsos), province.topic(province.himbara)
     pairs = [
         (
