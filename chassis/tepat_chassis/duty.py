@@ -10,7 +10,7 @@ Invariants
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
 import asyncpg
@@ -22,6 +22,24 @@ log = structlog.get_logger()
 
 HEARTBEAT = IDLE_SECONDS / 5
 BACKOFF = (0.1, 0.2, 0.5, 1.0, 2.0)
+
+
+def by_steps(
+    step: Callable[["asyncpg.Connection[asyncpg.Record]"], Awaitable[bool]], session: str = ""
+) -> Callable[["asyncpg.Connection[asyncpg.Record]"], AsyncIterator[bool]]:
+    """Work that is one step after the other, each of which tells whether there may be more to do at once.
+
+    Args:
+        session: what is set first in the session that holds the duty.
+    """
+
+    async def work(connection: "asyncpg.Connection[asyncpg.Record]") -> AsyncIterator[bool]:
+        if session:
+            await connection.execute(session)
+        while True:
+            yield await step(connection)
+
+    return work
 
 
 class _Stopped(Exception):

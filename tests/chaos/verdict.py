@@ -36,8 +36,6 @@ select a.code as agency, p.payout_id, p.revision, p.rank
 from payout p join agency a on a.id = p.agency where not p.live"""
 QUARANTINE = 'select topic, partition, "offset", reason from quarantine'
 
-CLEARANCES = re.compile(r"agency\.[^.]+\.clearances\.v1")
-
 Place = tuple[str, int, int]
 
 
@@ -177,7 +175,7 @@ async def _overlaps(system: System, verdict: Verdict, accepted: Sequence[Record]
         {id_: standing[id_] for id_ in common}, {id_: should[id_] for id_ in common},
     ))  # fmt: skip
     verdict.find("wrong", oracle.irregularities(announced))
-    answers = await stream.read(system.kafka, await stream.topics(system.kafka, CLEARANCES), committed=True)
+    answers = await stream.read(system.kafka, await stream.topics(system.kafka, stream.CLEARANCES), committed=True)
     issued, due = oracle.fold_clearances(answers), oracle.clearances(accepted, document, should)
     verdict.clearances = len(due)
     _compare(verdict, "clearance of", {payout: issued[payout] for payout in due.keys() & issued.keys()}, due)

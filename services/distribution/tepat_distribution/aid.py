@@ -10,7 +10,7 @@ Invariants
 - One instance tells at a time, in the session that holds the duty.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Any, Final
@@ -24,7 +24,7 @@ from tepat_chassis.outbox import put
 
 from tepat_distribution import domain
 from tepat_distribution.outgoing import message
-from tepat_distribution.store import BY_KEY, Store, every, queries
+from tepat_distribution.store import Store, every, queries
 
 log = structlog.get_logger()
 
@@ -48,12 +48,6 @@ class Teller:
     def __init__(self, store: Store, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._store = store
         self._clock = clock
-
-    async def work(self, connection: Connection) -> AsyncIterator[bool]:
-        """One step after the other, until nobody is due. Nobody is woken for it: it may wait for the next look."""
-        await connection.execute(BY_KEY)
-        while True:
-            yield await self.step(connection)
 
     async def step(self, connection: Connection) -> bool:
         """Tell of the households due the longest, in a transaction of its own; whether anything was to be done."""

@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import FastAPI
 from tepat_chassis import subjects
 from tepat_chassis.database import Connection, Lock
+from tepat_chassis.duty import by_steps
 from tepat_chassis.http import serve
 from tepat_chassis.pace import Gate
 from tepat_chassis.pseudonyms import Pseudonyms, read_secret
@@ -31,7 +32,7 @@ from tepat_distribution.progress import Progress
 from tepat_distribution.rebuild import recall
 from tepat_distribution.recall import Recall
 from tepat_distribution.settings import DistributionSettings
-from tepat_distribution.store import MARKS_WAITING, Store, queries
+from tepat_distribution.store import BY_KEY, MARKS_WAITING, Store, queries
 
 
 def build(settings: DistributionSettings, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> FastAPI:
@@ -59,13 +60,13 @@ def build(settings: DistributionSettings, clock: Callable[[], datetime] = lambda
         lock=Lock.SHARED,
         gate=Gate(service.database, queries.marks_waiting, at_most=MARKS_WAITING, channel=JUDGED),
     )
-    service.duty("mark", Detector(store).work)
+    service.duty("mark", by_steps(Detector(store).step, BY_KEY))
     inbound = partial(service.ends_of, is_inbound)
-    service.duty(CLEAR, Clearer(store, service.standing, inbound).work)
-    service.duty("aid", Teller(store).work, drained=False)
-    service.duty("case", Deadlines(clock).work, drained=False)
+    service.duty(CLEAR, by_steps(Clearer(store, service.standing, inbound).step, BY_KEY))
+    service.duty("aid", by_steps(Teller(store).step, BY_KEY), drained=False)
+    service.duty("case", by_steps(Deadlines(clock).step, BY_KEY), drained=False)
     service.duty("findings", Finder(store, service.ends).work, drained=False)
-    service.duty("round", Progress(clock).work, drained=False)
+    service.duty("round", by_steps(Progress(clock).step), drained=False)
     service.pseudonyms = lambda policy: pseudonyms(policy.secret_id)
     service.pending = left_to_do
     return service.api(

@@ -11,7 +11,7 @@ Invariants
   touched a row a step of judging notes which deadline runs, so that judging costs no more for it.
 """
 
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -28,7 +28,7 @@ from tepat_distribution import resolving
 from tepat_distribution.domain import STATES, VERDICTS, Announcement
 from tepat_distribution.outgoing import message
 from tepat_distribution.resolving import Case, Facts
-from tepat_distribution.store import BY_KEY, every, queries
+from tepat_distribution.store import every, queries
 
 log = structlog.get_logger()
 
@@ -170,13 +170,6 @@ class Deadlines:
 
     def __init__(self, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._clock = clock
-
-    async def work(self, connection: Connection) -> AsyncIterator[bool]:
-        """One step after the other, until no deadline has passed. Nobody is woken for it: it may wait for the next
-        look."""
-        await connection.execute(BY_KEY)
-        while True:
-            yield await self.step(connection)
 
     async def step(self, connection: Connection) -> bool:
         """Tell of those overdue the longest, in a transaction of its own; whether there may be more."""

@@ -10,7 +10,7 @@ Invariants
 - One instance answers at a time, in the session that holds the duty.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from re import compile as pattern
 from typing import Any, Final
@@ -30,7 +30,7 @@ from tepat_contracts.topics import Kind, clearances_name, inbound_name, inbound_
 from tepat_distribution import domain
 from tepat_distribution.outgoing import SERVICE
 from tepat_distribution.policed import Policed
-from tepat_distribution.store import BY_KEY, Store, every, queries
+from tepat_distribution.store import Store, every, queries
 
 log = structlog.get_logger()
 
@@ -65,12 +65,6 @@ class Clearer:
         self._ends = ends
         self._clock = clock
 
-    async def work(self, connection: Connection) -> AsyncIterator[bool]:
-        """One step after the other, until all is answered."""
-        await connection.execute(BY_KEY)
-        while True:
-            yield await self.step(connection)
-
     async def step(self, connection: Connection) -> bool:
         """Answer the oldest payouts touched, in a transaction of its own; whether more may be to do at once."""
         in_force = await self._standing.refresh()
@@ -79,14 +73,14 @@ class Clearer:
         newest, ends = await queries.newest_touch(connection), await self._where()
         async with connection.transaction(isolation="repeatable_read"):
             now = self._clock()
-            await self._listen(connection, in_force.document, now)
+            silent = await self._listen(connection, in_force.document, now)
             covered = await self._covered(connection, ends)
             asked = await queries.ask_touched(connection, newest=newest or 0, touches=TOUCHES_AT_ONCE)
             again = not asked and await queries.ask_again(connection, payouts=ASKED_AT_ONCE)
             await queries.let_wait(connection, covered=covered, now=now)
             await queries.ask_waiting(connection, covered=covered, patience=now - PATIENCE, payouts=ASKED_AT_ONCE)
             await queries.forget_unplanned(connection)
-            answered = await self._answer(connection, in_force.document.index.policy.version, now)
+            answered = await self._answer(connection, silent, in_force.document.index.policy.version, now)
             reach("clear.before_commit")
         reach("clear.after_commit")
         return bool(asked or again or answered >= ASKED_AT_ONCE)
@@ -109,8 +103,8 @@ class Clearer:
         )  # fmt: skip
         return ALL_READ if row["covered"] is None else int(row["covered"])
 
-    async def _listen(self, connection: Connection, policy: Policed, now: datetime) -> None:
-        """Note which agencies are silent, and have answered again whom that concerns."""
+    async def _listen(self, connection: Connection, policy: Policed, now: datetime) -> dict[int, int | None]:
+        """Note which agencies are silent, and have answered again whom that concerns; since when each is."""
         sources = domain.sources(policy.index.policy)
         topics = {agency: inbound_name(agency, Kind.PAYOUTS) for agencies in sources.values() for agency in agencies}
         rows = await every(queries.heard(connection, topics=sorted(topics.values()))) if topics else []
@@ -125,11 +119,13 @@ class Clearer:
             programmes, agencies, since = map(list, zip(*silent, strict=True)) if silent else ([], [], [])
             await queries.set_silences(connection, programmes=programmes, agencies=agencies, since=since)
             log.info("silent agencies", agencies=len(set(agencies)), programmes=len(set(programmes)))
+        return {agency: since for _, agency, since in silent}
 
-    async def _answer(self, connection: Connection, version: str, now: datetime) -> int:
+    async def _answer(
+        self, connection: Connection, silent: Mapping[int, int | None], version: str, now: datetime
+    ) -> int:
         """Answer about those asked where the answer differs; how many these are."""
         agencies, _ = await self._store.codes(connection)
-        silent = {row["agency"]: row["since"] for row in await every(queries.silences(connection))}
         words = [silent_in_words(agencies[agency], since) for agency, since in silent.items()]
         kept = queries.issue_clearances(connection, now=now, version=version, silent=list(silent), words=words)
         if rows := [row async for row in kept if row["differs"]]:

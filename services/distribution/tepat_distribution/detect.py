@@ -8,12 +8,11 @@ Invariants
 - A step judges so many pairs at most: what a crowd has more is marked again, behind what others left meanwhile.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any
 
-import asyncpg
 import structlog
 from tepat_chassis.database import Connection
 from tepat_chassis.failpoints import reach
@@ -21,7 +20,7 @@ from tepat_chassis.outbox import Message, put
 
 from tepat_distribution import cases, domain
 from tepat_distribution.outgoing import message
-from tepat_distribution.store import BY_KEY, LOOK, Store, queries
+from tepat_distribution.store import LOOK, Store, queries
 
 log = structlog.get_logger()
 
@@ -40,12 +39,6 @@ class Detector:
     def __init__(self, store: Store, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._store = store
         self._clock = clock
-
-    async def work(self, connection: "asyncpg.Connection[asyncpg.Record]") -> AsyncIterator[bool]:
-        """One step after the other, until nothing is touched."""
-        await connection.execute(BY_KEY)
-        while True:
-            yield await self.step(connection)
 
     async def step(self, connection: Connection) -> bool:
         """Judge the oldest marks, in a transaction of its own; whether there were any."""

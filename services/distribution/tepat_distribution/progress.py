@@ -7,7 +7,7 @@ Invariants
 """
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from typing import Any, Final
 
@@ -36,11 +36,6 @@ class Progress:
 
     def __init__(self, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._clock = clock
-
-    async def work(self, connection: Connection) -> AsyncIterator[bool]:
-        """One step after the other, until no round is due."""
-        while True:
-            yield await self.step(connection)
 
     async def step(self, connection: Connection) -> bool:
         """Tell of the rounds due the longest, in a transaction of its own; whether there were any."""

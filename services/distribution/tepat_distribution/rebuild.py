@@ -23,11 +23,12 @@ from tepat_chassis.database import Connection, Database, Lock
 from tepat_chassis.kafka import filled, read_to_end
 from tepat_contracts.envelope import AGENCY_ID_PATTERN
 from tepat_contracts.events.ours import CASE_TOLD, FINDING_RAISED
-from tepat_contracts.topics import CLEARANCES, Kind, agency_of, inbound_pattern
+from tepat_contracts.topics import CLEARANCES, agency_of
 
 from tepat_distribution import cases, progress
 from tepat_distribution.aid import AID, AID_TOLD, digest
 from tepat_distribution.cases import CASES
+from tepat_distribution.clearances import is_inbound
 from tepat_distribution.detect import FINDINGS, OVERLAPS
 from tepat_distribution.domain import DECISIONS, STATES, VERDICTS
 from tepat_distribution.found import OF_GROUP, TOO_LARGE
@@ -38,13 +39,12 @@ log = structlog.get_logger()
 
 OURS = (OVERLAPS, CASES, FINDINGS, AID, ROUNDS)
 FROM_SERVICES = ("registry.persons.v1", "registry.households.v1", "eligibility.decisions.v1")
-PAYOUTS = re.compile(inbound_pattern(Kind.PAYOUTS))
 ANSWERS = re.compile(CLEARANCES.name.replace(".", r"\.").format(agency=f"({AGENCY_ID_PATTERN})"))
 
 
 def _is_history(topic: str) -> bool:
     """Whether the ledger, or what is found of it, is made of this topic."""
-    return topic in FROM_SERVICES or PAYOUTS.match(topic) is not None
+    return topic in FROM_SERVICES or is_inbound(topic)
 
 
 async def recall(kafka: str, database: Database, store: Store) -> None:
