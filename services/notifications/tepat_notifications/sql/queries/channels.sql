@@ -63,13 +63,7 @@ with told as (
 )
 select s.*, coalesce(s.via, s.channel) as over, coalesce(c.ids, '{}') as overlap_ids, c.trace
 from changed s
-left join lateral (
-    select array_agg(told.id) as ids, min(told.trace) filter (where s.causes = 1) as trace
-    from (select t.overlap_id as id, o.trace from telling t join overlap o using (overlap_id)
-          where t.delivery_id = s.delivery_id
-          union all
-          select c.subject, c.trace from hearing h join cause c using (cause_id) where h.delivery_id = s.delivery_id
-          order by 1 limit :at_most) told) c on true
+cross join lateral causes_of(s.delivery_id, s.causes, :at_most) c
 where s.revision > s.before;
 
 -- name: undelivered

@@ -99,13 +99,7 @@ with settled as (
 )
 select s.*, coalesce(c.ids, '{}') as overlap_ids, c.trace
 from settled s
-left join lateral (
-    select array_agg(told.id) as ids, min(told.trace) filter (where s.causes = 1) as trace
-    from (select t.overlap_id as id, o.trace from telling t join overlap o using (overlap_id)
-          where t.delivery_id = s.delivery_id
-          union all
-          select c.subject, c.trace from hearing h join cause c using (cause_id) where h.delivery_id = s.delivery_id
-          order by 1 limit :at_most) told) c on true;
+cross join lateral causes_of(s.delivery_id, s.causes, :at_most) c;
 
 -- name: unheard!
 -- Notices that were certainly not sent told nothing: touch what they would have told, to be judged again.
