@@ -252,13 +252,14 @@ class Owner:
         """Write what is in hand; whether it lives."""
         self.holding = False
         writing = asyncio.create_task(self.inbox.run())
-        await self.inbox.drain()
-        await asyncio.sleep(0)
-        died = writing.done() and isinstance(writing.exception(), Died)
-        writing.cancel()
-        with suppress(asyncio.CancelledError, Died):
-            await writing
-        return not died
+        try:
+            await self.inbox.drain()
+            await asyncio.sleep(0)
+            return not (writing.done() and isinstance(writing.exception(), Died))
+        finally:  # a defect may let the draining hang: what it waits for ends with it
+            writing.cancel()
+            with suppress(asyncio.CancelledError, Died):
+                await writing
 
 
 class Subscriber:
@@ -332,7 +333,7 @@ class Machine(RuleBasedStateMachine):
     """What may happen."""
 
     database: Database
-    loop: asyncio.AbstractEventLoop
+    runner: asyncio.Runner
 
     def __init__(self) -> None:
         super().__init__()
@@ -343,7 +344,7 @@ class Machine(RuleBasedStateMachine):
         self.do(self._begin())
 
     def do(self, work: Coroutine[Any, Any, T]) -> T:
-        return self.loop.run_until_complete(asyncio.wait_for(work, 20))
+        return self.runner.run(asyncio.wait_for(work, 20))
 
     async def _begin(self) -> None:
         await self.database.pool.execute("truncate fact, outbox, position")
@@ -512,19 +513,17 @@ def machine(database: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(outbox, "AIOKafkaProducer", Producer)
     monkeypatch.setattr(inbox, "BACKOFF", (0.001, 0.001))
     monkeypatch.setattr(inbox, "MARKERS_EVERY_SECONDS", 0.0)
-    loop = asyncio.new_event_loop()
-    opened = Database(database, service="machine")
-    loop.run_until_complete(opened.open(MIGRATIONS))
-    loop.run_until_complete(opened.pool.execute(FACTS))
+    with asyncio.Runner() as here:
+        opened = Database(database, service="machine")
+        here.run(opened.open(MIGRATIONS))
+        here.run(opened.pool.execute(FACTS))
 
-    class Here(Machine):
-        pass
+        class Here(Machine):
+            pass
 
-    Here.database, Here.loop = opened, loop
-    yield Here
-    loop.run_until_complete(opened.close())
-    loop.run_until_complete(loop.shutdown_default_executor())
-    loop.close()
+        Here.database, Here.runner = opened, here
+        yield Here
+        here.run(opened.close())
 
 
 def test_whatever_happens_each_record_is_one_fact_and_no_revision_falls(machine: Any) -> None:
