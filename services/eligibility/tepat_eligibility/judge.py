@@ -68,6 +68,7 @@ class Judge:
         self._clock = clock
         self._in_a_row = 0
         self._households: tuple[tuple[Any, ...], Households] | None = None
+        self._compared: dict[store.Pair, store.Differing] = {}
 
     async def work(self, connection: "asyncpg.Connection[asyncpg.Record]") -> AsyncIterator[bool]:
         """One step a transaction, until nothing is left."""
@@ -301,9 +302,12 @@ class Judge:
         started, now = perf_counter(), self._clock()
         policy, day = page.policy, page.day
         deciding = [(programme.unit, programme.code) for programme in policy.document.deciding(day)]
+        if len(self._compared) > Households.KEPT:
+            self._compared.clear()
         rows = await store.keep(
-            connection, page.stands, deciding=deciding, version=policy.version, as_of=day.date, now=now
-        )
+            connection, page.stands, compared=self._compared, deciding=deciding, version=policy.version,
+            as_of=day.date, now=now,
+        )  # fmt: skip
         if rows:
             traces = page.traces
             await put(connection, [_message(row, traces.get(row.subject), policy.version, day, now) for row in rows])

@@ -14,7 +14,7 @@ from functools import cache
 from importlib.resources import files
 from itertools import groupby
 from operator import itemgetter
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 from uuid import UUID
 
 import aiosql
@@ -188,10 +188,24 @@ def residents(told: str | None) -> Iterator[tuple[str, list[Resident]]]:
         yield household, list(members)
 
 
+class Differing(NamedTuple):
+    """In what it differs what stands of a subject and what is to stand, by programme."""
+
+    wanted: frozenset[str]
+    """Of the decisions wanted those that stand otherwise or not at all."""
+    unwanted: tuple[tuple[Literal["person", "household"], str], ...] = ()
+    """Those that stand and are not wanted, with their unit."""
+
+
+Pair: TypeAlias = tuple[str, str, bool]
+"""What stands and what is to stand, by their folds, and whether they are told with different regions."""
+
+
 async def keep(
     connection: Connection,
     stands: Sequence[Stands],
     *,
+    compared: dict[Pair, Differing],
     deciding: Iterable[tuple[str, str]],
     version: str,
     as_of: date,
@@ -201,25 +215,28 @@ async def keep(
 
     Args:
         stands: subjects of whom anything differs, each once: what stands of one and is not wanted is withdrawn.
+        compared: what is known to differ between two folds, and is learnt here: only one subject a pair is looked at
+            decision by decision.
         deciding: unit and code of the programmes that decide today, which tells why one is withdrawn.
     """
     if not stands:
         return []
-    wanted = [(each.subject, decision, each.region) for each in stands for decision in each.decided.decisions]
-    await connection.execute(BY_HASH)
-    differing = await _differing(connection, wanted, [each.subject for each in stands])
-    await connection.execute(BY_KEY)
+    pairs = [_pair(each) for each in stands]
+    unknown = {pair: each for pair, each in zip(pairs, stands, strict=True) if pair and pair not in compared}
+    looked = [*unknown.values(), *(each for pair, each in zip(pairs, stands, strict=True) if pair is None)]
+    found = await _differing(connection, looked) if looked else {}
+    compared |= {pair: found[each.subject] for pair, each in unknown.items()}
     stamped = {"policy_version": version, "as_of": as_of, "decided_at": now}
     still, announced = frozenset(deciding), list[Announced]()
-    if places := [row["place"] for row in differing if row["place"] is not None]:
-        told = _Numbered([wanted[place] for place in places])
+    wanted, unwanted = list[tuple[str, Decision, str]](), list[tuple[str, Decision, str]]()
+    for pair, (subject, decided, region, _, _) in zip(pairs, stands, strict=True):
+        differing = compared[pair] if pair else found[subject]
+        wanted += [(subject, made, region) for made in decided.decisions if made.programme in differing.wanted]
+        unwanted += [(subject, _withdrawn(*of, decides=of in still), "") for of in differing.unwanted]
+    if wanted:
+        told = _Numbered(wanted)
         await explain(connection, told.decisions)
         announced += told.announced(await every(queries.decide(connection, **told.columns, **told.said, **stamped)))
-    unwanted = [
-        (row["subject"], _withdrawn(row["unit"], row["programme"], (row["unit"], row["programme"]) in still), "")
-        for row in differing
-        if row["place"] is None
-    ]
     if unwanted:
         told = _Numbered(unwanted)
         await explain(connection, told.decisions)
@@ -231,12 +248,29 @@ async def keep(
     return announced
 
 
-async def _differing(
-    connection: Connection, wanted: Sequence[tuple[str, Decision, str]], judged: Iterable[str]
-) -> list[Any]:
-    """The places of decisions wanted that stand otherwise or not at all; without a place what stands beside them."""
-    told = _Numbered(wanted)
-    return await every(queries.differing(connection, judged=",".join(judged), **told.columns, **told.said))
+def _pair(stands: Stands) -> Pair | None:
+    """What two subjects have in common of whom the same differs; none where it is not known what stands."""
+    if stands.stood is None or stands.stood.endswith("?"):
+        return None
+    fold, _, region = stands.stood.partition(" ")
+    return fold, stands.decided.fold, region != stands.region
+
+
+async def _differing(connection: Connection, stands: Sequence[Stands]) -> dict[str, Differing]:
+    """In what it differs what stands of subjects and what is to stand, decision by decision."""
+    told = _Numbered([(each.subject, decision, each.region) for each in stands for decision in each.decided.decisions])
+    await connection.execute(BY_HASH)
+    rows = await every(
+        queries.differing(connection, judged=",".join(each.subject for each in stands), **told.columns, **told.said)
+    )
+    await connection.execute(BY_KEY)
+    wanted, unwanted = defaultdict[str, set[str]](set), defaultdict[str, list[tuple[Any, str]]](list)
+    for row in rows:
+        if row["wanted"]:
+            wanted[row["subject"]].add(row["programme"])
+        else:
+            unwanted[row["subject"]].append((row["unit"], row["programme"]))
+    return {each.subject: Differing(frozenset(wanted[each.subject]), tuple(unwanted[each.subject])) for each in stands}
 
 
 class _Numbered:
@@ -274,7 +308,7 @@ async def explain(connection: Connection, decisions: Iterable[Decision]) -> None
 
 
 @cache
-def _withdrawn(unit: Literal["person", "household"], programme: str, decides: bool) -> Decision:
+def _withdrawn(unit: Literal["person", "household"], programme: str, *, decides: bool) -> Decision:
     """What withdraws a decision, and says why nothing is decided of a subject any longer."""
     why = "effective" if not decides else "members" if unit == "household" else "stands_for"
     return Decision(unit, programme, "ineligible", WITHDRAWN[why])

@@ -168,9 +168,8 @@ select nik::text as nik, verified_on, event_time, event_id, agency, programme, o
 from unnest(string_to_array(:niks, ',')::uuid[]) as nik join verification using (nik);
 
 -- name: differing
--- Of the decisions wanted those that stand otherwise or not at all, by their places; and, without a place, those that
--- stand of these subjects and are neither wanted nor withdrawn.
--- Looked up by subject (kept apart by `offset 0`), compared by hash: most are of subjects of whom one decision differs.
+-- Of the decisions wanted those that stand otherwise or not at all; and those that stand of these subjects and are
+-- neither wanted nor withdrawn. Looked up by subject (kept apart by `offset 0`), compared by hash.
 with judged as materialized (
     select d.*
     from unnest(string_to_array(:judged, ',')::uuid[]) as j (subject)
@@ -181,14 +180,14 @@ with judged as materialized (
     select number, programme, explanation
     from unnest(:programmes::text[], :explanations::bigint[]) with ordinality as said (programme, explanation, number)
 ), wanted as materialized (
-    select place, subject, nullif(region, '') as region, programme, explanation
+    select number, subject, nullif(region, '') as region, programme, explanation
     from unnest(
         string_to_array(:subjects, ',')::uuid[], string_to_array(:numbers, ',')::int[],
-        string_to_array(:regions, ',')) with ordinality as told (subject, number, region, place)
+        string_to_array(:regions, ',')) as told (subject, number, region)
     join said using (number))
-select w.place::int - 1 as place, subject::text as subject, programme, d.unit
+select subject::text as subject, programme, d.unit, w.number is not null as wanted
 from wanted w full join judged d using (subject, programme)
-where case when w.place is null then not d.withdrawn
+where case when w.number is null then not d.withdrawn
            else (w.explanation, w.region, false) is distinct from (d.explanation, d.region, d.withdrawn) end;
 
 -- name: explain!
