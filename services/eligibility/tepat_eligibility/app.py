@@ -48,7 +48,7 @@ def build(settings: EligibilitySettings, clock: Callable[[], datetime] = lambda:
         AgencyIntake(SERVICE, visits.admit, visits.write, sealer=service.sealer, metrics=service.metrics),
         lock=Lock.SHARED,
     )
-    service.duty("mark", Judge(service.standing, clock).work)
+    service.duty("mark", Judge(service.standing, service.database, clock).work)
     service.prepare = prepare
     service.pseudonyms = lambda policy: pseudonyms(policy.secret_id)
     service.pending = queries.left_to_decide

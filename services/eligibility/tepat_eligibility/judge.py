@@ -24,7 +24,7 @@ from typing import Any
 import asyncpg
 import orjson
 import structlog
-from tepat_chassis.database import Connection
+from tepat_chassis.database import Connection, Database
 from tepat_chassis.outbox import Message, put
 from tepat_chassis.standing import InForce, Standing
 from tepat_contracts import envelope
@@ -55,16 +55,27 @@ SERVICE = "eligibility"
 DECISIONS = "eligibility.decisions.v1"
 MARKS_AT_ONCE = 5_000
 HOUSEHOLDS_AT_ONCE = 1_500
-PAGES_AT_ONCE = 4
+PAGES_AT_ONCE = 8
 """Pages of so many households that a step of a sweep decides."""
 SETTLED_IN_A_ROW = 8
 
 
 class Judge:
-    """The duty of deciding. Args: ``clock`` gives the present, with an offset."""
+    """The duty of deciding.
 
-    def __init__(self, standing: Standing[Policed], clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    Args:
+        database: where a sweep reads ahead, in a session beside the one that holds the duty.
+        clock: gives the present, with an offset.
+    """
+
+    def __init__(
+        self,
+        standing: Standing[Policed],
+        database: Database,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self._standing = standing
+        self._database = database
         self._clock = clock
         self._in_a_row = 0
         self._households: tuple[tuple[Any, ...], Households] | None = None
@@ -244,25 +255,30 @@ class Judge:
     # -- decisions ---------------------------------------------------------------------------------
 
     async def _sweep(self, connection: Connection, day: Day) -> bool:
-        """Decide the next households again: while a page is judged, the one before is kept and the next one read."""
+        """Decide the next households again: while a page is judged, the one before is kept and the next one read.
+
+        What is read beside the step was committed before it, and no page of a step has to do with another.
+        """
         sweep = await queries.first_sweep(connection)
         if sweep is None:
             return False
         policy, judged = await self._restated(connection), None
-        page = await self._read_after(connection, sweep["after"], policy, day)
-        for number in range(PAGES_AT_ONCE):
-            if page is None:
-                break
-            judging, following = asyncio.create_task(asyncio.to_thread(page.judge)), None
-            try:
-                if judged is not None:
-                    await self._keep(connection, judged)
-                if number + 1 < PAGES_AT_ONCE:
-                    following = await self._read_after(connection, page.last, policy, day)
-            finally:
-                await judging  # no step begins while another is at work
-            await page.verify(connection)
-            judged, page = page, following
+        async with self._database.pool.acquire() as beside:
+            page = await self._read_after(beside, sweep["after"], policy, day)
+            for number in range(PAGES_AT_ONCE):
+                if page is None:
+                    break
+                judging = asyncio.create_task(asyncio.to_thread(page.judge))
+                last = page.last if number + 1 < PAGES_AT_ONCE else None
+                reading = asyncio.create_task(self._read_after(beside, last, policy, day))
+                try:
+                    if judged is not None:
+                        await self._keep(connection, judged)
+                finally:
+                    await asyncio.wait({judging, reading})  # no step begins while another is at work
+                await judging
+                await page.verify(connection)
+                judged, page = page, await reading
         if judged is None:
             await queries.end_sweep(connection, id=sweep["id"])
         else:
@@ -271,9 +287,11 @@ class Judge:
         return True
 
     async def _read_after(
-        self, connection: Connection, after: str, policy: InForce[Policed], day: Day
+        self, connection: Connection, after: str | None, policy: InForce[Policed], day: Day
     ) -> "_Page | None":
-        """The next page of households, in the order of their pseudonyms."""
+        """The next page of households, in the order of their pseudonyms; none after none."""
+        if after is None:
+            return None
         rows = await every(queries.households_after(connection, after=after, at_most=HOUSEHOLDS_AT_ONCE))
         if not rows:
             return None

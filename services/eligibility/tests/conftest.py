@@ -181,7 +181,7 @@ class Eligibility:
         self.now = NOON
         self.database = Database(url, service="eligibility", session=SESSION, size=3)
         self.standing: Standing[Policed] = Standing(self.database, policed.parse)
-        self.judge = Judge(self.standing, lambda: self.now)
+        self.judge = Judge(self.standing, self.database, lambda: self.now)
         pseudonyms = cache(lambda secret_id: Pseudonyms(read_secret(secrets, secret_id)))
         visits = Visits(pseudonyms)
         self._visits = AgencyIntake(
