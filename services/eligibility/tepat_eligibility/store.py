@@ -197,6 +197,8 @@ class Differing(NamedTuple):
     """Those that stand and are not wanted, with their unit."""
 
 
+Wanted: TypeAlias = tuple[str, Decision, str]
+"""A subject, what is decided of it and the region it is told with (empty where it is not known)."""
 Pair: TypeAlias = tuple[str, str, bool]
 """What stands and what is to stand, by their folds, and whether they are told with different regions."""
 
@@ -228,19 +230,16 @@ async def keep(
     compared |= {pair: found[each.subject] for pair, each in unknown.items()}
     stamped = {"policy_version": version, "as_of": as_of, "decided_at": now}
     still, announced = frozenset(deciding), list[Announced]()
-    wanted, unwanted = list[tuple[str, Decision, str]](), list[tuple[str, Decision, str]]()
+    wanted, unwanted = list[Wanted](), list[Wanted]()
     for pair, (subject, decided, region, _, _) in zip(pairs, stands, strict=True):
         differing = compared[pair] if pair else found[subject]
         wanted += [(subject, made, region) for made in decided.decisions if made.programme in differing.wanted]
         unwanted += [(subject, _withdrawn(*of, decides=of in still), "") for of in differing.unwanted]
+    await explain(connection, {made for _, made, _ in (*wanted, *unwanted)})
     if wanted:
-        told = _Numbered(wanted)
-        await explain(connection, told.decisions)
-        announced += told.announced(await every(queries.decide(connection, **told.columns, **told.said, **stamped)))
+        announced += _announced(wanted, await every(queries.decide(connection, **_told(wanted), **stamped)))
     if unwanted:
-        told = _Numbered(unwanted)
-        await explain(connection, told.decisions)
-        announced += told.announced(await every(queries.withdraw(connection, **told.columns, **told.said, **stamped)))
+        announced += _announced(unwanted, await every(queries.withdraw(connection, **_told(unwanted), **stamped)))
     await queries.stand(
         connection, subjects=",".join(each.subject for each in stands),
         folds=",".join(each.decided.fold for each in stands), regions=",".join(each.region for each in stands),
@@ -258,11 +257,9 @@ def _pair(stands: Stands) -> Pair | None:
 
 async def _differing(connection: Connection, stands: Sequence[Stands]) -> dict[str, Differing]:
     """In what it differs what stands of subjects and what is to stand, decision by decision."""
-    told = _Numbered([(each.subject, decision, each.region) for each in stands for decision in each.decided.decisions])
+    told = _told([(each.subject, made, each.region) for each in stands for made in each.decided.decisions])
     await connection.execute(BY_HASH)
-    rows = await every(
-        queries.differing(connection, judged=",".join(each.subject for each in stands), **told.columns, **told.said)
-    )
+    rows = await every(queries.differing(connection, judged=",".join(each.subject for each in stands), **told))
     await connection.execute(BY_KEY)
     wanted, unwanted = defaultdict[str, set[str]](set), defaultdict[str, list[tuple[Any, str]]](list)
     for row in rows:
@@ -273,32 +270,21 @@ async def _differing(connection: Connection, stands: Sequence[Stands]) -> dict[s
     return {each.subject: Differing(frozenset(wanted[each.subject]), tuple(unwanted[each.subject])) for each in stands}
 
 
-class _Numbered:
-    """Decisions of subjects, as statements take them: `columns`, with numbers in place of decisions, and `said`, the
-    decisions that the numbers stand for from 1, field by field.
+def _told(wanted: Sequence[Wanted]) -> dict[str, str]:
+    """Decisions of subjects, as statements take them: a text a column, at a tenth of an array's cost."""
+    return {
+        "subjects": ",".join([subject for subject, _, _ in wanted]),
+        "units": ",".join([made.unit for _, made, _ in wanted]),
+        "programmes": "\n".join([made.programme for _, made, _ in wanted]),
+        "decisions": ",".join([made.decision for _, made, _ in wanted]),
+        "explanations": ",".join([str(made.id) for _, made, _ in wanted]),
+        "regions": ",".join([region for _, _, region in wanted]),
+    }
 
-    Subjects are pseudonyms as text: thousands of them go to the database as one text, at a tenth of an array's cost.
-    """
 
-    def __init__(self, wanted: Sequence[tuple[str, Decision, str]]) -> None:
-        numbered: dict[Decision, int] = {}
-        self.columns = {
-            "subjects": ",".join([subject for subject, _, _ in wanted]),
-            "numbers": ",".join([str(numbered.setdefault(made, len(numbered) + 1)) for _, made, _ in wanted]),
-            "regions": ",".join([region for _, _, region in wanted]),
-        }
-        self.decisions = list(numbered)
-        self.said: dict[str, list[Any]] = {
-            "units": [each.unit for each in numbered], "programmes": [each.programme for each in numbered],
-            "decisions": [each.decision for each in numbered], "explanations": [each.id for each in numbered],
-        }  # fmt: skip
-
-    def announced(self, rows: Iterable[tuple[str, int, str | None, int]]) -> list[Announced]:
-        """What a statement gives back: subjects, numbers, regions and revisions."""
-        return [
-            Announced(subject, self.decisions[number - 1], region, revision)
-            for subject, number, region, revision in rows
-        ]
+def _announced(wanted: Sequence[Wanted], rows: Iterable[tuple[int, str | None, int]]) -> list[Announced]:
+    """What a statement gives back of them: places from 1, regions and revisions."""
+    return [Announced(*wanted[place - 1][:2], region, revision) for place, region, revision in rows]
 
 
 async def explain(connection: Connection, decisions: Iterable[Decision]) -> None:

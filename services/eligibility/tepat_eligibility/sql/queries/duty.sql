@@ -176,18 +176,15 @@ with judged as materialized (
     cross join lateral (
         select subject, programme, unit, explanation, region, withdrawn
         from decision where subject = j.subject offset 0) d
-), said as materialized (
-    select number, programme, explanation
-    from unnest(:programmes::text[], :explanations::bigint[]) with ordinality as said (programme, explanation, number)
 ), wanted as materialized (
-    select number, subject, nullif(region, '') as region, programme, explanation
+    select subject, nullif(region, '') as region, programme, explanation
     from unnest(
-        string_to_array(:subjects, ',')::uuid[], string_to_array(:numbers, ',')::int[],
-        string_to_array(:regions, ',')) as told (subject, number, region)
-    join said using (number))
-select subject::text as subject, programme, d.unit, w.number is not null as wanted
+        string_to_array(:subjects, ',')::uuid[], string_to_array(:programmes, E'\n'),
+        string_to_array(:explanations, ',')::bigint[], string_to_array(:regions, ','))
+        as told (subject, programme, explanation, region))
+select subject::text as subject, programme, d.unit, w.subject is not null as wanted
 from wanted w full join judged d using (subject, programme)
-where case when w.number is null then not d.withdrawn
+where case when w.subject is null then not d.withdrawn
            else (w.explanation, w.region, false) is distinct from (d.explanation, d.region, d.withdrawn) end;
 
 -- name: explain!
@@ -197,15 +194,14 @@ select * from unnest(:ids::bigint[], :reasons::text[], :due::text[], :scores::te
 on conflict do nothing;
 
 -- name: decide
--- Keeps decisions that differ from those announced; gives them back with their revisions.
--- A decision is given by its number in the arrays of units, programmes, decisions and explanations.
+-- Keeps decisions that differ from those announced; gives back their places, with their new revisions.
 merge into decision d using (
-    select subject, nullif(region, '') as region, number, (:units::text[])[number] as unit,
-        (:programmes::text[])[number] as programme, (:decisions::text[])[number] as decision,
-        (:explanations::bigint[])[number] as explanation
+    select subject, unit, programme, decision, explanation, nullif(region, '') as region, place
     from unnest(
-        string_to_array(:subjects, ',')::uuid[], string_to_array(:numbers, ',')::int[],
-        string_to_array(:regions, ',')) as told (subject, number, region)) as w
+        string_to_array(:subjects, ',')::uuid[], string_to_array(:units, ','), string_to_array(:programmes, E'\n'),
+        string_to_array(:decisions, ','), string_to_array(:explanations, ',')::bigint[],
+        string_to_array(:regions, ',')) with ordinality
+        as told (subject, unit, programme, decision, explanation, region, place)) as w
 on d.subject = w.subject and d.programme = w.programme
 when not matched then insert (
         subject, programme, unit, decision, explanation, region, revision, policy_version, as_of, decided_at)
@@ -214,16 +210,18 @@ when matched and (d.explanation, d.region, d.withdrawn) is distinct from (w.expl
     then update set unit = w.unit, decision = w.decision, explanation = w.explanation, region = w.region,
         withdrawn = false, revision = d.revision + 1, policy_version = :policy_version, as_of = :as_of,
         decided_at = :decided_at
-returning d.subject::text as subject, w.number, d.region, d.revision;
+returning w.place, d.region, d.revision;
 
 -- name: withdraw
--- Withdraws decisions, each by its number in the arrays of programmes and explanations.
+-- Withdraws decisions; gives back their places, with their new revisions.
 update decision d
-set decision = 'ineligible', explanation = (:explanations::bigint[])[w.number], withdrawn = true,
-    revision = d.revision + 1, policy_version = :policy_version, as_of = :as_of, decided_at = :decided_at
-from unnest(string_to_array(:subjects, ',')::uuid[], string_to_array(:numbers, ',')::int[]) as w (subject, number)
-where d.subject = w.subject and d.programme = (:programmes::text[])[w.number]
-returning d.subject::text as subject, w.number, d.region, d.revision;
+set decision = 'ineligible', explanation = w.explanation, withdrawn = true, revision = d.revision + 1,
+    policy_version = :policy_version, as_of = :as_of, decided_at = :decided_at
+from unnest(
+        string_to_array(:subjects, ',')::uuid[], string_to_array(:programmes, E'\n'),
+        string_to_array(:explanations, ',')::bigint[]) with ordinality as w (subject, programme, explanation, place)
+where d.subject = w.subject and d.programme = w.programme
+returning w.place, d.region, d.revision;
 
 -- name: stand!
 -- This stands of subjects from now on: a fold and a region each; nothing of those without a fold.
