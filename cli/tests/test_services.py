@@ -714,6 +714,14 @@ def test_a_checked_list_is_given_back_with_an_answer_for_each_line(api: Api, tep
     ]  # fmt: skip
 
 
+def test_a_list_without_lines_is_not_asked_about(api: Api, tepat: Tepat, tmp_path: Path) -> None:
+    file = tmp_path / "list.csv"
+    file.write_text(LIST.splitlines(keepends=True)[0])
+    told = tepat("check", file, "--agency", "dinsos")
+    assert (told.status, "list.csv has no lines to check" in told.words) == (2, True)
+    assert (api.asked, (tmp_path / "list.csv.checked.csv").exists()) == ([], False)
+
+
 @pytest.mark.parametrize(
     ("last", "words"), [({"failed": "another payment list is being worked out"}, "another"), ({"result": {}}, "")]
 )
