@@ -38,6 +38,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from http import HTTPStatus
 from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, Any, Protocol, TypeVar
+from uuid import UUID
 
 import asyncpg
 import uvicorn
@@ -303,6 +304,14 @@ def must_be_of(known: Container[str], name: str, *asked: str | None, what: str) 
     if not all(each is None or each in known for each in asked):
         told = f"must be {'an' if what[0] in 'aeiou' else 'a'} {what} of the policy in force"
         raise RequestValidationError([{"type": "value_error", "loc": ("query", name), "msg": told, "input": None}])
+
+
+def uuid_in(name: str) -> UUID | None:
+    """The id that stands in an address, where names of other kinds may too."""
+    try:
+        return UUID(name)
+    except ValueError:
+        return None
 
 
 Region = Annotated[str | None, Query(pattern=REGION_PATTERN, description="those in this area, such as 33.74.01")]

@@ -378,6 +378,21 @@ def test_a_trace_is_one_timeline_of_all_services(api: Api, tepat: Tepat) -> None
     assert "n=1" in tepat("trace", "dinsos/PKH/1").out
 
 
+def test_a_trace_goes_on_under_the_names_that_services_tell(api: Api, tepat: Tepat) -> None:
+    taken = step("2026-01-01T00:00:01Z", "distribution", "payout disbursed")
+    decided, told = step("2026-01-01T00:00:02Z", "eligibility", "decision made"), "notice sent"
+    api.answers["GET /distribution/v1/trace/F-1"] = {
+        "steps": [taken], "also": {"eligibility": ["PKH|h-1"], "notifications": ["F-1", "F-2"]},
+    }  # fmt: skip
+    api.answers["GET /eligibility/v1/trace/PKH%7Ch-1"] = {"steps": [decided]}
+    for name in ("F-1", "F-2"):
+        api.answers[f"GET /notifications/v1/trace/{name}"] = {"steps": [step("2026-01-02T00:00:00Z", "n", told)]}
+    ran = tepat("trace", "F-1", "--json")
+    assert [each["what"] for each in objects(ran.out)] == ["payout disbursed", "decision made", told]
+    paths = [request.url.raw_path for request in api.asked]
+    assert len(paths) == len(set(paths)) == 4 + 2
+
+
 def test_a_trace_with_a_silent_service_shows_the_rest_and_says_so(api: Api, tepat: Tepat) -> None:
     api.answers["GET /distribution/v1/trace/x"] = {"steps": [step("2026-01-01T00:00:00Z", "distribution", "taken")]}
     api.answers["GET /registry/v1/trace/x"] = httpx.ConnectError("refused")

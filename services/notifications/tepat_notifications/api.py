@@ -10,8 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from tepat_chassis.acts import record
 from tepat_chassis.auth import Person, Right, needs
 from tepat_chassis.database import Connection, Database, Lock
-from tepat_chassis.http import Page, paging
+from tepat_chassis.http import Page, paging, uuid_in
 from tepat_chassis.subjects import Subject
+from tepat_contracts.policy import NOTICE_KINDS
 
 from tepat_notifications.domain import VERDICT, Kind, State
 from tepat_notifications.hearings import cause_id
@@ -93,11 +94,12 @@ def router(database: Database, store: Store, clock: Callable[[], datetime]) -> A
 
     @routes.get("/trace/{name:path}")
     async def trace(name: str, person: Reader) -> dict[str, Any]:
-        """What agencies were told of an overlap, or of those of a payout (``agency/payout_id`` or payout id), of a
-        household, or of the code of a case."""
+        """What was told of an overlap, of those of a payout (``agency/payout_id`` or payout id) or of a household, of a
+        finding, report or suspicion (its id), and of what notices name by a code.
+        """
         agency, _, rest = name.partition("/")
         rows = queries.overlaps_named(
-            database.pool, g=_uuid(name), code=name.upper(), payout_id=rest or name, agency=agency if rest else None
+            database.pool, g=uuid_in(name), code=name.upper(), payout_id=rest or name, agency=agency if rest else None
         )
         overlaps = {row["overlap_id"]: row async for row in rows if person.covers(row["region"])}
         ids = list(overlaps)
@@ -105,8 +107,7 @@ def router(database: Database, store: Store, clock: Callable[[], datetime]) -> A
         async for row in queries.tellings_of(database.pool, ids=ids):
             steps += _told(row)
         steps += [_waiting(row, overlaps) async for row in queries.attention_of(database.pool, ids=ids)]
-        async for row in queries.heard_of(database.pool, ids=_causes(ids)):
-            steps += _heard(row)
+        steps += await _routed(database, name, ids, person)
         return {"steps": sorted(steps, key=lambda step: step["at"])}
 
     @routes.post("/digests/run")
@@ -138,13 +139,6 @@ async def held(connection: Connection, person: Person, subject: Subject) -> dict
     return {"overlaps": [_taken(row)["detail"] for row in rows], "notices": steps}
 
 
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
-
-
 def _notice(row: Any) -> dict[str, Any]:
     return dict(row) | {"verdict": VERDICT.get(row["kind"])}
 
@@ -158,6 +152,25 @@ def _taken(row: Any) -> dict[str, Any]:
         row["taken_at"], "overlap taken", overlap_id=row["overlap_id"], code=row["code"], revision=row["revision"],
         live=row["live"], verdict=row["verdict"],
     )  # fmt: skip
+
+
+async def _routed(database: Database, name: str, overlap_ids: Sequence[UUID], person: Person) -> list[dict[str, Any]]:
+    """What routes told of overlaps and their cases, and of what else has this name or code."""
+    ids = [*_causes(overlap_ids), *(cause_id(kind, name) for kind in NOTICE_KINDS)]
+    rows = [
+        row
+        async for row in queries.causes_named(database.pool, ids=ids, code=name.upper())
+        if person.covers(row["region"])
+    ]
+    steps = [_stated(row) for row in rows if row["kind"] != "overlap"]
+    async for row in queries.heard_of(database.pool, ids=[row["cause_id"] for row in rows]):
+        steps += _heard(row)
+    return steps
+
+
+def _stated(row: Any) -> dict[str, Any]:
+    told = ("key", "code", "revision", "state", "verdict")
+    return _step(row["taken_at"], f"{row['kind']} taken", **{name: row[name] for name in told})
 
 
 def _told(row: Any) -> list[dict[str, Any]]:

@@ -50,6 +50,10 @@ where overlap_id = :g or household = :g or code = :code
    or (payout_b = :payout_id and (:agency::text is null or agency_b = :agency))
 order by overlap_id limit 200;
 
+-- name: causes_named
+-- What is told of by routes, by ids and by a code.
+select * from cause where cause_id = any(:ids::uuid[]) or code = :code order by taken_at;
+
 -- name: tellings_of
 -- What agencies were told of overlaps.
 select t.overlap_id, t.what, t.revision as overlap_revision, d.*
