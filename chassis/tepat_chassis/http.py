@@ -27,7 +27,7 @@ from collections.abc import (
     AsyncIterator,
     Awaitable,
     Callable,
-    Container,
+    Collection,
     Coroutine,
     Generator,
     Iterable,
@@ -35,6 +35,7 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from difflib import get_close_matches
 from http import HTTPStatus
 from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, Any, Protocol, TypeVar
@@ -299,11 +300,19 @@ def _wanted(error: Mapping[str, Any]) -> str:
     return said
 
 
-def must_be_of(known: Container[str], name: str, *asked: str | None, what: str) -> None:
-    """Refuses parameter ``name``, in the words of any other refusal, where the policy in force knows no such thing."""
-    if not all(each is None or each in known for each in asked):
-        told = f"must be {'an' if what[0] in 'aeiou' else 'a'} {what} of the policy in force"
-        raise RequestValidationError([{"type": "value_error", "loc": ("query", name), "msg": told, "input": None}])
+def must_be_of(
+    known: Collection[str], name: str, *asked: str | None, what: str, of: str = "of the policy in force"
+) -> None:
+    """Refuses parameter ``name``, in the words of any other refusal, where there is no such thing, and names what is
+    nearest. By what nobody knows nothing is found, which would read as if there were nothing.
+    """
+    for each in asked:
+        if each is not None and each not in known:
+            spelt = {one.casefold(): one for one in known}
+            near = get_close_matches(each.casefold(), spelt, n=1)
+            told = f"must be {'an' if what[0] in 'aeiou' else 'a'} {what} {of}"
+            told += f"; did you mean {spelt[near[0]]}?" if near else ""
+            raise RequestValidationError([{"type": "value_error", "loc": ("query", name), "msg": told, "input": None}])
 
 
 def uuid_in(name: str) -> UUID | None:

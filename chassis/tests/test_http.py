@@ -194,6 +194,7 @@ async def test_wrong_input_is_pointed_at_and_not_repeated(
         ("why=x:y", "query/why is not of the form that is wanted"),
         ("many=0", "query/many must be greater than or equal to 1"),
         ("programme=NOPE", "query/programme must be a programme of the policy in force"),
+        ("programme=pkg", "query/programme must be a programme of the policy in force; did you mean PKH?"),
         ("programme=PKH&why=xyz&region=33.74", ""),
     ],
 )

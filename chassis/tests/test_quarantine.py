@@ -58,17 +58,21 @@ async def operator(database: str) -> AsyncIterator[Operator]:
             TOPIC, offset, sealed,
         )  # fmt: skip
     async with store.transaction() as connection:
-        await Standing.put(connection, "t-1", {})
+        await Standing.put(connection, "t-1", {"agencies": ["dpmd"]})
+
+    def told(document: Any) -> Any:
+        return SimpleNamespace(index=SimpleNamespace(agencies=dict.fromkeys(document["agencies"])))
+
     service: Any = SimpleNamespace(
         name="distribution", database=store, sealer=sealer, pseudonyms=lambda _: PSEUDONYMS,
-        standing=Standing(store, lambda told: told),
+        standing=Standing(store, told),
     )  # fmt: skip
     app = FastAPI()
     app.include_router(quarantine_router(service), prefix="/v1")
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://t/v1/") as client:
-        told = Operator(client, store)
-        app.dependency_overrides[authenticated] = lambda: Person("rudi", "Pak Rudi", told.rights, ())
-        yield told
+        somebody = Operator(client, store)
+        app.dependency_overrides[authenticated] = lambda: Person("rudi", "Pak Rudi", somebody.rights, ())
+        yield somebody
     await store.close()
 
 
@@ -123,3 +127,20 @@ def test_no_value_of_any_kind_keeps_a_letter_or_a_digit(told: Any) -> None:
     said = shape(json.dumps(told))
     said.encode()
     assert {sign for sign in leaves(json.loads(said)) if sign.isalnum()} <= {*"9xX"}
+
+
+@pytest.mark.integration
+async def test_what_nobody_sent_and_no_reason_there_is_are_refused(operator: Operator) -> None:
+    operator.rights |= {Right.read}
+
+    async def listed(**params: str) -> httpx.Response:
+        return await operator.client.get("quarantine", params=params)
+
+    for known, records in (("dinsos", 2), ("dpmd", 0)):  # not in the policy any more; in it
+        assert len((await listed(agency=known)).json()["items"]) == records
+    answer = await listed(agency="dinso")
+    assert (answer.status_code, "did you mean dinsos?" in answer.text) == (422, True)
+    assert (await listed(reason="nik_invalid")).status_code == 200
+    answer = await listed(reason="nik")
+    assert (answer.status_code, "nik_invalid" in answer.text) == (422, True)
+    assert (await operator.client.post("quarantine/replay", json={"reason": "nik"})).status_code == 422

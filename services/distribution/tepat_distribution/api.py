@@ -65,8 +65,9 @@ def router(database: Database, standing: Standing[Policed], checks: Checks) -> A
         household: Annotated[UUID | None, Query(description="those of this household's payouts")] = None,
     ) -> dict[str, Any]:
         """Overlaps as last announced, in the person's regions."""
-        if programme is not None:
-            must_be_of((await standing.ruling()).document.index.programmes, "programme", programme, what="programme")
+        known = (await standing.ruling()).document
+        must_be_of(known.index.programmes, "programme", programme, what="programme")
+        must_be_of(known.agencies, "agency", agency, what="agency")
         ids = None if overlap_id is None else [overlap_id]
         if household is not None:
             of = await every(queries.overlaps_in(database.pool, household=household))
@@ -92,6 +93,7 @@ def router(database: Database, standing: Standing[Policed], checks: Checks) -> A
         """Whether planned payouts may go, as last answered, in the person's regions; by agency and payout."""
         known = (await standing.ruling()).document
         must_be_of(known.index.programmes, "programme", programme, what="programme")
+        must_be_of(known.agencies, "agency", agency, what="agency")
         after_agency, after_payout = page.after or (None, None)
         rows = await every(queries.clearances(
             database.pool,

@@ -39,8 +39,9 @@ def router(database: Database, standing: Standing[Policed]) -> APIRouter:
         of: Annotated[UUID | None, Query(alias="person", description="those of this person")] = None,
     ) -> dict[str, Any]:
         """What was found of payouts, as last announced, in the person's regions."""
-        if programme is not None:
-            must_be_of((await standing.ruling()).document.index.programmes, "programme", programme, what="programme")
+        known = (await standing.ruling()).document
+        must_be_of(known.index.programmes, "programme", programme, what="programme")
+        must_be_of(known.agencies, "agency", agency, what="agency")
         rows = await every(queries.findings(
             database.pool, after=page.after[0] if page.after else None, ids=None, live=None if both else live,
             rule=rule, programme=programme, agency=agency, household=household, person=of, region=region,

@@ -355,7 +355,7 @@ class Ledger:
         self._detector = Detector(self.store, lambda: NOW)
         self._teller = Teller(self.store, lambda: self.now)
         self._clearer = Clearer(self.store, self.standing, self._ends, lambda: self.now)
-        self._checks = Checks(self.database, pseudonyms, self._ends, lambda: self.now)
+        self.checks = Checks(self.database, pseudonyms, self._ends, lambda: self.now)
         self._decisions = Decisions(self.store)
         self._forget()
 
@@ -542,10 +542,8 @@ class Ledger:
                 yield orjson.dumps(line)
 
         in_force = await self.standing.ruling()
-        taken = await self._checks.listed(
-            told(), by, in_force.document, Person("rini", "Bu Rini", frozenset(Right), ())
-        )
-        return [line async for line in self._checks.answered(taken) if "result" not in line]
+        taken = await self.checks.listed(told(), by, in_force.document, Person("rini", "Bu Rini", frozenset(Right), ()))
+        return [line async for line in self.checks.answered(taken) if "result" not in line]
 
     async def issued(self, agency: str) -> list[dict[str, Any]]:
         """What an agency was answered, in order."""

@@ -10,11 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from tepat_chassis.acts import record
 from tepat_chassis.auth import Person, Right, needs
 from tepat_chassis.database import Connection, Database, Lock
-from tepat_chassis.http import Page, paging, uuid_in
+from tepat_chassis.http import Page, must_be_of, paging, uuid_in
+from tepat_chassis.standing import Standing
 from tepat_chassis.subjects import Subject
 from tepat_contracts.policy import NOTICE_KINDS
 
-from tepat_notifications.domain import VERDICT, Kind, State
+from tepat_notifications.domain import VERDICT, Kind, Province, State
 from tepat_notifications.hearings import cause_id
 from tepat_notifications.sending import DUTY
 from tepat_notifications.store import Store, queries
@@ -37,7 +38,7 @@ class Run(BaseModel):
     now: bool = Field(False, description="all that wait, whatever their hour")
 
 
-def router(database: Database, store: Store, clock: Callable[[], datetime]) -> APIRouter:
+def router(database: Database, standing: Standing[Province], store: Store, clock: Callable[[], datetime]) -> APIRouter:
     """The routes below /v1."""
     routes = APIRouter(tags=["notices"])
 
@@ -53,6 +54,10 @@ def router(database: Database, store: Store, clock: Callable[[], datetime]) -> A
     ) -> dict[str, Any]:
         """Notices, the newest first, without their text. ``agency`` is the recipient: an agency's id, or an officer as
         ``group/name``."""
+        if agency is not None:
+            known = {row["agency"] async for row in queries.recipients_ever(database.pool)}
+            known |= (await standing.ruling()).document.agencies.keys()
+            must_be_of(known, "agency", agency, what="recipient", of="of the policy in force, or one told before")
         before, before_id = page.after or (None, None)
         rows = queries.notices(
             database.pool, before=before, before_id=before_id, agency=agency, state=state,
@@ -92,6 +97,26 @@ def router(database: Database, store: Store, clock: Callable[[], datetime]) -> A
             await connection.execute(f"notify {DUTY}")
         return {"delivery_id": by, "was": row["state"]}
 
+    @routes.post("/digests/run")
+    async def run(asked: Run, person: Operator) -> dict[str, Any]:
+        """Send the notices that are due or, with ``now``, all that wait; how many. Their sending is not waited for."""
+        async with database.transaction(Lock.EXCLUSIVE) as connection:
+            now = clock()
+            if asked.now:
+                await queries.hasten(connection, now=now)
+                await queries.hasten_hearings(connection, now=now)
+            due = await queries.due_now(connection, now=now)
+            await record(connection, person, "digests.run", "notifications", {"now": asked.now, "due": due})
+            await connection.execute(f"notify {DUTY}")
+        return {"due": due}
+
+    routes.include_router(_tracing(database))
+    return routes
+
+
+def _tracing(database: Database) -> APIRouter:
+    routes = APIRouter()
+
     @routes.get("/trace/{name:path}")
     async def trace(name: str, person: Reader) -> dict[str, Any]:
         """What was told of an overlap, of those of a payout (``agency/payout_id`` or payout id) or of a household, of a
@@ -109,19 +134,6 @@ def router(database: Database, store: Store, clock: Callable[[], datetime]) -> A
         steps += [_waiting(row, overlaps) async for row in queries.attention_of(database.pool, ids=ids)]
         steps += await _routed(database, name, ids, person)
         return {"steps": sorted(steps, key=lambda step: step["at"])}
-
-    @routes.post("/digests/run")
-    async def run(asked: Run, person: Operator) -> dict[str, Any]:
-        """Send the notices that are due or, with ``now``, all that wait; how many. Their sending is not waited for."""
-        async with database.transaction(Lock.EXCLUSIVE) as connection:
-            now = clock()
-            if asked.now:
-                await queries.hasten(connection, now=now)
-                await queries.hasten_hearings(connection, now=now)
-            due = await queries.due_now(connection, now=now)
-            await record(connection, person, "digests.run", "notifications", {"now": asked.now, "due": due})
-            await connection.execute(f"notify {DUTY}")
-        return {"due": due}
 
     return routes
 

@@ -1,4 +1,6 @@
-"""What a person is told of those who saw them, whatever they were seen through; and what is told without a policy."""
+"""What a person is told of those who saw them, whatever they were seen through; and what is told without a policy, or
+of what nobody knows.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -145,3 +147,14 @@ async def test_without_a_policy_every_question_is_answered_so_at_once(
         answer = await asked.request(method, path, **body)
     assert answer.status_code == 409
     assert answer.json()["detail"] == "no policy was applied yet: `tepat policy apply FILE`"
+
+
+async def test_what_nobody_knows_finds_nothing_and_is_said_to(registry: Registry, asked: httpx.AsyncClient) -> None:
+    for path, words in (
+        ("reports?in_charge=dinsoss", "must be an agency of the policy in force; did you mean dinsos?"),
+        ("coverage?region=33.74.99", "`region` is the code of no area that is known; 33.74 is Kota Semarang"),
+        ("coverage?region=99", '`region` is the code of no area that is known"'),
+        ("coverage?region=33.74&kind=wksb", "must be a kind of institution that is known; did you mean WKSBM?"),
+    ):
+        answer = await asked.get(path)
+        assert (path, answer.status_code, words in answer.text) == (path, 422, True)

@@ -6,9 +6,10 @@ from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, HTTPException, Query
-from tepat_chassis.http import Page, Region, paging
+from tepat_chassis.http import Page, Region, must_be_of, paging
 from tepat_chassis.service import Service
 from tepat_contracts import regions
+from tepat_contracts.codes import PSKS
 from tepat_contracts.events.beneficiaries import INSTITUTION_RECORDED
 
 from tepat_registry import domain
@@ -75,7 +76,7 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
         in_force = (await service.standing.ruling()).document.index
         zone = ZoneInfo(in_force.policy.time_zone)
         if region not in in_force.regions:
-            raise HTTPException(422, "that area is not known")
+            raise HTTPException(422, f"`region` is the code of no area that is known{_near(region, in_force.regions)}")
         if not reader.covers(region):
             raise HTTPException(403, "the area lies outside your regions")
         today = clock().astimezone(zone).date()
@@ -83,7 +84,10 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
         villages = [code for code in in_force.regions if code.startswith(f"{region}.") or code == region]
         villages = sorted(code for code in villages if code.count(".") == VILLAGE)
         rows = queries.institutions_until(database.pool, until=_end(day, zone))
-        told = [_covering(row) async for row in rows if kind is None or read(row["data"])["kind"] == kind]
+        recorded = [(row, read(row["data"])["kind"]) async for row in rows]
+        known = PSKS.keys() | {of for _, of in recorded}
+        must_be_of(known, "kind", kind, what="kind of institution", of="that is known")
+        told = [_covering(row) for row, of in recorded if kind in (None, of)]
         found = _covered(villages, domain.covered_at(told, _end(day, zone)))
         parts: dict[str, list[bool]] = {}
         for code in villages:
@@ -104,6 +108,14 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
         return answer
 
     return routes
+
+
+def _near(region: str, names: Mapping[str, str]) -> str:
+    """The area around a code of which no area is known, where there is one."""
+    around = region
+    while around and around not in names:
+        around = around.rpartition(".")[0]
+    return f"; {around} is {names[around]}" if around else ""
 
 
 def _covering(row: Any) -> domain.Covering:

@@ -29,6 +29,10 @@ where (:before::timestamptz is null or (queued_at, delivery_id) < (:before, :bef
   and (:kind::text is null or kind = :kind) and (:level::int is null or level >= :level)
 order by queued_at desc, delivery_id desc limit :at_most;
 
+-- name: recipients_ever
+-- Whom any notice was for.
+select distinct agency from delivery;
+
 -- name: by_state
 select shown_state(state, receipt) as state, count(*) as notices from delivery group by 1 order by 1;
 
