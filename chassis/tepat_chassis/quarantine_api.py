@@ -87,7 +87,7 @@ def quarantine_router(service: "Service[Any]") -> APIRouter:
         if agency is not None:
             known = {row["agency"] for row in await database.pool.fetch(SENDERS)}
             known |= (await service.standing.ruling()).document.index.agencies.keys()
-            must_be_of(known, "agency", agency, what="agency", of="of the policy in force, or of what is here")
+            must_be_of(known, "agency", agency, what="sender")
         after = page.after or (None, 0, 0)
         rows = await database.pool.fetch(LIST, *after, reason, agency, page.limit + 1)
         return page.of([dict(row) for row in rows], lambda row: (row["topic"], row["partition"], row["offset"]))

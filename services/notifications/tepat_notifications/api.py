@@ -57,7 +57,7 @@ def router(database: Database, standing: Standing[Province], store: Store, clock
         if agency is not None:
             known = {row["agency"] async for row in queries.recipients_ever(database.pool)}
             known |= (await standing.ruling()).document.agencies.keys()
-            must_be_of(known, "agency", agency, what="recipient", of="of the policy in force, or one told before")
+            must_be_of(known, "agency", agency, what="recipient")
         before, before_id = page.after or (None, None)
         rows = queries.notices(
             database.pool, before=before, before_id=before_id, agency=agency, state=state,

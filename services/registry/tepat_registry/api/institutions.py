@@ -76,7 +76,7 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
         in_force = (await service.standing.ruling()).document.index
         zone = ZoneInfo(in_force.policy.time_zone)
         if region not in in_force.regions:
-            raise HTTPException(422, f"`region` is the code of no area that is known{_near(region, in_force.regions)}")
+            raise HTTPException(422, "that area is not known")
         if not reader.covers(region):
             raise HTTPException(403, "the area lies outside your regions")
         today = clock().astimezone(zone).date()
@@ -86,7 +86,7 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
         rows = queries.institutions_until(database.pool, until=_end(day, zone))
         recorded = [(row, read(row["data"])["kind"]) async for row in rows]
         known = PSKS.keys() | {of for _, of in recorded}
-        must_be_of(known, "kind", kind, what="kind of institution", of="that is known")
+        must_be_of(known, "kind", kind, what="kind")
         told = [_covering(row) for row, of in recorded if kind in (None, of)]
         found = _covered(villages, domain.covered_at(told, _end(day, zone)))
         parts: dict[str, list[bool]] = {}
@@ -108,14 +108,6 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
         return answer
 
     return routes
-
-
-def _near(region: str, names: Mapping[str, str]) -> str:
-    """The area around a code of which no area is known, where there is one."""
-    around = region
-    while around and around not in names:
-        around = around.rpartition(".")[0]
-    return f"; {around} is {names[around]}" if around else ""
 
 
 def _covering(row: Any) -> domain.Covering:
