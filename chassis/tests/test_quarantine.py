@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tepat_chassis.auth import Person, Right, authenticated
 from tepat_chassis.database import Database
 from tepat_chassis.pseudonyms import Pseudonyms, as_uuid
-from tepat_chassis.quarantine import Record, Sealer
+from tepat_chassis.quarantine import Record, Sealer, expire
 from tepat_chassis.quarantine_api import quarantine_router, shape
 from tepat_chassis.standing import Standing
 
@@ -127,6 +127,22 @@ def test_no_value_of_any_kind_keeps_a_letter_or_a_digit(told: Any) -> None:
     said = shape(json.dumps(told))
     said.encode()
     assert {sign for sign in leaves(json.loads(said)) if sign.isalnum()} <= {*"9xX"}
+
+
+@pytest.mark.integration
+async def test_what_was_sent_is_kept_for_ninety_days(operator: Operator) -> None:
+    async def offsets() -> list[int]:
+        return [
+            row["offset"] for row in await operator.database.pool.fetch('select "offset" from quarantine order by 1')
+        ]
+
+    for days, kept in ((89, [0, 1]), (91, [1])):
+        await operator.database.pool.execute(
+            "update quarantine set quarantined_at = now() - $1 * interval '1 day' where \"offset\" = 0", days
+        )
+        async with operator.database.transaction() as connection:
+            await expire(connection)
+        assert await offsets() == kept
 
 
 @pytest.mark.integration

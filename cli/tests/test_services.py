@@ -585,6 +585,20 @@ HOME: dict[str, Any] = {
 }  # fmt: skip
 
 
+def test_an_export_says_what_was_not_searched(api: Api, tepat: Tepat, tmp_path: Path) -> None:
+    person = "11111111-0000-0000-0000-000000000009"
+    told: dict[str, Any] = {"held": {"persons": [{"person": person}], "facts": []}, "seen": []}
+    sealed = {"records": 3, "searched": False, "kept_until": "2026-06-01T00:00:00Z"}
+    for service in ("registry", "eligibility", "distribution", "notifications"):
+        of = sealed if service == "distribution" else {"records": 0}
+        api.answers[f"POST /{service}/v1/subjects/held"] = told | {"service": service, "quarantine": of}
+    ran = tepat("person", "export", person, "--purpose", "asked for by the person", "--out", tmp_path / "all.json")
+    assert ran.status == 0
+    assert ran.words.count("not searched") == 1
+    assert "not searched: 3 records in quarantine at distribution, the last kept until 2026-06-01" in ran.words
+    assert orjson.loads((tmp_path / "all.json").read_bytes())["services"][2]["quarantine"] == sealed
+
+
 FOUND: dict[str, Any] = {
     "finding_id": "22222222-0000-0000-0000-000000000001", "rule": "over_cap", "revision": 1, "live": True,
     "person": None, "household": HOME["stands_for"], "programme": "BPNT", "region": "33.74.01.1001",
