@@ -110,12 +110,12 @@ def router(database: Database, standing: Standing[Province], store: Store, clock
             await connection.execute(f"notify {DUTY}")
         return {"due": due}
 
-    routes.include_router(_tracing(database))
     return routes
 
 
-def _tracing(database: Database) -> APIRouter:
-    routes = APIRouter()
+def tracing(database: Database) -> APIRouter:
+    """What became of notices about one thing, below /v1."""
+    routes = APIRouter(tags=["trace"])
 
     @routes.get("/trace/{name:path}")
     async def trace(name: str, person: Reader) -> dict[str, Any]:

@@ -50,6 +50,7 @@ def build(settings: NotificationsSettings, clock: Callable[[], datetime] = lambd
     service.tells = lambda: {"channels": channels.states(clock())}
     app = service.api(
         api.router(service.database, service.standing, store, clock),
+        api.tracing(service.database),
         acknowledging.router(service.database, hearings, clock),
         subjects.router(service.name, service.database, api.held),
     )

@@ -85,7 +85,7 @@ async def test_what_became_of_a_notice_is_traced_by_the_name_of_its_cause_and_by
     code = await report(desk)
     await desk.at_once()
     app, whole = FastAPI(), frozenset(Right)
-    app.include_router(api.router(desk.database, desk.standing, desk.store, desk.clock), prefix="/v1")
+    app.include_router(api.tracing(desk.database), prefix="/v1")
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://t/v1/") as client:
         for regions, told in (
             ((), ["report taken", "notice sending", "notice sent"]), (("33.22",), []),
