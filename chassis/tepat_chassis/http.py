@@ -27,7 +27,7 @@ from collections.abc import (
     AsyncIterator,
     Awaitable,
     Callable,
-    Container,
+    Collection,
     Coroutine,
     Generator,
     Iterable,
@@ -35,9 +35,11 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from difflib import get_close_matches
 from http import HTTPStatus
 from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, Any, Protocol, TypeVar
+from uuid import UUID
 
 import asyncpg
 import uvicorn
@@ -298,11 +300,42 @@ def _wanted(error: Mapping[str, Any]) -> str:
     return said
 
 
-def must_be_of(known: Container[str], name: str, *asked: str | None, what: str) -> None:
-    """Refuses parameter ``name``, in the words of any other refusal, where the policy in force knows no such thing."""
-    if not all(each is None or each in known for each in asked):
-        told = f"must be {'an' if what[0] in 'aeiou' else 'a'} {what} of the policy in force"
-        raise RequestValidationError([{"type": "value_error", "loc": ("query", name), "msg": told, "input": None}])
+_OF_WHAT_IS_KNOWN = {
+    "programme": ("a programme of the policy in force", "program dalam kebijakan yang berlaku"),
+    "agency": ("an agency of the policy in force", "instansi dalam kebijakan yang berlaku"),
+    "sender": (
+        "an agency of the policy in force, or of what is here",
+        "instansi dalam kebijakan, atau pengirim data ini",
+    ),
+    "recipient": (
+        "a recipient of the policy in force, or one told before",
+        "penerima dalam kebijakan, atau yang pernah diberi tahu",
+    ),
+    "kind": ("a kind of institution that is known", "jenis lembaga yang dikenal"),
+}  # fmt: skip
+
+
+def must_be_of(known: Collection[str], name: str, *asked: str | None, what: str) -> None:
+    """Refuses parameter ``name``, in the words of any other refusal, where there is no such thing, and names what is
+    nearest. By what nobody knows nothing is found, which would read as if there were nothing.
+    """
+    for each in asked:
+        if each is not None and each not in known:
+            spelt = {one.casefold(): one for one in known}
+            near = [spelt[one] for one in get_close_matches(each.casefold(), spelt, n=1)]
+            english, indonesian = _OF_WHAT_IS_KNOWN[what]
+            english += f"; did you mean {near[0]}?" if near else ""
+            indonesian += f"; mungkin maksudnya {near[0]}?" if near else ""
+            told = f"must be {english} / harus {indonesian}"
+            raise RequestValidationError([{"type": "unknown", "loc": ("query", name), "msg": told, "input": None}])
+
+
+def uuid_in(name: str) -> UUID | None:
+    """The id that stands in an address, where names of other kinds may too."""
+    try:
+        return UUID(name)
+    except ValueError:
+        return None
 
 
 Region = Annotated[str | None, Query(pattern=REGION_PATTERN, description="those in this area, such as 33.74.01")]

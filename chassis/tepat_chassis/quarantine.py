@@ -6,6 +6,7 @@ Invariants
   offsets: every offset is covered by exactly one range or one rejection.
 - The bytes are sealed with AES-GCM under a key apart from the database, bound to their offset; reason,
   pointer and message name fields, never values.
+- What was sent is kept for ``KEPT`` and not a day longer, taken again or not.
 - A replay takes a record outside the consumer's positions, at most once: the row lock makes two callers
   wait for each other, and a record once accepted is not taken again.
 """
@@ -14,7 +15,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 import orjson
@@ -32,6 +33,8 @@ from tepat_chassis.standing import InForce, Standing
 
 R = TypeVar("R")
 
+KEPT = timedelta(days=90)
+"""As long as its announcement stands on the quarantine's topic."""
 NONCE_BYTES = 12
 REPLAY_CHUNK = 500
 
@@ -262,6 +265,18 @@ where replayed_at is null
         where (q.topic, q.partition, q."offset") = (w.topic, w.partition, w."offset")))
   and ($5::text is null or (topic, partition, "offset") > ($5, $6, $7))
 order by topic, partition, "offset" limit $8 for update"""
+
+
+EXPIRE = """
+delete from quarantine where (topic, partition, "offset") in (
+    select topic, partition, "offset" from quarantine where quarantined_at < now() - $1::interval
+    order by quarantined_at limit $2 for update skip locked)"""
+EXPIRED_AT_ONCE = 10_000
+
+
+async def expire(connection: Connection) -> None:
+    """Delete the oldest of what has been kept long enough; what is left, and whatever a replay holds, the next time."""
+    await connection.execute(EXPIRE, KEPT, EXPIRED_AT_ONCE)
 
 
 class Replayed(NamedTuple):

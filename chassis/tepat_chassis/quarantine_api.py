@@ -12,10 +12,11 @@ from uuid import UUID
 from cryptography.exceptions import InvalidTag
 from fastapi import APIRouter, Depends, HTTPException, Query
 from pydantic import BaseModel, ConfigDict
+from tepat_contracts.receipts import Reason
 
 from tepat_chassis.acts import record
 from tepat_chassis.auth import Person, Right, needs
-from tepat_chassis.http import Page, paging
+from tepat_chassis.http import Page, must_be_of, paging
 from tepat_chassis.logging import mask
 from tepat_chassis.pseudonyms import as_uuid
 from tepat_chassis.quarantine import replay
@@ -35,6 +36,8 @@ ONE = """
 select topic, partition, "offset", agency, event_id, reason, pointer, message, encode(sha256, 'hex') as sha256,
        quarantined_at, replayed_at, sealed
 from quarantine where topic = $1 and partition = $2 and "offset" = $3"""
+
+SENDERS = "select distinct agency from quarantine"
 
 SUMMARY = "select agency, reason, count(*) as records from quarantine group by agency, reason order by agency, reason"
 
@@ -58,7 +61,7 @@ class Replay(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     entries: list[Entry] | None = None
-    reason: str | None = None
+    reason: Reason | None = None
 
 
 def quarantine_router(service: "Service[Any]") -> APIRouter:
@@ -77,10 +80,14 @@ def quarantine_router(service: "Service[Any]") -> APIRouter:
     async def listing(
         person: Annotated[Person, Depends(needs(Right.read))],  # noqa: ARG001 – the right is what counts
         page: Annotated[Page, Depends(paging(str, int, int))],
-        reason: str | None = None,
+        reason: Reason | None = None,
         agency: str | None = None,
     ) -> dict[str, Any]:
         """What was quarantined, by place; never the bytes."""
+        if agency is not None:
+            known = {row["agency"] for row in await database.pool.fetch(SENDERS)}
+            known |= (await service.standing.ruling()).document.index.agencies.keys()
+            must_be_of(known, "agency", agency, what="sender")
         after = page.after or (None, 0, 0)
         rows = await database.pool.fetch(LIST, *after, reason, agency, page.limit + 1)
         return page.of([dict(row) for row in rows], lambda row: (row["topic"], row["partition"], row["offset"]))

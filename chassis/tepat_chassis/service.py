@@ -23,7 +23,7 @@ from tepat_contracts import topics
 from tepat_contracts.envelope import AGENCY_ID_PATTERN
 from tepat_contracts.topics import Kind
 
-from tepat_chassis import kafka, outbox
+from tepat_chassis import kafka, outbox, quarantine
 from tepat_chassis.auth import Auth
 from tepat_chassis.database import Connection, Database, Lock
 from tepat_chassis.duty import Duty
@@ -171,7 +171,7 @@ class Service(Generic[P]):
     def api(self, *routers: APIRouter) -> FastAPI:
         """The service's HTTP side, with everything it runs as its lifespan."""
         settings = self.settings
-        quarantine = [quarantine_router(self)] if self.intakes else []
+        sealed = [quarantine_router(self)] if self.intakes else []
         return api(
             self.name,
             title=f"Tepat {self.name}",
@@ -179,7 +179,7 @@ class Service(Generic[P]):
             health=self.health,
             metrics=self.metrics,
             status=self.status,
-            routers=[*quarantine, *routers],
+            routers=[*sealed, *routers],
             lifespan=self._run,
             time_zone=lambda: self._time_zone(known.document) if (known := self.standing.in_force) else None,
         )
@@ -247,6 +247,7 @@ class Service(Generic[P]):
         async with self.database.pool.acquire() as connection:
             depth, age = await outbox.depth(connection)
             self.metrics.marks(await self.pending(connection))
+            await quarantine.expire(connection)
         self.metrics.outbox(depth, age)
         self.health.waiting(age)
         self.health.database_ok()

@@ -3,12 +3,13 @@
 Invariants
 - Everything is told to those with the right to disclose alone, for a purpose, and recorded before it is answered.
 - Persons are asked for by pseudonyms: by all of theirs, as the registry knows them.
+- What cannot be told is said: the quarantine is sealed, and not searched for anybody.
 - Who saw them is found by index, whatever it was seen through: a household, a report and a suspicion concern persons
   whom their acts name.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 import orjson
@@ -19,11 +20,21 @@ from tepat_chassis import acts
 from tepat_chassis.auth import Person, Right, needs
 from tepat_chassis.database import Connection, Database
 from tepat_chassis.logging import mask
+from tepat_chassis.quarantine import KEPT
 
 Discloser = Annotated[Person, Depends(needs(Right.disclose))]
 SEEN = """
 select at, who, name, act, target, detail from act where target = any($1::text[]) or persons && $2::uuid[]
 order by id"""
+
+
+QUARANTINE = "select count(*) as records, max(quarantined_at) as last from quarantine"
+NOT_SEARCHED: Final = {
+    "en": "Records that could not be taken are kept sealed and are not searched for persons: some may name this one. "
+    "Those of one agency are found by `tepat quarantine list`.",
+    "id": "Data yang tidak dapat diterima disimpan tersegel dan tidak ditelusuri menurut orang: mungkin ada yang "
+    "memuat orang ini. Data tiap instansi terlihat dengan `tepat quarantine list`.",
+}
 
 
 class Subject(BaseModel):
@@ -60,8 +71,16 @@ def router(service: str, database: Database, held: Held, whole: Whole = _as_aske
             subject = await whole(connection, person, subject)
             told = await held(connection, person, subject)
             await acts.record(connection, person, "disclose", str(subject.persons[0]), detail, subject.persons)
+            sealed = await connection.fetchrow(QUARANTINE)
             rows = await connection.fetch(SEEN, list(map(str, subject.persons)), subject.persons)
         seen = [dict(row) | {"detail": orjson.loads(row["detail"])} for row in rows]
-        return {"service": service, "held": told, "seen": seen}
+        return {"service": service, "held": told, "seen": seen, "quarantine": _quarantine(sealed)}
 
     return routes
+
+
+def _quarantine(row: Any) -> dict[str, Any]:
+    """How many records a service keeps sealed, until when the last of them, and that nobody is looked for in them."""
+    if not row["records"]:
+        return {"records": 0}
+    return {"records": row["records"], "searched": False, "kept_until": row["last"] + KEPT, "note": NOT_SEARCHED}

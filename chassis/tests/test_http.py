@@ -193,7 +193,15 @@ async def test_wrong_input_is_pointed_at_and_not_repeated(
         ("why=wherefore", "query/why must have at most 5 characters"),
         ("why=x:y", "query/why is not of the form that is wanted"),
         ("many=0", "query/many must be greater than or equal to 1"),
-        ("programme=NOPE", "query/programme must be a programme of the policy in force"),
+        (
+            "programme=NOPE",
+            "query/programme must be a programme of the policy in force / harus program dalam kebijakan yang berlaku",
+        ),
+        (
+            "programme=pkg",
+            "query/programme must be a programme of the policy in force; did you mean PKH? / "
+            "harus program dalam kebijakan yang berlaku; mungkin maksudnya PKH?",
+        ),
         ("programme=PKH&why=xyz&region=33.74", ""),
     ],
 )

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tepat_chassis.auth import Person, Right, authenticated
 from tepat_chassis.database import Database
 from tepat_chassis.pseudonyms import Pseudonyms, as_uuid
-from tepat_chassis.quarantine import Record, Sealer
+from tepat_chassis.quarantine import Record, Sealer, expire
 from tepat_chassis.quarantine_api import quarantine_router, shape
 from tepat_chassis.standing import Standing
 
@@ -58,17 +58,21 @@ async def operator(database: str) -> AsyncIterator[Operator]:
             TOPIC, offset, sealed,
         )  # fmt: skip
     async with store.transaction() as connection:
-        await Standing.put(connection, "t-1", {})
+        await Standing.put(connection, "t-1", {"agencies": ["dpmd"]})
+
+    def told(document: Any) -> Any:
+        return SimpleNamespace(index=SimpleNamespace(agencies=dict.fromkeys(document["agencies"])))
+
     service: Any = SimpleNamespace(
         name="distribution", database=store, sealer=sealer, pseudonyms=lambda _: PSEUDONYMS,
-        standing=Standing(store, lambda told: told),
+        standing=Standing(store, told),
     )  # fmt: skip
     app = FastAPI()
     app.include_router(quarantine_router(service), prefix="/v1")
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://t/v1/") as client:
-        told = Operator(client, store)
-        app.dependency_overrides[authenticated] = lambda: Person("rudi", "Pak Rudi", told.rights, ())
-        yield told
+        somebody = Operator(client, store)
+        app.dependency_overrides[authenticated] = lambda: Person("rudi", "Pak Rudi", somebody.rights, ())
+        yield somebody
     await store.close()
 
 
@@ -123,3 +127,36 @@ def test_no_value_of_any_kind_keeps_a_letter_or_a_digit(told: Any) -> None:
     said = shape(json.dumps(told))
     said.encode()
     assert {sign for sign in leaves(json.loads(said)) if sign.isalnum()} <= {*"9xX"}
+
+
+@pytest.mark.integration
+async def test_what_was_sent_is_kept_for_ninety_days(operator: Operator) -> None:
+    async def offsets() -> list[int]:
+        return [
+            row["offset"] for row in await operator.database.pool.fetch('select "offset" from quarantine order by 1')
+        ]
+
+    for days, kept in ((89, [0, 1]), (91, [1])):
+        await operator.database.pool.execute(
+            "update quarantine set quarantined_at = now() - $1 * interval '1 day' where \"offset\" = 0", days
+        )
+        async with operator.database.transaction() as connection:
+            await expire(connection)
+        assert await offsets() == kept
+
+
+@pytest.mark.integration
+async def test_what_nobody_sent_and_no_reason_there_is_are_refused(operator: Operator) -> None:
+    operator.rights |= {Right.read}
+
+    async def listed(**params: str) -> httpx.Response:
+        return await operator.client.get("quarantine", params=params)
+
+    for known, records in (("dinsos", 2), ("dpmd", 0)):  # not in the policy any more; in it
+        assert len((await listed(agency=known)).json()["items"]) == records
+    answer = await listed(agency="dinso")
+    assert (answer.status_code, "did you mean dinsos?" in answer.text) == (422, True)
+    assert (await listed(reason="nik_invalid")).status_code == 200
+    answer = await listed(reason="nik")
+    assert (answer.status_code, "nik_invalid" in answer.text) == (422, True)
+    assert (await operator.client.post("quarantine/replay", json={"reason": "nik"})).status_code == 422

@@ -55,6 +55,8 @@ def check(
     if not is_agency_id(agency):
         raise WrongUse(f"‘{printable(agency)}’ is no agency: 3–40 of a–z, 0–9 and -, such as dinsos-jateng")
     from_ = source(file, agency, "payouts")
+    if next(from_.records(), None) is None:
+        raise WrongUse(f"{file} has no lines to check: fill in its rows, one a payment")
     with Services(Place.of(data, kafka, api, role), "reader") as services:
         answers = services.sent_lines("distribution", "checks", _sent(from_), agency=agency)
         counted = _json(from_, answers) if as_json else _written(from_, answers, output, file)

@@ -112,6 +112,13 @@ def export(
     except OSError as wrong:
         raise WrongUse(f"{out} can't be written: {wrong.strerror}") from None
     say(f"all that is held is in {out}; it names the person: keep it safe, and hand it to nobody else")
+    for each in (registry, *others):
+        if sealed := each.get("quarantine", {}).get("records"):
+            until = each["quarantine"]["kept_until"][:10]
+            say(
+                f"not searched: {sealed} records in quarantine at {each['service']}, the last kept until {until}",
+                "yellow",
+            )
 
 
 @commands.command()

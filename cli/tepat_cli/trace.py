@@ -1,8 +1,13 @@
-"""`tepat trace ID`: one thing's path through every service, out of their databases."""
+"""`tepat trace ID`: one thing's path through every service, out of their databases.
 
+A service that knows the thing may name what concerns it to others (`also`): these are asked for it too, once each.
+"""
+
+from collections import deque
 from datetime import UTC, datetime
 from typing import Annotated
 
+import orjson
 import typer
 
 from tepat_cli.exits import Unreachable, WrongUse
@@ -39,7 +44,10 @@ def trace(
     *,
     thing: Annotated[
         str,
-        typer.Argument(metavar="ID", help="an event, AGENCY/PAYOUT or payout, AGENCY/REPORT, overlap, or household"),
+        typer.Argument(
+            metavar="ID",
+            help="an event, AGENCY/PAYOUT or payout, AGENCY/REPORT, overlap, case, finding, household, round or coupon",
+        ),
     ],
     as_json: JsonOption = False,
     data: DataOption = None,
@@ -47,26 +55,34 @@ def trace(
     api: ApiOption = None,
     role: AsOption = None,
 ) -> None:
-    """The path of an event, payout, overlap or household: from the agency's event to the notice."""
-    steps: list[Answer] = []
-    silent: list[str] = []
+    """The path of an event, payout, overlap, finding or household: from the agency's event to the notice."""
+    steps: dict[bytes, Answer] = {}
+    silent: dict[str, str] = {}
     with Services(Place.of(data, kafka, api, role), "reader") as services:
-        for service in services.names:
+        asking = deque((service, thing) for service in services.names)
+        asked = set(asking)
+        while asking:
+            service, name = asking.popleft()
             try:
-                steps += services.get(service, f"trace/{segment(thing)}")["steps"]
+                told = services.get(service, f"trace/{segment(name)}")
             except Missing:
                 continue
             except Unreachable as wrong:
-                silent.append(str(wrong))
-    for each in silent:
+                silent[service] = str(wrong)
+                continue
+            steps |= {orjson.dumps(step, option=orjson.OPT_SORT_KEYS): step for step in told["steps"]}
+            also = {(other, each) for other, names in told.get("also", {}).items() for each in names} - asked
+            asking += sorted(also)
+            asked |= also
+    for each in silent.values():
         say(each, "yellow")
     if not steps:
         if silent:
             raise Unreachable("nothing is known of it by the services that answer")
         raise WrongUse(
-            f"no service knows ‘{printable(thing)}’: is it an event, AGENCY/PAYOUT or /REPORT, overlap or household?"
+            f"no service knows ‘{printable(thing)}’: is it an event, AGENCY/PAYOUT or /REPORT, overlap, case, finding, "
+            "household, round or coupon?"
         )
-    steps.sort(key=_at)
-    listing(steps, COLUMNS, as_json=as_json, limit=0, none="")
+    listing(sorted(steps.values(), key=_at), COLUMNS, as_json=as_json, limit=0, none="")
     if silent:
         raise Unreachable("the path may have gaps: not every service answered")

@@ -378,6 +378,21 @@ def test_a_trace_is_one_timeline_of_all_services(api: Api, tepat: Tepat) -> None
     assert "n=1" in tepat("trace", "dinsos/PKH/1").out
 
 
+def test_a_trace_goes_on_under_the_names_that_services_tell(api: Api, tepat: Tepat) -> None:
+    taken = step("2026-01-01T00:00:01Z", "distribution", "payout disbursed")
+    decided, told = step("2026-01-01T00:00:02Z", "eligibility", "decision made"), "notice sent"
+    api.answers["GET /distribution/v1/trace/F-1"] = {
+        "steps": [taken], "also": {"eligibility": ["PKH|h-1"], "notifications": ["F-1", "F-2"]},
+    }  # fmt: skip
+    api.answers["GET /eligibility/v1/trace/PKH%7Ch-1"] = {"steps": [decided]}
+    for name in ("F-1", "F-2"):
+        api.answers[f"GET /notifications/v1/trace/{name}"] = {"steps": [step("2026-01-02T00:00:00Z", "n", told)]}
+    ran = tepat("trace", "F-1", "--json")
+    assert [each["what"] for each in objects(ran.out)] == ["payout disbursed", "decision made", told]
+    paths = [request.url.raw_path for request in api.asked]
+    assert len(paths) == len(set(paths)) == 4 + 2
+
+
 def test_a_trace_with_a_silent_service_shows_the_rest_and_says_so(api: Api, tepat: Tepat) -> None:
     api.answers["GET /distribution/v1/trace/x"] = {"steps": [step("2026-01-01T00:00:00Z", "distribution", "taken")]}
     api.answers["GET /registry/v1/trace/x"] = httpx.ConnectError("refused")
@@ -570,6 +585,20 @@ HOME: dict[str, Any] = {
 }  # fmt: skip
 
 
+def test_an_export_says_what_was_not_searched(api: Api, tepat: Tepat, tmp_path: Path) -> None:
+    person = "11111111-0000-0000-0000-000000000009"
+    told: dict[str, Any] = {"held": {"persons": [{"person": person}], "facts": []}, "seen": []}
+    sealed = {"records": 3, "searched": False, "kept_until": "2026-06-01T00:00:00Z"}
+    for service in ("registry", "eligibility", "distribution", "notifications"):
+        of = sealed if service == "distribution" else {"records": 0}
+        api.answers[f"POST /{service}/v1/subjects/held"] = told | {"service": service, "quarantine": of}
+    ran = tepat("person", "export", person, "--purpose", "asked for by the person", "--out", tmp_path / "all.json")
+    assert ran.status == 0
+    assert ran.words.count("not searched") == 1
+    assert "not searched: 3 records in quarantine at distribution, the last kept until 2026-06-01" in ran.words
+    assert orjson.loads((tmp_path / "all.json").read_bytes())["services"][2]["quarantine"] == sealed
+
+
 FOUND: dict[str, Any] = {
     "finding_id": "22222222-0000-0000-0000-000000000001", "rule": "over_cap", "revision": 1, "live": True,
     "person": None, "household": HOME["stands_for"], "programme": "BPNT", "region": "33.74.01.1001",
@@ -712,6 +741,14 @@ def test_a_checked_list_is_given_back_with_an_answer_for_each_line(api: Api, tep
     assert [each.get("decision", each.get("rejected")) for each in objects(told.out)] == [
         "clear", "schema", "hold", "not_permitted",
     ]  # fmt: skip
+
+
+def test_a_list_without_lines_is_not_asked_about(api: Api, tepat: Tepat, tmp_path: Path) -> None:
+    file = tmp_path / "list.csv"
+    file.write_text(LIST.splitlines(keepends=True)[0])
+    told = tepat("check", file, "--agency", "dinsos")
+    assert (told.status, "list.csv has no lines to check" in told.words) == (2, True)
+    assert (api.asked, (tmp_path / "list.csv.checked.csv").exists()) == ([], False)
 
 
 @pytest.mark.parametrize(

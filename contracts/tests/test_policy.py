@@ -2,6 +2,7 @@
 
 import json
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -65,6 +66,13 @@ def test_the_contracts_example_and_semarangs_are_without_mistakes(policy_text: s
     assert policy.programmes[1].effective.to == date(2027, 12, 31)
     assert policy.agencies[0].silent_after == timedelta(days=7)
     assert policy.overlap_rules[0].effective.from_ == date(2020, 1, 1)
+
+
+@pytest.mark.parametrize("file", ["contracts/examples/semarang.yaml", "contracts/examples/programmes.yaml",
+                                  "demo/tepat_demo/policy.yaml"])  # fmt: skip
+def test_every_programme_shown_says_what_it_is_spent_for(file: str) -> None:
+    policy = load((Path(__file__).parents[2] / file).read_text())
+    assert [each.code for each in policy.programmes if each.strategy is None] == []
 
 
 def test_a_policy_survives_being_written_and_read(policy_text: str) -> None:

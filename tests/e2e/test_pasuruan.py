@@ -1,8 +1,8 @@
 """Kota Pasuruan, 2022–2023: 4,011 listed as extremely poor, 891 confirmed by officers – by the command and the topics.
 
 The agency sends its three files as it has them: the people, the list of whom to visit, and what officers found. Capital
-is due once to the verified with a business, an objection is upheld by a later visit, and 100 packages go to those who
-come first among the confirmed.
+is due once to the verified with a business, and paid with receipts, to joint groups too; a second one is found. An
+objection is upheld by a later visit, and 100 packages go to those who come first among the confirmed.
 """
 
 import asyncio
@@ -26,21 +26,31 @@ from .conftest import Running
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
-FOOD = "PANGAN"
-DECISIONS = "eligibility.decisions.v1"
+FOOD, HOUSES = "PANGAN", "RTLH"
+CAPITAL = 2_500_000
+DECISIONS, FINDINGS = "eligibility.decisions.v1", "distribution.findings.v1"
 
 
 def policy() -> dict[str, Any]:
-    """The demo's programme of capital, and food for whoever is verified: 100 packages a round, the poorest first."""
+    """The demo's programme of capital, food for whoever is verified (100 packages a round, the poorest first), and the
+    repair of houses that nobody should live in: one of each strategy.
+    """
     told = load(POLICY.read_text()).document()
     capital = next(each for each in told["programmes"] if each["code"] == PROGRAMME)
     food = {
         "code": FOOD, "name": {"id": "Bantuan pangan", "en": "Food aid"}, "unit": "household", "benefit": "food",
         "criteria": 'household.regions.exists(r, r.startsWith("35.75.")) && household.decile == 1',
         "needs_verification": True, "rank_by": "household.elderly * 10 + left_out", "quota": 100,
+        "strategy": "lower_burdens",
     }  # fmt: skip
-    agency = {"id": VERIFIER, "name": "Dinsos Kota Pasuruan", "trust_rank": 1, "programmes": [PROGRAMME, FOOD]}
-    return {"version": "pasuruan-1", "agencies": [agency], "programmes": [capital, food], "overlap_rules": []}
+    houses = {
+        "code": HOUSES, "name": {"id": "Rumah tidak layak huni", "en": "House repair"}, "unit": "household",
+        "benefit": "goods", "strategy": "shrink_pockets",
+    }  # fmt: skip
+    programmes = [capital, food, houses]
+    own = [each["code"] for each in programmes]
+    agency = {"id": VERIFIER, "name": "Dinsos Kota Pasuruan", "trust_rank": 1, "programmes": own}
+    return {"version": "pasuruan-1", "agencies": [agency], "programmes": programmes, "overlap_rules": []}
 
 
 def office_file(path: Path, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Path:
@@ -134,6 +144,66 @@ async def test_capital_is_due_once_to_the_verified_with_a_business(system: Runni
     text = json.dumps(found)
     assert pasuruan.people[0].nik not in text
     assert not any(reason in text for reason in cases.REASONS)
+
+
+async def test_capital_is_paid_once_with_receipts_to_groups_and_told_by_strategy(
+    system: Running, pasuruan: Pasuruan, tmp_path: Path
+) -> None:
+    await decided(system, PROGRAMME, pasuruan.capital)
+    due = [each for each in pasuruan.people if each.confirmed and each.runs_a_business]
+    unverified = next(each for each in pasuruan.people if not each.confirmed and each.runs_a_business)
+    confirmed = [each for each in pasuruan.people if each.confirmed]
+    headings = ["payout_id", "status", "programme", "from", "to", "nik", "kk", "benefit", "amount", "region"]
+    february, june = ("2023-02-01", "2023-02-28"), ("2023-06-01", "2023-06-30")
+
+    def row(id_: str, who: Any, programme: str, days: tuple[str, str], kind: str, amount: int) -> list[str]:
+        return [id_, "disalurkan", programme, *days, who.nik, who.kk, kind, str(amount), who.region]
+
+    capital = [row(f"MODAL-{n}", each, PROGRAMME, february, "modal", CAPITAL) for n, each in enumerate(due)]
+    again = row("MODAL-LAGI", due[0], PROGRAMME, june, "modal", CAPITAL)
+    wrong = row("MODAL-SALAH", unverified, PROGRAMME, february, "modal", CAPITAL)
+    food = [row(f"PANGAN-{n}", each, FOOD, february, "pangan", 200_000) for n, each in enumerate(confirmed[:100])]
+    houses = [row(f"RTLH-{n}", each, HOUSES, february, "barang", 17_500_000) for n, each in enumerate(confirmed[:3])]
+    paid = office_file(tmp_path / "paid.csv", headings, [*capital, again, wrong, *food, *houses])
+    system.tepat("publish", paid, "--agency", VERIFIER, "--wait")
+
+    twice = office_file(tmp_path / "twice.csv", headings, [["MODAL-DUA", *capital[0][1:]]])
+    (line,) = map(json.loads, system.tepat("check", twice, "--agency", VERIFIER, "--json").splitlines())
+    assert (line["decision"], line["reasons"]) == (
+        "hold", [f"exclusive: same-programme-same-person with {VERIFIER}/MODAL-0"],
+    )  # fmt: skip
+    expected = {"over_cap": ["MODAL-0", "MODAL-LAGI"], "paid_unverified": ["MODAL-SALAH"]}
+    for _ in range(300):
+        told = [json.loads(record.value or b"{}")["data"] for record in await system.read([FINDINGS])]
+        if expected.keys() <= {each["rule"] for each in told if each.get("programme") == PROGRAMME}:
+            break
+    listed = system.listed("findings", "list", "--programme", PROGRAMME)
+    found = {each["rule"]: [of["payout_id"] for of in each["payouts"]] for each in listed}
+    assert found == expected
+    (over,) = [each["evidence"] for each in listed if each["rule"] == "over_cap"]
+    assert (over["paid"], over["cap"]) == (2 * CAPITAL, CAPITAL)
+    whats = {step["what"] for step in system.listed("trace", f"{VERIFIER}/MODAL-LAGI")}
+    assert {"person recorded", "decision made", "payout disbursed", "finding raised"} <= whats
+
+    receipt = tmp_path / "tanda-terima.jpg"
+    receipt.write_bytes(b"a signed list of goods")
+    system.tepat("capital", "receipt", f"{VERIFIER}/MODAL-0", "--receipt", receipt)
+    where = ("--agency", VERIFIER, "--region", due[0].region)
+    system.tepat("group", "form", "kube-mawar", "--title", "KUBE Mawar", *where)
+    system.tepat("group", "add", "kube-mawar", due[0].nik)
+    got = {each["payout_id"]: each for each in system.listed("capital", "list", "--region", "35.75", "--limit", "0")}
+    assert len(got) == pasuruan.capital + 2
+    assert [id_ for id_, each in got.items() if "receipt" in each] == ["MODAL-0"]
+    assert {id_ for id_, each in got.items() if each.get("group") == "kube-mawar"} == {"MODAL-0", "MODAL-LAGI"}
+
+    report = json.loads(system.tepat("report", "35.75", "--by", "strategy", "--json"))
+    spent = {each["strategy"]: each["disbursed"] for each in report["items"]}
+    assert spent == {
+        "raise_incomes": {"number": pasuruan.capital + 2, "amount": (pasuruan.capital + 2) * CAPITAL},
+        "lower_burdens": {"number": 100, "amount": 100 * 200_000},
+        "shrink_pockets": {"number": 3, "amount": 3 * 17_500_000},
+    }
+    print(f"capital: {pasuruan.capital} families, Rp {pasuruan.capital * CAPITAL:,}; {found}; by strategy: {spent}")
 
 
 async def test_an_objection_is_upheld_by_a_visit_and_lapses_without_one(

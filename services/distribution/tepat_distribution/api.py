@@ -1,7 +1,7 @@
-"""Distribution over HTTP: the overlaps that stand, and the way of one payout."""
+"""Distribution over HTTP: the overlaps that stand, whether payouts may go, and all that is held of a person."""
 
-from collections.abc import AsyncIterator, Sequence
-from datetime import date, datetime
+from collections.abc import AsyncIterator
+from datetime import date
 from typing import Annotated, Any, Final, Literal, Self
 from uuid import UUID
 
@@ -17,9 +17,8 @@ from tepat_chassis.lines import OneAtATime
 from tepat_chassis.standing import Standing
 from tepat_chassis.subjects import Subject
 from tepat_contracts.policy import Policy
-from tepat_contracts.topics import Kind, inbound_name
 
-from tepat_distribution import findings_api, simulate
+from tepat_distribution import findings_api, simulate, trace
 from tepat_distribution.check import Checks
 from tepat_distribution.domain import DECISIONS, STATES, VERDICTS
 from tepat_distribution.policed import Policed
@@ -66,8 +65,9 @@ def router(database: Database, standing: Standing[Policed], checks: Checks) -> A
         household: Annotated[UUID | None, Query(description="those of this household's payouts")] = None,
     ) -> dict[str, Any]:
         """Overlaps as last announced, in the person's regions."""
-        if programme is not None:
-            must_be_of((await standing.ruling()).document.index.programmes, "programme", programme, what="programme")
+        known = (await standing.ruling()).document
+        must_be_of(known.index.programmes, "programme", programme, what="programme")
+        must_be_of(known.agencies, "agency", agency, what="agency")
         ids = None if overlap_id is None else [overlap_id]
         if household is not None:
             of = await every(queries.overlaps_in(database.pool, household=household))
@@ -93,6 +93,7 @@ def router(database: Database, standing: Standing[Policed], checks: Checks) -> A
         """Whether planned payouts may go, as last answered, in the person's regions; by agency and payout."""
         known = (await standing.ruling()).document
         must_be_of(known.index.programmes, "programme", programme, what="programme")
+        must_be_of(known.agencies, "agency", agency, what="agency")
         after_agency, after_payout = page.after or (None, None)
         rows = await every(queries.clearances(
             database.pool,
@@ -131,34 +132,6 @@ def router(database: Database, standing: Standing[Policed], checks: Checks) -> A
         told = simulate.simulated(database, asked.policy, asked.from_, asked.to, maker.covers)
         return simulations.answer(told)
 
-    @routes.get("/trace/{name:path}")
-    async def trace(name: str, person: Reader) -> dict[str, Any]:
-        """What this service did with a payout (``agency/payout_id`` or payout id), overlap, person, household or event.
-
-        Only the event that holds of a payout is known here, and found by a look through the whole ledger.
-        """
-        agency, _, rest = name.partition("/")
-        nobody = {"payout_id": None, "agency": None, "g": None, "event_id": None}
-        meant: list[dict[str, Any]] = [{"payout_id": rest, "agency": agency}] if rest else []
-        meant += [{"payout_id": name, "g": _uuid(name)}, {"event_id": name}]  # a payout id may have a slash itself
-        rows: list[Any] = []
-        while meant and not rows:
-            rows = await every(queries.payouts_named(database.pool, **nobody | meant.pop(0)))
-        rows = [row for row in rows if person.covers(row["region"])]
-        steps = [_taken(row) for row in rows]
-        if rows:
-            overlaps = {
-                row["overlap_id"]: row for row in await every(queries.overlaps_of(database.pool, **_named(rows)))
-            }
-            steps += [_announced(row) for row in overlaps.values()]
-            for case in await every(queries.cases_named(database.pool, ids=list(overlaps))):
-                steps += _decided(case)
-            steps += [
-                _step(row["as_of"], f"answered: {DECISIONS[row['decision']]}", _answered(row))
-                for row in await every(queries.clearances_of(database.pool, **_named(rows)))
-            ]
-        return {"steps": sorted(steps, key=lambda step: step["at"])}
-
     return routes
 
 
@@ -169,21 +142,21 @@ async def held(connection: Connection, reader: Person, subject: Subject) -> dict
     """
     rows = await every(queries.payouts_held(connection, niks=subject.persons))
     rows = [row for row in rows if reader.covers(row["region"])]
-    overlaps = {row["overlap_id"]: row for row in await every(queries.overlaps_of(connection, **_named(rows)))}
+    overlaps = {row["overlap_id"]: row for row in await every(queries.overlaps_of(connection, **trace.named(rows)))}
     cases = await every(queries.cases_named(connection, ids=list(overlaps)))
-    answers = await every(queries.clearances_of(connection, **_named(rows)))
-    receipts = await every(queries.receipts_of(connection, **_named(rows)))
+    answers = await every(queries.clearances_of(connection, **trace.named(rows)))
+    receipts = await every(queries.receipts_of(connection, **trace.named(rows)))
     spent = await every(queries.spent_on(connection, households=subject.households))
     groups = await every(queries.groups_of(connection, niks=subject.persons))
     rounds = await every(queries.in_rounds(connection, subjects=[*subject.persons, *subject.households]))
     return {
         "rounds": [dict(row) for row in rounds if reader.covers(row["region"])],
         "payouts": [
-            _taken(row)["detail"] | {"told_at": row["event_time"], "state": STATES[row["rank"]]} for row in rows
+            trace.taken(row)["detail"] | {"told_at": row["event_time"], "state": STATES[row["rank"]]} for row in rows
         ],
-        "overlaps": [_announced(row)["detail"] for row in overlaps.values()],
+        "overlaps": [trace.announced(row)["detail"] for row in overlaps.values()],
         "cases": [orjson.loads(row["told"]) for row in cases if row["told"] is not None],
-        "clearances": [_answered(row) for row in answers],
+        "clearances": [trace.answered(row) for row in answers],
         "findings": await findings_api.held(connection, reader, subject.persons, rows),
         "receipts": [dict(row) | {"receipt": row["receipt"].hex()} for row in receipts],
         "spent_by_funds": [
@@ -209,34 +182,10 @@ async def _lines(request: Request) -> AsyncIterator[bytes]:
 
 
 def _clearance(row: Any) -> dict[str, Any]:
-    return _answered(row) | {
+    return trace.answered(row) | {
         "programme": row["programme_code"], "amount": row["amount"], "person": row["person"],
         "household": row["household"],
     }  # fmt: skip
-
-
-def _answered(row: Any) -> dict[str, Any]:
-    return {
-        "agency": row["agency_code"], "payout_id": row["payout_id"], "revision": row["revision"],
-        "decision": DECISIONS[row["decision"]], "reasons": row["reasons"], "overlaps": row["overlap_ids"],
-        "region": row["region"], "policy_version": row["policy_version"], "as_of": row["as_of"],
-    }  # fmt: skip
-
-
-def _named(rows: Sequence[Any]) -> dict[str, list[str]]:
-    """The names of payouts, as statements take them."""
-    return {"agencies": [row["agency"] for row in rows], "payout_ids": [row["payout_id"] for row in rows]}
-
-
-def _step(at: datetime, what: str, detail: dict[str, Any]) -> dict[str, Any]:
-    return {"at": at, "service": "distribution", "what": what, "detail": detail}
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
 
 
 def _overlap(row: Any) -> dict[str, Any]:
@@ -262,49 +211,4 @@ def _overlap(row: Any) -> dict[str, Any]:
         "region": row["region"],
         "policy_version": row["policy_version"],
         "announced_at": row["announced_at"],
-    }  # fmt: skip
-
-
-def _taken(row: Any) -> dict[str, Any]:
-    return {
-        "at": row["event_time"],
-        "service": "distribution",
-        "what": f"payout {STATES[row['rank']]}",
-        "detail": {
-            "agency": row["agency"], "payout_id": row["payout_id"], "revision": row["revision"],
-            "event_id": row["event_id"], "topic": inbound_name(row["agency"], Kind.PAYOUTS),
-            "partition": row["partition"], "offset": row["offset"], "programme": row["programme"],
-            "covers": {"from": row["starts"], "to": row["ends"]}, "amount": row["amount"],
-            "person": row["person"], "household": row["household"], "region": row["region"],
-            "traceparent": row["trace"],
-        },
-    }  # fmt: skip
-
-
-def _decided(row: Any) -> list[dict[str, Any]]:
-    acts = orjson.loads(row["told"])["acts"] if row["told"] is not None else []
-    return [
-        {
-            "at": datetime.fromisoformat(act["at"]),
-            "service": "distribution",
-            "what": f"case {act['act'].replace('_', ' ')}",
-            "detail": {
-                "overlap_id": row["overlap_id"],
-                **{name: act[name] for name in act if name not in ("act", "at")},
-            },
-        }
-        for act in acts
-    ]
-
-
-def _announced(row: Any) -> dict[str, Any]:
-    return {
-        "at": row["announced_at"],
-        "service": "distribution",
-        "what": "overlap announced" if row["live"] else "overlap cleared",
-        "detail": {
-            "overlap_id": row["overlap_id"], "revision": row["revision"], "rule": row["rule"],
-            "verdict": VERDICTS[row["strength"]], "amount_at_risk": row["amount_at_risk"],
-            "payouts": [f"{row['agency_a']}/{row['payout_a']}", f"{row['agency_b']}/{row['payout_b']}"],
-        },
     }  # fmt: skip

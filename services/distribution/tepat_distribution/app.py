@@ -19,7 +19,18 @@ from tepat_chassis.standing import StandingIntake
 from tepat_contracts.policy import Policy, from_document
 from tepat_contracts.topics import Kind
 
-from tepat_distribution import api, cases_api, coupon, findings_api, funds, groups, policed, reporting, rounds_api
+from tepat_distribution import (
+    api,
+    cases_api,
+    coupon,
+    findings_api,
+    funds,
+    groups,
+    policed,
+    reporting,
+    rounds_api,
+    trace,
+)
 from tepat_distribution.aid import Teller
 from tepat_distribution.cases import Deadlines
 from tepat_distribution.check import Checks
@@ -71,6 +82,7 @@ def build(settings: DistributionSettings, clock: Callable[[], datetime] = lambda
     service.pending = left_to_do
     return service.api(
         api.router(service.database, service.standing, Checks(service.database, pseudonyms, inbound)),
+        trace.router(service.database, service.standing, coupons),
         cases_api.router(service.database, service.standing, clock),
         findings_api.router(service.database, service.standing),
         *rounds_api.routers(service.database, service.standing, coupons, clock),

@@ -138,8 +138,9 @@ def router(database: Database, in_force: InForce[Policed], clock: Callable[[], d
         overdue: Annotated[bool, Query(description="those whose deadline has passed")] = False,
     ) -> dict[str, Any]:
         """The cases of overlaps, in the person's regions: an overlap that nobody has touched is an open one."""
-        if programme is not None:
-            must_be_of((await in_force.ruling()).document.index.programmes, "programme", programme, what="programme")
+        known = (await in_force.ruling()).document
+        must_be_of(known.index.programmes, "programme", programme, what="programme")
+        must_be_of(known.agencies, "agency", agency, what="agency")
         async with database.pool.acquire() as connection:
             terms = await cases.terms_in_force(connection)
             rows = await every(queries.cases(

@@ -5,12 +5,16 @@ Invariants
 - A line passes the door as it would from its topic, and is refused in the same words.
 - Lines are held against the ledger as it was read up to the moment of the question, and against one another; where
   that much is not read in ``PATIENCE`` what is not held is unknown.
+- Who is silent is judged when it is answered, by what was read until then.
+- Planned as it is, a line is given the same reasons by its clearance, in the same words.
 """
 
 import asyncio
+from bisect import insort
 from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any, Final
 from uuid import UUID
@@ -24,7 +28,7 @@ from tepat_contracts.door import Refused
 from tepat_contracts.express import Payout, PayoutDoor
 from tepat_contracts.topics import Kind, inbound_name
 
-from tepat_distribution.clearances import Ends, silent_in_words
+from tepat_distribution.clearances import Ends, silences, silent_in_words
 from tepat_distribution.domain import GROUP_LIMIT, STATES, VERDICTS
 from tepat_distribution.policed import Policed
 from tepat_distribution.store import BY_KEY_NOW, every, queries
@@ -49,8 +53,8 @@ class Listed:
     """A list that was taken: the session it stands in, whose it is, how many lines, and those the door refused."""
 
     connection: "asyncpg.Connection[asyncpg.Record]"
-    agency: int
-    version: str
+    agency: str
+    policy: Policed
     lines: int
     refused: Mapping[int, Line]
 
@@ -62,10 +66,17 @@ class Checks:
         ends: where agencies' payouts end now.
     """
 
-    def __init__(self, database: Database, pseudonyms: Callable[[str], Pseudonyms], ends: Ends) -> None:
+    def __init__(
+        self,
+        database: Database,
+        pseudonyms: Callable[[str], Pseudonyms],
+        ends: Ends,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self._database = database
         self._pseudonyms = pseudonyms
         self._ends = ends
+        self._clock = clock
         self._door = PayoutDoor()
 
     async def listed(self, events: AsyncIterator[bytes], agency: str, policy: Policed, person: Person) -> Listed:
@@ -88,7 +99,7 @@ class Checks:
         except BaseException:
             await connection.close(timeout=1)
             raise
-        return Listed(connection, policy.agencies[agency], policy.index.version, lines, refused)
+        return Listed(connection, agency, policy, lines, refused)
 
     async def answered(self, listed: Listed) -> AsyncGenerator[Line, None]:
         """A line for each event, in order: `n` from 1 with `decision` and what it rests on, or with `rejected`; last
@@ -102,7 +113,7 @@ class Checks:
                 yield line
         finally:
             await listed.connection.close(timeout=1)
-        yield {"result": {**counted, "policy_version": listed.version, "behind": behind}}
+        yield {"result": {**counted, "policy_version": listed.policy.index.version, "behind": behind}}
 
     def _rows(
         self, events: Sequence[bytes], before: int, agency: str, policy: Policed, person: Person
@@ -148,10 +159,12 @@ class Checks:
         return True
 
     async def _lines(self, listed: Listed, *, behind: bool) -> AsyncIterator[Line]:
-        connection, agency = listed.connection, listed.agency
+        connection, policy = listed.connection, listed.policy
+        agency, codes = policy.agencies[listed.agency], {number: code for code, number in policy.agencies.items()}
         silent = defaultdict[int, list[str]](list)
-        for row in await every(queries.silent_for(connection, agency=agency)):
-            silent[row["programme"]].append(silent_in_words(row["code"], row["since"]))
+        for each in await silences(connection, policy, self._clock()):
+            if each.agency != agency:
+                insort(silent[each.programme], silent_in_words(codes[each.agency], each.since))
         rows = await every(queries.check_listed(connection, agency=agency, at_most=GROUP_LIMIT))
         found = {n: list(of) for n, of in groupby(rows, lambda row: row["n"])}
         for n in range(1, listed.lines + 1):
@@ -177,10 +190,7 @@ def _answer(rows: Sequence[Any], silent: Mapping[int, list[str]], *, behind: boo
     holds = any(row["why"] in ("exclusive", "held") for row in overlaps)
     return {
         "decision": "hold" if holds else "unknown" if unknown else "clear",
-        "reasons": [
-            f"{row['why']}: {row['rule']} with {row['agency']}/{row['payout_id']}"
-            for row in overlaps if row["why"] != "review"
-        ] + unknown,
+        "reasons": [row["reason"] for row in overlaps if row["why"] != "review"] + unknown,
         "overlaps": [
             {"rule": row["rule"], "verdict": VERDICTS[row["strength"]], "agency": row["agency"],
              "payout_id": row["payout_id"], "programme": row["with_programme"], "state": STATES[row["rank"]]}

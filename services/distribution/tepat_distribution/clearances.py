@@ -7,13 +7,15 @@ Invariants
 - Nothing is called clear before every payout that any agency sent up to the same moment of the broker is read and
   judged. Whoever waits for that longer than ``PATIENCE`` is answered unknown, and again once it is so.
 - The broker is asked where its partitions end after it is settled whom an answer is for: what it held then is in it.
+  It is not asked while nobody waits.
 - One instance answers at a time, in the session that holds the duty.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
 from re import compile as pattern
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import uuid4
 
 import structlog
@@ -45,6 +47,14 @@ INBOUND: Final = pattern(inbound_pattern(Kind.PAYOUTS))
 Ends = Callable[[], Awaitable[Mapping[TopicPartition, int]]]
 
 
+class Silence(NamedTuple):
+    """Of payouts of a programme: an agency that is silent since a time of the broker in milliseconds, or ever."""
+
+    programme: int
+    agency: int
+    since: int | None
+
+
 def is_inbound(topic: str) -> bool:
     """Whether agencies send payouts on this topic."""
     return INBOUND.match(topic) is not None
@@ -70,12 +80,16 @@ class Clearer:
         in_force = await self._standing.refresh()
         if in_force is None:
             return False
-        newest, ends = await queries.newest_touch(connection), await self._where()
+        waiting = await queries.waiting(connection)
+        ends = await self._where() if waiting["anybody"] else None
         async with connection.transaction(isolation="repeatable_read"):
             now = self._clock()
-            silent = await self._listen(connection, in_force.document, now)
+            silent = await silences(connection, in_force.document, now)
+            differs = await _keep(connection, silent)
+            if not waiting["anybody"]:
+                return differs
             covered = await self._covered(connection, ends)
-            asked = await queries.ask_touched(connection, newest=newest or 0, touches=TOUCHES_AT_ONCE)
+            asked = await queries.ask_touched(connection, newest=waiting["newest"] or 0, touches=TOUCHES_AT_ONCE)
             again = not asked and await queries.ask_again(connection, payouts=ASKED_AT_ONCE)
             await queries.let_wait(connection, covered=covered, now=now)
             await queries.ask_waiting(connection, covered=covered, patience=now - PATIENCE, payouts=ASKED_AT_ONCE)
@@ -103,35 +117,40 @@ class Clearer:
         )  # fmt: skip
         return ALL_READ if row["covered"] is None else int(row["covered"])
 
-    async def _listen(self, connection: Connection, policy: Policed, now: datetime) -> dict[int, int | None]:
-        """Note which agencies are silent, and have answered again whom that concerns; since when each is."""
-        sources = domain.sources(policy.index.policy)
-        topics = {agency: inbound_name(agency, Kind.PAYOUTS) for agencies in sources.values() for agency in agencies}
-        rows = await every(queries.heard(connection, topics=sorted(topics.values()))) if topics else []
-        heard = {row["topic"]: row["at"] for row in rows}
-        silent = {
-            (policy.programmes[programme], policy.agencies[agency], heard.get(topics[agency]))
-            for programme, agencies in sources.items()
-            for agency, after in agencies.items()
-            if domain.is_silent(heard.get(topics[agency]), after, now)
-        }
-        if silent != {tuple(row) for row in await every(queries.silences(connection))}:
-            programmes, agencies, since = map(list, zip(*silent, strict=True)) if silent else ([], [], [])
-            await queries.set_silences(connection, programmes=programmes, agencies=agencies, since=since)
-            log.info("silent agencies", agencies=len(set(agencies)), programmes=len(set(programmes)))
-        return {agency: since for _, agency, since in silent}
-
-    async def _answer(
-        self, connection: Connection, silent: Mapping[int, int | None], version: str, now: datetime
-    ) -> int:
+    async def _answer(self, connection: Connection, silent: AbstractSet[Silence], version: str, now: datetime) -> int:
         """Answer about those asked where the answer differs; how many these are."""
         agencies, _ = await self._store.codes(connection)
-        words = [silent_in_words(agencies[agency], since) for agency, since in silent.items()]
-        kept = queries.issue_clearances(connection, now=now, version=version, silent=list(silent), words=words)
+        since = {each.agency: each.since for each in silent}
+        words = [silent_in_words(agencies[agency], at) for agency, at in since.items()]
+        kept = queries.issue_clearances(connection, now=now, version=version, silent=list(since), words=words)
         if rows := [row async for row in kept if row["differs"]]:
             await put(connection, [_message(row, agencies[row["agency"]], version, now) for row in rows])
             log.info("clearances issued", payouts=len(rows))
         return len(rows)
+
+
+async def silences(connection: Connection, policy: Policed, now: datetime) -> set[Silence]:
+    """Which agencies are silent now, by all that was taken of them, and for payouts of which programmes."""
+    sources = domain.sources(policy.index.policy)
+    topics = {agency: inbound_name(agency, Kind.PAYOUTS) for agencies in sources.values() for agency in agencies}
+    rows = await every(queries.heard(connection, topics=sorted(topics.values()))) if topics else []
+    heard = {row["topic"]: row["at"] for row in rows}
+    return {
+        Silence(policy.programmes[programme], policy.agencies[agency], heard.get(topics[agency]))
+        for programme, agencies in sources.items()
+        for agency, after in agencies.items()
+        if domain.is_silent(heard.get(topics[agency]), after, now)
+    }
+
+
+async def _keep(connection: Connection, silent: AbstractSet[Silence]) -> bool:
+    """Keep which agencies are silent, and have answered again whom that concerns; whether others are than before."""
+    if silent == {tuple(row) for row in await every(queries.silences(connection))}:
+        return False
+    programmes, agencies, since = map(list, zip(*silent, strict=True)) if silent else ([], [], [])
+    await queries.set_silences(connection, programmes=programmes, agencies=agencies, since=since)
+    log.info("silent agencies", agencies=len(set(agencies)), programmes=len(set(programmes)))
+    return True
 
 
 def silent_in_words(agency: str, since: int | None) -> str:

@@ -43,6 +43,17 @@ def code(key: bytes, round_: str, place: int) -> str:
     return "-".join(told[at : at + 4] for at in range(0, _LENGTH, 4))
 
 
+def is_written(text: str) -> bool:
+    """Whether it is written as coupons are printed, whoever signed it."""
+    try:
+        place_of(b"", "", text)
+    except Mistyped:
+        return False
+    except Forged:
+        pass
+    return True
+
+
 def place_of(key: bytes, round_: str, text: str) -> int:
     """The place a code was printed for, however it is spaced and in whichever case. Raises Mistyped, Forged."""
     told = "".join(text.upper().replace("-", "").split())

@@ -39,8 +39,9 @@ def router(database: Database, standing: Standing[Policed]) -> APIRouter:
         of: Annotated[UUID | None, Query(alias="person", description="those of this person")] = None,
     ) -> dict[str, Any]:
         """What was found of payouts, as last announced, in the person's regions."""
-        if programme is not None:
-            must_be_of((await standing.ruling()).document.index.programmes, "programme", programme, what="programme")
+        known = (await standing.ruling()).document
+        must_be_of(known.index.programmes, "programme", programme, what="programme")
+        must_be_of(known.agencies, "agency", agency, what="agency")
         rows = await every(queries.findings(
             database.pool, after=page.after[0] if page.after else None, ids=None, live=None if both else live,
             rule=rule, programme=programme, agency=agency, household=household, person=of, region=region,
@@ -52,8 +53,7 @@ def router(database: Database, standing: Standing[Policed]) -> APIRouter:
     async def finding(finding_id: UUID, person: Reader) -> dict[str, Any]:
         """One finding, with its payouts as the ledger has them now."""
         async with database.pool.acquire() as connection:
-            large = [row["g"] for row in await every(queries.large_ever(connection))]
-            keys = [finding_id, *(g for g in large if domain.finding_id(TOO_LARGE, g) == finding_id)]
+            keys = await _keys(connection, finding_id)
             found = [
                 row for row in await _by_key(connection, keys, person) if _finding(row)["finding_id"] == finding_id
             ]
@@ -82,6 +82,32 @@ async def held(
         agencies=[row["agency"] for row in payouts], payout_ids=[row["payout_id"] for row in payouts],
     ))  # fmt: skip
     return [_finding(row) for row in await _by_key(connection, [row["key"] for row in rows], reader)]
+
+
+async def traced(
+    connection: Connection, reader: Person, g: UUID | None, payouts: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """What was ever found of these payouts, rows of ``payouts_named``, and what ``g`` names: a finding itself, or those
+    of a person or household.
+    """
+    rows = await every(queries.findings_of(
+        connection, persons=[*{row["person"] for row in payouts} | {g}],
+        households=[*{row["household"] for row in payouts} | {g}],
+        agencies=[row["agency"] for row in payouts], payout_ids=[row["payout_id"] for row in payouts],
+    ))  # fmt: skip
+    keys = [*(row["key"] for row in rows), *(await _keys(connection, g) if g is not None else ())]
+    named = {(row["agency"], row["payout_id"]) for row in payouts}
+    return [
+        each for each in map(_finding, await _by_key(connection, keys, reader))
+        if (g is not None and g in (each["finding_id"], each["person"], each["household"]))
+        or any((of["agency"], of["payout_id"]) in named for of in each["payouts"])
+    ]  # fmt: skip
+
+
+async def _keys(connection: Connection, finding_id: UUID) -> list[UUID]:
+    """The keys under which a finding may be kept: of a group that is too large the group's own."""
+    large = [row["g"] for row in await every(queries.large_ever(connection))]
+    return [finding_id, *(g for g in large if domain.finding_id(TOO_LARGE, g) == finding_id)]
 
 
 async def _by_key(connection: Connection, keys: Sequence[UUID], reader: Person) -> list[Any]:

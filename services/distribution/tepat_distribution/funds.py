@@ -27,7 +27,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from tepat_chassis import acts
 from tepat_chassis.auth import Person, Right, needs
 from tepat_chassis.database import Connection, Database
-from tepat_chassis.http import Page, Region, paging
+from tepat_chassis.http import Page, Region, must_be_of, paging
 from tepat_chassis.logging import mask
 from tepat_chassis.outbox import Message, put
 from tepat_chassis.standing import Standing
@@ -294,6 +294,7 @@ def router(database: Database, standing: Standing[Policed], clock: Callable[[], 
         agency: str | None = None,
     ) -> dict[str, Any]:
         """Funds of the community with what they hold, in the person's regions."""
+        must_be_of((await standing.ruling()).document.agencies, "agency", agency, what="agency")
         rows = await every(queries.funds(
             database.pool, after=page.after and page.after[0], region=region, purpose=purpose, agency=agency,
             regions=list(person.regions), at_most=page.limit + 1,
@@ -349,6 +350,7 @@ def router(database: Database, standing: Standing[Policed], clock: Callable[[], 
         institution: str | None = None,
     ) -> dict[str, Any]:
         """What institutions were given to operate on, the last first, in the person's regions. No aid to anybody."""
+        must_be_of((await standing.ruling()).document.agencies, "agency", agency, what="agency")
         rows = await every(queries.supports(
             database.pool, before=page.after and page.after[0], region=region, agency=agency, institution=institution,
             regions=list(person.regions), at_most=page.limit + 1,

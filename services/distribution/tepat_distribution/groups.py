@@ -18,7 +18,7 @@ from pydantic import Field
 from tepat_chassis import acts
 from tepat_chassis.auth import Person
 from tepat_chassis.database import Connection, Database
-from tepat_chassis.http import Page, Region, paging
+from tepat_chassis.http import Page, Region, must_be_of, paging
 from tepat_chassis.standing import Standing
 
 from tepat_distribution.domain import STATES
@@ -171,6 +171,7 @@ def router(database: Database, standing: Standing[Policed], clock: Callable[[], 
         agency: str | None = None,
     ) -> dict[str, Any]:
         """Joint business groups with how many are in them, in the person's regions."""
+        must_be_of((await standing.ruling()).document.agencies, "agency", agency, what="agency")
         rows = await every(queries.groups(
             database.pool, after=page.after and page.after[0], region=region, agency=agency,
             regions=list(person.regions), at_most=page.limit + 1,
@@ -208,6 +209,7 @@ def router(database: Database, standing: Standing[Policed], clock: Callable[[], 
         receipt: bool | None = None,
     ) -> dict[str, Any]:
         """Who got business capital, with its receipt and the group they are in; `receipt` those with or without one."""
+        must_be_of((await standing.ruling()).document.agencies, "agency", agency, what="agency")
         after = page.after or (None, None)
         rows = await every(queries.capital(
             database.pool, after_agency=after[0], after=after[1], region=region, agency=agency, household=household,

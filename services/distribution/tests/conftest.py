@@ -39,6 +39,7 @@ from tepat_distribution import policed
 from tepat_distribution.aid import AID, APART, Teller
 from tepat_distribution.app import follow
 from tepat_distribution.cases import CASES
+from tepat_distribution.check import Checks
 from tepat_distribution.clearances import Clearer
 from tepat_distribution.detect import FINDINGS, OVERLAPS, Detector
 from tepat_distribution.findings import Finder
@@ -344,7 +345,8 @@ class Ledger:
         self.database = Database(url, service="distribution", session=(SQL / "session.sql").read_text(), size=6)
         self.standing = Standing(self.database, policed.parse)
         self.store = Store(data_of, self._recall)
-        payouts = Payouts(self.store, cache(lambda secret_id: Pseudonyms(read_secret(secrets, secret_id))))
+        pseudonyms = cache(lambda secret_id: Pseudonyms(read_secret(secrets, secret_id)))
+        payouts = Payouts(self.store, pseudonyms)
         self._intake = AgencyIntake(
             "distribution", payouts.admit, payouts.write, sealer=Sealer(SECRET), metrics=Metrics(), clock=lambda: NOW
         )
@@ -353,6 +355,7 @@ class Ledger:
         self._detector = Detector(self.store, lambda: NOW)
         self._teller = Teller(self.store, lambda: self.now)
         self._clearer = Clearer(self.store, self.standing, self._ends, lambda: self.now)
+        self.checks = Checks(self.database, pseudonyms, self._ends, lambda: self.now)
         self._decisions = Decisions(self.store)
         self._forget()
 
@@ -367,6 +370,7 @@ class Ledger:
         """The broker's time of the record appended last, in milliseconds."""
         self.recalled: list[Place] = []
         self.seconds_to_recall = 0.0
+        self.asked_for_ends = 0
         self._topics: dict[tuple[str, int], list[Record]] = defaultdict(list)
         self._looked_at: Counter[str] = Counter()
         self.standing.in_force = None
@@ -383,6 +387,7 @@ class Ledger:
         }
 
     async def _ends(self) -> Mapping[TopicPartition, int]:
+        self.asked_for_ends += 1
         return {TopicPartition(*partition): len(records) for partition, records in self._topics.items()}
 
     async def follow(self, document: dict[str, Any]) -> None:
@@ -528,6 +533,17 @@ class Ledger:
             await connection.execute(BY_KEY)
             while await self._clearer.step(connection):
                 pass
+
+    async def listed(self, lines: Sequence[Event], *, by: str = "dinsos") -> list[dict[str, Any]]:
+        """What is answered about a payment list, line by line, before it is published."""
+
+        async def told() -> AsyncIterator[bytes]:
+            for line in lines:
+                yield orjson.dumps(line)
+
+        in_force = await self.standing.ruling()
+        taken = await self.checks.listed(told(), by, in_force.document, Person("rini", "Bu Rini", frozenset(Right), ()))
+        return [line async for line in self.checks.answered(taken) if "result" not in line]
 
     async def issued(self, agency: str) -> list[dict[str, Any]]:
         """What an agency was answered, in order."""

@@ -151,6 +151,25 @@ async def test_without_the_broker_nothing_is_clear(ledger: Ledger) -> None:
     assert (await answers(ledger))[1:] == [("A-1", "clear", [])]
 
 
+async def test_the_broker_is_asked_nothing_while_nobody_waits(ledger: Ledger) -> None:
+    await ledger.take([payout("paid")])
+    await settle(ledger)
+    assert ledger.asked_for_ends == 0
+    unread = ledger.append(blt("C-1"))
+    await ledger.take([planned("A-1")])
+    await ledger.judge()
+    for times in (1, 2):  # A-1 waits for what is not read
+        await ledger.clear()
+        assert ledger.asked_for_ends >= times
+    async with ledger.taking_records([unread]):
+        pass
+    await settle(ledger)
+    assert len(await answers(ledger)) == 1
+    asked = ledger.asked_for_ends
+    await ledger.clear()
+    assert ledger.asked_for_ends == asked
+
+
 async def test_a_source_silent_too_long_makes_it_unknown(ledger: Ledger) -> None:
     week = "P7D"
     await ledger.follow(policy(

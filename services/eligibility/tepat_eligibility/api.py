@@ -9,7 +9,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 from tepat_chassis.auth import Person, Right, needs
 from tepat_chassis.database import Connection, Database
-from tepat_chassis.http import Page, Region, paging
+from tepat_chassis.http import Page, Region, paging, uuid_in
 from tepat_chassis.lines import OneAtATime
 from tepat_chassis.subjects import Subject
 from tepat_contracts.policy import Policy
@@ -95,9 +95,11 @@ def router(database: Database) -> APIRouter:
 
     @routes.get("/trace/{name:path}")
     async def trace(name: str, reader: Reader) -> dict[str, Any]:
-        """What this service did with a person or household (pseudonym), a decision (key), a visit or objection (id)."""
+        """What this service did with a person or household (pseudonym), a decision (key), a visit or objection (id), or
+        who was ranked in a round.
+        """
         programme, bar, subject = name.rpartition("|")
-        named = [g] if (g := _uuid(subject)) is not None else []
+        named = [g] if (g := uuid_in(subject)) is not None else []
         persons = await every(queries.known(database.pool, g=named))
         steps = []
         for row in persons:
@@ -121,6 +123,9 @@ def router(database: Database) -> APIRouter:
             )
         )  # fmt: skip
         steps += [_made(row) for row in rows]
+        ranking = await queries.ranking(database.pool, round=name)
+        if ranking is not None and reader.covers(ranking["region"]):
+            steps.append(_ranked(ranking))
         return {"steps": sorted(steps, key=lambda step: step["at"])}
 
     return routes
@@ -180,13 +185,6 @@ def _unit(household: UUID | None, person: UUID | None) -> Literal["household", "
     return "person" if household is None else "household"
 
 
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
-
-
 def _decision(row: Any) -> dict[str, Any]:
     return {
         "programme": row["programme"],
@@ -205,6 +203,12 @@ def _decision(row: Any) -> dict[str, Any]:
 
 def _made(row: Any) -> dict[str, Any]:
     return {"at": row["decided_at"], "service": "eligibility", "what": "decision made", "detail": _decision(row)}
+
+
+def _ranked(row: Any) -> dict[str, Any]:
+    told = ("round", "programme", "region", "ranked", "places", "rank_by", "policy_version", "who")
+    detail = {name: row[name] for name in told}
+    return {"at": row["made_at"], "service": "eligibility", "what": "ranking made", "detail": detail}
 
 
 def _person(row: Any, told: dict[str, Any]) -> dict[str, Any]:

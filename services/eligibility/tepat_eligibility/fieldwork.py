@@ -38,7 +38,7 @@ def router(database: Database, standing: Standing[Policed]) -> APIRouter:
         if agency is None:
             forgotten = await queries.forgotten(database.pool, batch=batch, regions=_regions(reader))
         if not (forgotten or next(row for row in rows if row["of"] == "batch")["listed"]):
-            raise HTTPException(404, "no such batch was told")
+            raise HTTPException(404, "no such batch was told" + (" by that agency" if agency is not None else ""))
         return rows, forgotten
 
     @routes.get("/verifications/batches")

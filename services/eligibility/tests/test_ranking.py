@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 from tepat_chassis.span import Span
 from tepat_contracts.events.ours import RANKING_MADE, RankingMade, RoundClosed
-from tepat_eligibility import rankings, recall
+from tepat_eligibility import api, rankings, recall
 from tepat_eligibility.handlers import Turns
 from tepat_eligibility.ranking import RankBy, Scored, ranked, why
 from tepat_eligibility.rankings import RANKINGS
@@ -174,6 +174,9 @@ async def test_rounds_are_told_in_parts_and_a_new_database_goes_on_from_them(
     async with asked(eligibility) as client:
         await make(client, "r-1", places=6)
         first = await listed(client, "r-1")
+        async with eligibility.asked(api.router(eligibility.database)) as anybody:
+            (step,) = (await anybody.get("trace/r-1")).json()["steps"]
+        assert (step["what"], step["detail"]["ranked"], step["detail"]["places"]) == ("ranking made", 10, 6)
         await eligibility.forget(erased := first[1]["subject"])
         events = await told(eligibility)
         assert [(e["data"]["part"], e["data"]["revision"], len(e["data"]["ranked"])) for e in events] == [

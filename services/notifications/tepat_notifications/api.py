@@ -10,10 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from tepat_chassis.acts import record
 from tepat_chassis.auth import Person, Right, needs
 from tepat_chassis.database import Connection, Database, Lock
-from tepat_chassis.http import Page, paging
+from tepat_chassis.http import Page, must_be_of, paging, uuid_in
+from tepat_chassis.standing import Standing
 from tepat_chassis.subjects import Subject
+from tepat_contracts.policy import NOTICE_KINDS
 
-from tepat_notifications.domain import VERDICT, Kind, State
+from tepat_notifications.domain import VERDICT, Kind, Province, State
 from tepat_notifications.hearings import cause_id
 from tepat_notifications.sending import DUTY
 from tepat_notifications.store import Store, queries
@@ -36,7 +38,7 @@ class Run(BaseModel):
     now: bool = Field(False, description="all that wait, whatever their hour")
 
 
-def router(database: Database, store: Store, clock: Callable[[], datetime]) -> APIRouter:
+def router(database: Database, standing: Standing[Province], store: Store, clock: Callable[[], datetime]) -> APIRouter:
     """The routes below /v1."""
     routes = APIRouter(tags=["notices"])
 
@@ -52,6 +54,10 @@ def router(database: Database, store: Store, clock: Callable[[], datetime]) -> A
     ) -> dict[str, Any]:
         """Notices, the newest first, without their text. ``agency`` is the recipient: an agency's id, or an officer as
         ``group/name``."""
+        if agency is not None:
+            known = {row["agency"] async for row in queries.recipients_ever(database.pool)}
+            known |= (await standing.ruling()).document.agencies.keys()
+            must_be_of(known, "agency", agency, what="recipient")
         before, before_id = page.after or (None, None)
         rows = queries.notices(
             database.pool, before=before, before_id=before_id, agency=agency, state=state,
@@ -91,24 +97,6 @@ def router(database: Database, store: Store, clock: Callable[[], datetime]) -> A
             await connection.execute(f"notify {DUTY}")
         return {"delivery_id": by, "was": row["state"]}
 
-    @routes.get("/trace/{name:path}")
-    async def trace(name: str, person: Reader) -> dict[str, Any]:
-        """What agencies were told of an overlap, or of those of a payout (``agency/payout_id`` or payout id), of a
-        household, or of the code of a case."""
-        agency, _, rest = name.partition("/")
-        rows = queries.overlaps_named(
-            database.pool, g=_uuid(name), code=name.upper(), payout_id=rest or name, agency=agency if rest else None
-        )
-        overlaps = {row["overlap_id"]: row async for row in rows if person.covers(row["region"])}
-        ids = list(overlaps)
-        steps = [_taken(row) for row in overlaps.values()]
-        async for row in queries.tellings_of(database.pool, ids=ids):
-            steps += _told(row)
-        steps += [_waiting(row, overlaps) async for row in queries.attention_of(database.pool, ids=ids)]
-        async for row in queries.heard_of(database.pool, ids=_causes(ids)):
-            steps += _heard(row)
-        return {"steps": sorted(steps, key=lambda step: step["at"])}
-
     @routes.post("/digests/run")
     async def run(asked: Run, person: Operator) -> dict[str, Any]:
         """Send the notices that are due or, with ``now``, all that wait; how many. Their sending is not waited for."""
@@ -121,6 +109,31 @@ def router(database: Database, store: Store, clock: Callable[[], datetime]) -> A
             await record(connection, person, "digests.run", "notifications", {"now": asked.now, "due": due})
             await connection.execute(f"notify {DUTY}")
         return {"due": due}
+
+    return routes
+
+
+def tracing(database: Database) -> APIRouter:
+    """What became of notices about one thing, below /v1."""
+    routes = APIRouter(tags=["trace"])
+
+    @routes.get("/trace/{name:path}")
+    async def trace(name: str, person: Reader) -> dict[str, Any]:
+        """What was told of an overlap, of those of a payout (``agency/payout_id`` or payout id) or of a household, of a
+        finding, report or suspicion (its id), and of what notices name by a code.
+        """
+        agency, _, rest = name.partition("/")
+        rows = queries.overlaps_named(
+            database.pool, g=uuid_in(name), code=name.upper(), payout_id=rest or name, agency=agency if rest else None
+        )
+        overlaps = {row["overlap_id"]: row async for row in rows if person.covers(row["region"])}
+        ids = list(overlaps)
+        steps = [_taken(row) for row in overlaps.values()]
+        async for row in queries.tellings_of(database.pool, ids=ids):
+            steps += _told(row)
+        steps += [_waiting(row, overlaps) async for row in queries.attention_of(database.pool, ids=ids)]
+        steps += await _routed(database, name, ids, person)
+        return {"steps": sorted(steps, key=lambda step: step["at"])}
 
     return routes
 
@@ -138,13 +151,6 @@ async def held(connection: Connection, person: Person, subject: Subject) -> dict
     return {"overlaps": [_taken(row)["detail"] for row in rows], "notices": steps}
 
 
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
-
-
 def _notice(row: Any) -> dict[str, Any]:
     return dict(row) | {"verdict": VERDICT.get(row["kind"])}
 
@@ -158,6 +164,25 @@ def _taken(row: Any) -> dict[str, Any]:
         row["taken_at"], "overlap taken", overlap_id=row["overlap_id"], code=row["code"], revision=row["revision"],
         live=row["live"], verdict=row["verdict"],
     )  # fmt: skip
+
+
+async def _routed(database: Database, name: str, overlap_ids: Sequence[UUID], person: Person) -> list[dict[str, Any]]:
+    """What routes told of overlaps and their cases, and of what else has this name or code."""
+    ids = [*_causes(overlap_ids), *(cause_id(kind, name) for kind in NOTICE_KINDS)]
+    rows = [
+        row
+        async for row in queries.causes_named(database.pool, ids=ids, code=name.upper())
+        if person.covers(row["region"])
+    ]
+    steps = [_stated(row) for row in rows if row["kind"] != "overlap"]
+    async for row in queries.heard_of(database.pool, ids=[row["cause_id"] for row in rows]):
+        steps += _heard(row)
+    return steps
+
+
+def _stated(row: Any) -> dict[str, Any]:
+    told = ("key", "code", "revision", "state", "verdict")
+    return _step(row["taken_at"], f"{row['kind']} taken", **{name: row[name] for name in told})
 
 
 def _told(row: Any) -> list[dict[str, Any]]:

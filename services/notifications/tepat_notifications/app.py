@@ -49,7 +49,8 @@ def build(settings: NotificationsSettings, clock: Callable[[], datetime] = lambd
     service.pending = partial(_pending, clock, timedelta(seconds=settings.notifications_gather_seconds))
     service.tells = lambda: {"channels": channels.states(clock())}
     app = service.api(
-        api.router(service.database, store, clock),
+        api.router(service.database, service.standing, store, clock),
+        api.tracing(service.database),
         acknowledging.router(service.database, hearings, clock),
         subjects.router(service.name, service.database, api.held),
     )

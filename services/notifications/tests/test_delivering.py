@@ -321,7 +321,7 @@ async def asked(desk: Desk) -> AsyncIterator[httpx.AsyncClient]:
 
     made: Any = Present
     app.include_router(callbacks.router(desk.database, made("channels"), made("sender")), prefix="/v1")
-    app.include_router(api.router(desk.database, made("store"), desk.clock), prefix="/v1")
+    app.include_router(api.router(desk.database, desk.standing, made("store"), desk.clock), prefix="/v1")
     app.dependency_overrides[authenticated] = lambda: Person("rini", "Bu Rini", frozenset(Right), ())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://t/v1/") as client:
         yield client

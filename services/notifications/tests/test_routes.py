@@ -13,9 +13,11 @@ import pytest
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from pydantic import TypeAdapter
+from tepat_chassis.auth import Person, Right, authenticated
 from tepat_chassis.duty import Duty
 from tepat_contracts.cases import case_code
 from tepat_contracts.events.ours import DeliveryRecorded
+from tepat_notifications import api
 from tepat_notifications.acknowledging import link_router
 from tepat_notifications.hearings import cause_id
 from tepat_notifications.links import Links
@@ -76,6 +78,23 @@ async def test_a_report_is_told_to_the_lurah_whose_area_it_is(desk: Desk) -> Non
     await report(desk, revision=2)  # nothing new is said
     await desk.at_once()
     assert len(desk.mail.texts) == 1
+
+
+async def test_what_became_of_a_notice_is_traced_by_the_name_of_its_cause_and_by_its_code(desk: Desk) -> None:
+    await routed(desk, CLIMBING)
+    code = await report(desk)
+    await desk.at_once()
+    app, whole = FastAPI(), frozenset(Right)
+    app.include_router(api.tracing(desk.database), prefix="/v1")
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://t/v1/") as client:
+        for regions, told in (
+            ((), ["report taken", "notice sending", "notice sent"]), (("33.22",), []),
+        ):  # fmt: skip
+            somebody = Person("rini", "Bu Rini", whole, regions)
+            app.dependency_overrides[authenticated] = lambda somebody=somebody: somebody
+            for name in ("dpmd/L-1", code.lower()):
+                steps = (await client.get(f"trace/{name}")).json()["steps"]
+                assert [step["what"] for step in steps] == told
 
 
 async def test_what_no_route_names_goes_as_ever(desk: Desk) -> None:

@@ -1,7 +1,10 @@
-"""What a person is told of those who saw them, whatever they were seen through; and what is told without a policy."""
+"""What a person is told of those who saw them, whatever they were seen through; and what is told without a policy, or
+of what nobody knows.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
 from importlib.resources import files
 from types import SimpleNamespace
 from typing import Any
@@ -145,3 +148,28 @@ async def test_without_a_policy_every_question_is_answered_so_at_once(
         answer = await asked.request(method, path, **body)
     assert answer.status_code == 409
     assert answer.json()["detail"] == "no policy was applied yet: `tepat policy apply FILE`"
+
+
+async def test_what_the_quarantine_holds_is_not_searched_and_that_is_said(
+    registry: Registry, asked: httpx.AsyncClient
+) -> None:
+    await registry.take([recorded(ANI, MAWAR)])
+    ask = {"persons": [nik(ANI)], **PURPOSE}
+    assert (await asked.post("subjects/held", json=ask)).json()["quarantine"] == {"records": 0}
+    await registry.database.pool.execute(
+        'insert into quarantine (topic, partition, "offset", agency, reason, message, sha256, sealed)'
+        " values ('agency.dinsos.beneficiaries.v1', 0, 0, 'dinsos', 'nik_invalid', 'no NIK', '', '')"
+    )
+    told = (await asked.post("subjects/held", json=ask)).json()["quarantine"]
+    last = await registry.database.pool.fetchval("select quarantined_at from quarantine")
+    assert (told["records"], told["searched"]) == (1, False)
+    assert datetime.fromisoformat(told["kept_until"]) == last + timedelta(days=90)
+
+
+async def test_what_nobody_knows_finds_nothing_and_is_said_to(registry: Registry, asked: httpx.AsyncClient) -> None:
+    for path, words in (
+        ("reports?in_charge=dinsoss", "must be an agency of the policy in force; did you mean dinsos? / harus"),
+        ("coverage?region=33.74&kind=wksb", "must be a kind of institution that is known; did you mean WKSBM?"),
+    ):
+        answer = await asked.get(path)
+        assert (path, answer.status_code, words in answer.text) == (path, 422, True)

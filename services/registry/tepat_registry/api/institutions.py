@@ -6,9 +6,10 @@ from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, HTTPException, Query
-from tepat_chassis.http import Page, Region, paging
+from tepat_chassis.http import Page, Region, must_be_of, paging
 from tepat_chassis.service import Service
 from tepat_contracts import regions
+from tepat_contracts.codes import PSKS
 from tepat_contracts.events.beneficiaries import INSTITUTION_RECORDED
 
 from tepat_registry import domain
@@ -83,7 +84,10 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
         villages = [code for code in in_force.regions if code.startswith(f"{region}.") or code == region]
         villages = sorted(code for code in villages if code.count(".") == VILLAGE)
         rows = queries.institutions_until(database.pool, until=_end(day, zone))
-        told = [_covering(row) async for row in rows if kind is None or read(row["data"])["kind"] == kind]
+        recorded = [(row, read(row["data"])["kind"]) async for row in rows]
+        known = PSKS.keys() | {of for _, of in recorded}
+        must_be_of(known, "kind", kind, what="kind")
+        told = [_covering(row) for row, of in recorded if kind in (None, of)]
         found = _covered(villages, domain.covered_at(told, _end(day, zone)))
         parts: dict[str, list[bool]] = {}
         for code in villages:

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Depends, HTTPException, Query
 from tepat_chassis import acts
 from tepat_chassis.auth import Right
-from tepat_chassis.http import Page, Region, paging
+from tepat_chassis.http import Page, Region, must_be_of, paging
 from tepat_chassis.logging import mask as mask_text
 from tepat_chassis.service import Service
 from tepat_contracts.events.reports import REPORT_ANSWERED, REPORT_FILED, ReportKind
@@ -48,7 +48,9 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
         in_charge: Annotated[str | None, Query(description="of which this agency has charge")] = None,
     ) -> dict[str, Any]:
         """Where reports stand, in the person's regions."""
-        zone = ZoneInfo((await service.standing.ruling()).document.index.policy.time_zone)
+        index = (await service.standing.ruling()).document.index
+        must_be_of(index.agencies, "in_charge", in_charge, what="agency")
+        zone = ZoneInfo(index.policy.time_zone)
         agency, after = page.after or ("", "")
         found: list[dict[str, Any]] = []
         while len(found) <= page.limit:

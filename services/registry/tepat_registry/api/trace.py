@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from typing import Any, Final
-from uuid import UUID
 
 from fastapi import APIRouter
 from tepat_chassis.auth import Person
+from tepat_chassis.http import uuid_in
 from tepat_chassis.logging import mask as mask_text
 from tepat_chassis.service import Service
 from tepat_contracts.events.reports import REPORT_ANSWERED, REPORT_FILED
@@ -34,7 +34,7 @@ def router(service: Service[InUse]) -> APIRouter:
         (``agency/report_id``).
         """
         agency, _, report = name.partition("/")
-        pseudonym = _uuid(name)
+        pseudonym = uuid_in(name)
         async with database.pool.acquire() as connection:
             known = await queries.number_of(connection, pseudonym=pseudonym) or {"kind": None, "number": None}
             facts = [row async for row in queries.facts_told(
@@ -63,13 +63,6 @@ def router(service: Service[InUse]) -> APIRouter:
 def _seen(told: Mapping[str, Any], reader: Person) -> bool:
     """Whether what an agency said lies in the reader's regions; what names none, such as an answer, does."""
     return "region" not in told or reader.covers(told["region"])
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
 
 
 def _step(row: Any, what: str, **detail: Any) -> dict[str, Any]:

@@ -34,18 +34,25 @@ cross join lateral (
     select overlap_id from overlap where live and agency_b = p.agency and payout_b = p.payout_id) o;
 
 -- name: payouts_named
--- The payouts an id may mean: a payout id (of one agency or any), an event id, an overlap id, a household or person.
+-- The payouts an id may mean: a payout id (of one agency or any), an event id, an overlap or finding id, a household or
+-- person.
+with meant as materialized (
+    select agency, payout_id from payout
+    where :payout_id::text is not null and payout_id = :payout_id
+      and (:agency::text is null or agency = (select id from agency where code = :agency))
+    union select agency, payout_id from payout where :event_id::text is not null and event_id = :event_id
+    union select agency, payout_id from payout where live and household = :g::uuid
+    union select agency, payout_id from payout where live and person = :g
+    union select agency_a, payout_a from overlap where overlap_id = :g
+    union select agency_b, payout_b from overlap where overlap_id = :g
+    union select u.agency, u.payout_id
+          from finding f cross join lateral unnest(f.agencies, f.payout_ids) u (agency, payout_id) where f.finding_id = :g)
 select a.code as agency, p.payout_id, p.revision, p.rank, p.event_time, p.event_id, p.partition, p."offset",
        pr.code as programme, p.starts, p.ends, p.amount, p.household, p.person, p.region, p.trace, p.live
-from payout p
+from meant m
+cross join lateral (select * from payout p where (p.agency, p.payout_id) = (m.agency, m.payout_id) limit 1) p
 join agency a on a.id = p.agency
 left join programme pr on pr.id = p.programme
-where (:payout_id::text is not null and p.payout_id = :payout_id and (:agency::text is null or a.code = :agency))
-   or (:event_id::text is not null and p.event_id = :event_id)
-   or (:g::uuid is not null and p.live and (p.household = :g or p.person = :g))
-   or (:g::uuid is not null and (p.agency, p.payout_id) in (
-        select o.agency_a, o.payout_a from overlap o where o.overlap_id = :g
-        union all select o.agency_b, o.payout_b from overlap o where o.overlap_id = :g))
 order by a.code, p.payout_id limit 200;
 
 -- name: payouts_held

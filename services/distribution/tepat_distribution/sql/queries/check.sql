@@ -11,7 +11,7 @@ where e."end" > coalesce(p.next_offset, 0);
 -- What each line of the list would overlap with, in the ledger and in the list itself, by the rule that wins; a line
 -- takes the place of the payout that the ledger holds under its id, unless that holds over it: then its `outdone` is the
 -- ledger's rank. What people decided counts where the ledger holds the very facts of the line. One row a line and an
--- overlap, or a line alone.
+-- overlap, or a line alone; overlaps in the order in which a clearance names them.
 with own as materialized (
     select l.n, l.payout_id, l.programme, l.starts, l.ends, l.live, l.rank, r.person, r.household,
            case when p.revision > l.revision or (p.revision = l.revision and p.rank > l.rank) then p.rank end as outdone,
@@ -50,11 +50,8 @@ with own as materialized (
                else x.household = o.household and o.household not in (select g from too_large where live) end
     order by o.n, x.agency, x.payout_id, r.strength, r.person desc, r.id
 )
-select o.n, o.live, o.programme, o.outdone, o.held_revision, a.rule, a.strength, ag.code as agency, a.payout_id, a.rank, pr.code as with_programme,
-       case when exists (select from withheld w where w.overlap_id = v.overlap_id) then 'held'
-            when exists (select from released r where r.overlap_id = v.overlap_id) then 'released'
-            when a.strength > 0 then 'review'
-            when a.preferred then 'preferred' else 'exclusive' end as why
+select o.n, o.programme, o.outdone, o.held_revision, a.rule, a.strength, ag.code as agency, a.payout_id, a.rank,
+       pr.code as with_programme, w.why, reason(w.why, a.rule, ag.code, a.payout_id) as reason
 from own o
 left join applying a on a.n = o.n and a.strength < 2
 left join lateral (
@@ -64,11 +61,9 @@ left join lateral (
     select overlap_id from overlap
     where o.as_held and (agency_a, payout_a, agency_b, payout_b) = (:agency::smallint, o.payout_id, a.agency, a.payout_id)
     ) v on true
+cross join lateral (
+    select why(exists (select from withheld w where w.overlap_id = v.overlap_id),
+               exists (select from released r where r.overlap_id = v.overlap_id), a.strength, a.preferred)) w (why)
 left join agency ag on ag.id = a.agency
 left join programme pr on pr.id = a.programme
-order by o.n, a.strength, ag.code, a.payout_id;
-
--- name: silent_for
--- Agencies that are silent and could overlap with a programme, but for one.
-select s.programme, ag.code, s.since from silence s join agency ag on ag.id = s.agency
-where s.agency <> :agency::smallint order by ag.code;
+order by o.n, w.why, a.rule, ag.code, a.payout_id;

@@ -12,8 +12,11 @@ with of as (
 insert into clearance_touch (at, agencies, payout_ids)
 select :now, array_agg(agency), array_agg(payout_id) from of having count(*) > 0;
 
--- name: newest_touch$
-select max(id) from clearance_touch;
+-- name: waiting^
+-- The last payouts touched, and whether any payout waits for an answer.
+select max(id) as newest,
+       max(id) is not null or exists (select from reclearing) or exists (select from behind) as anybody
+from clearance_touch;
 
 -- name: reading^
 -- The broker's time up to which every payout that agencies sent is read and judged, of partitions that end where is
@@ -130,16 +133,14 @@ with wanted as materialized (
         select * from payout p where (p.agency, p.payout_id) = (a.agency, a.payout_id) limit 1) p
     left join lateral (
         select bool_or(why in ('exclusive', 'held')) as holds, array_agg(overlap_id order by overlap_id) as ids,
-               array_agg(format('%s: %s with %s/%s', why, rule, code, other) order by why, rule, code, other)
+               array_agg(reason(why, rule, code, other) order by why, rule, code, other)
                    filter (where why <> 'review') as reasons
         from (
             select ov.overlap_id, ov.rule, ag.code, ov.other,
-                   case when exists (select from withheld w where w.overlap_id = ov.overlap_id) then 'held'
-                        when exists (select from released r where r.overlap_id = ov.overlap_id) then 'released'
-                        when ov.strength > 0 then 'review'
-                        when ov.other_rank = 0 and ov.other_programme <> p.programme and exists (
-                            select from rule r where r.id = ov.rule and r.prefer = p.programme) then 'preferred'
-                        else 'exclusive' end as why
+                   why(exists (select from withheld w where w.overlap_id = ov.overlap_id),
+                       exists (select from released r where r.overlap_id = ov.overlap_id), ov.strength,
+                       ov.other_rank = 0 and ov.other_programme <> p.programme and exists (
+                           select from rule r where r.id = ov.rule and r.prefer = p.programme)) as why
             from (select overlap_id, strength, rule, agency_b as other_agency, payout_b as other, rank_b as other_rank,
                          programme_b as other_programme
                   from overlap where live and (agency_a, payout_a) = (p.agency, p.payout_id)

@@ -287,6 +287,37 @@ left join return b on (b.round, b.place) = (l.round, l.place)
 where l.subject = any(:subjects::uuid[])
 order by l.round, l.place;
 
+-- name: rounds_with_coupons
+-- Rounds that go by coupon, the last first.
+select round, secret_id from round where by_coupon order by number desc;
+
+-- name: acts_on_round
+-- What people did with a round.
+select at, act, who, detail from act where target = :round and starts_with(act, 'round.') order by id;
+
+-- name: coupon_steps
+-- What became of what subjects were promised in rounds, or of one place of a round. When it was promised is not kept:
+-- it is told at the opening.
+with of as (
+    select c.*, r.programme, r.opened_at from coupon c join round r using (round) where c.subject = :subject::uuid
+    union all
+    select c.*, r.programme, r.opened_at from coupon c join round r using (round)
+    where c.round = :round::text and c.place = :place::bigint)
+select of.round, of.programme, of.place, of.subject, of.region, of.state, s.*
+from of cross join lateral (
+    select of.opened_at as at, 'package promised' as what, null::smallint as step, null::text as more
+    union all
+    select at, 'coupon handed on', step, json_build_object('name', name, 'by', by)::text
+    from handover h where (h.round, h.place) = (of.round, of.place)
+    union all
+    select recorded_at, 'package delivered', null,
+           json_build_object('delivery_id', delivery_id, 'given_at', at, 'officer', officer, 'proof', proof, 'by', by)::text
+    from delivery d where (d.round, d.place) = (of.round, of.place)
+    union all
+    select recorded_at, 'package returned', null, json_build_object('reason', reason, 'by', by)::text
+    from return b where (b.round, b.place) = (of.round, of.place)) s
+order by s.at, of.round, of.place;
+
 -- name: adoption
 -- In how many kelurahan and desa of an area a round of a programme was held within so many days up to each of these.
 with giving as materialized (

@@ -29,6 +29,10 @@ where (:before::timestamptz is null or (queued_at, delivery_id) < (:before, :bef
   and (:kind::text is null or kind = :kind) and (:level::int is null or level >= :level)
 order by queued_at desc, delivery_id desc limit :at_most;
 
+-- name: recipients_ever
+-- Whom any notice was for.
+select distinct agency from delivery;
+
 -- name: by_state
 select shown_state(state, receipt) as state, count(*) as notices from delivery group by 1 order by 1;
 
@@ -49,6 +53,10 @@ where overlap_id = :g or household = :g or code = :code
    or (payout_a = :payout_id and (:agency::text is null or agency_a = :agency))
    or (payout_b = :payout_id and (:agency::text is null or agency_b = :agency))
 order by overlap_id limit 200;
+
+-- name: causes_named
+-- What is told of by routes, by ids and by a code.
+select * from cause where cause_id = any(:ids::uuid[]) or code = :code order by taken_at;
 
 -- name: tellings_of
 -- What agencies were told of overlaps.
