@@ -235,7 +235,8 @@ async def keep(
         differing = compared[pair] if pair else found[subject]
         wanted += [(subject, made, region) for made in decided.decisions if made.programme in differing.wanted]
         unwanted += [(subject, _withdrawn(*of, decides=of in still), "") for of in differing.unwanted]
-    await explain(connection, {made for _, made, _ in (*wanted, *unwanted)})
+    if told := {made for _, made, _ in (*wanted, *unwanted)}:
+        await explain(connection, told)
     if wanted:
         announced += _announced(wanted, await every(queries.decide(connection, **_told(wanted), **stamped)))
     if unwanted:
