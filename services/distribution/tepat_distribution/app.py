@@ -41,6 +41,7 @@ def build(settings: DistributionSettings, clock: Callable[[], datetime] = lambda
         settings,
         parse=policed.parse,
         time_zone=lambda policy: policy.index.policy.time_zone,
+        areas=lambda policy: policy.index.regions,
         sql=files("tepat_distribution") / "sql",
     )
     store = Store(data_of, Recall(settings.kafka, data_of))

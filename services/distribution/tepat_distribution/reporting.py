@@ -18,13 +18,14 @@ from datetime import date, datetime
 from typing import Annotated, Any, Final, Literal, get_args
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Depends, HTTPException, Query
+from fastapi import APIRouter, Depends, Query
 from tepat_chassis.auth import Person, Right, needs
 from tepat_chassis.database import Connection, Database
 from tepat_chassis.http import Region, must_be_of
 from tepat_chassis.standing import Standing
 
 from tepat_distribution.policed import Policed
+from tepat_distribution.refusals import refusal
 from tepat_distribution.store import every, queries
 
 Reader = Annotated[Person, Depends(needs(Right.read))]
@@ -40,16 +41,15 @@ CHARACTERS: Final = {"kabupaten": 5, "kecamatan": 8, "kelurahan": 13}
 """Of a region's code, up to a level. A region above that level stands for itself."""
 MOST_LINES: Final = 20_000
 """Of one answer: more is no report, and some ten megabytes."""
-TOO_MANY: Final = f"that makes more than {MOST_LINES:,} lines: ask for an area, a programme or a shorter period"
 
 Key = tuple[str | None, ...]
 
 
-def _one_of(asked: list[Dimension], kinds: Any, what: str) -> Any:
+def _one_of(asked: list[Dimension], kinds: Any, why: Literal["one_level", "one_length"]) -> Any:
     """The one dimension of a kind that is asked for, or none. Raises HTTPException where several are."""
     named = [each for each in asked if each in get_args(kinds)]
     if len(named) > 1:
-        raise HTTPException(422, f"`by` names {' and '.join(named)}: one {what} at a time")
+        raise refusal(422, why, named=", ".join(named))
     return named[0] if named else None
 
 
@@ -63,8 +63,8 @@ class Grouping:
 
     def __init__(self, by: list[Dimension], policy: Policed) -> None:
         self.by = list(dict.fromkeys(by))
-        self.level: Level | None = _one_of(self.by, Level, "level of area")
-        self.length: Length | None = _one_of(self.by, Length, "length of period")
+        self.level: Level | None = _one_of(self.by, Level, "one_level")
+        self.length: Length | None = _one_of(self.by, Length, "one_length")
         self._policy = policy
 
     @property
@@ -133,10 +133,10 @@ def router(database: Database, standing: Standing[Policed], clock: Callable[[], 
         must_be_of(policy.programmes, "programme", programme, what="programme")
         must_be_of(policy.agencies, "agency", agency, what="agency")
         if until < since:
-            raise HTTPException(422, "the period ends before it begins: exchange `from` and `to`")
+            raise refusal(422, "ends_before")
         grouping = Grouping(by or ["programme"], policy)
         if receiving and ("programme" not in grouping.by or {*grouping.by} - {"programme", grouping.level}):
-            raise HTTPException(422, "who was paid is counted `by` programme, or by programme and one level of area")
+            raise refusal(422, "receiving_by")
         now = clock()
         asked = {
             "since": since, "until": until, "region": region, "regions": list(person.regions),
@@ -180,7 +180,7 @@ async def _lines(
             line[figure]["number"] += row["number"]
             line[figure]["amount"] += int(row["amount"])
     if len(lines) > MOST_LINES or len(rows) > 8 * MOST_LINES:
-        raise HTTPException(422, TOO_MANY)
+        raise refusal(422, "too_many_lines", most=MOST_LINES)
     if receiving:
         for line in lines.values():
             line["receiving"] = 0
