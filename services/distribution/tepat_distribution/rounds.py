@@ -70,6 +70,7 @@ class Giving(NamedTuple):
     region: str
     coordinates: tuple[float, float] | None
     proof: Proof
+    elsewhere: str | None
 
 
 class Rounds:
@@ -155,6 +156,7 @@ class Rounds:
             at=[each.at for each in given], officers=[each.officer for each in given],
             regions=[each.region for each in given], lats=[lat for lat, _ in where], lons=[lon for _, lon in where],
             proofs=[each.proof.kind for each in given], hashes=[each.proof.sha256 for each in given],
+            elsewhere=[each.elsewhere for each in given],
         )  # fmt: skip
 
     async def take_back(
@@ -184,9 +186,8 @@ class Rounds:
     async def hand(
         self, round_: str, to: Step, name: str | None, codes: Sequence[str], region: str | None, person: Person
     ) -> list[Outcome]:
-        """Record into whose hands coupons went: those of these codes, and of an area all that wait one step before.
-
-        Raises HTTPException.
+        """Record into whose hands coupons went: those of these codes, and of an area all that wait one step before;
+        where none do there, why. Raises HTTPException.
         """
         here = await self._here(person)
         async with self._database.transaction() as connection:
@@ -198,9 +199,13 @@ class Rounds:
             if region is not None:
                 _covered(person, region)
                 waiting = await every(queries.coupons_held(
-                    connection, round=round_, held=step - 1, region=region, at_most=HANDED_AT_ONCE
+                    connection, round=round_, step=step, region=region, at_most=HANDED_AT_ONCE
                 ))  # fmt: skip
                 places += [each["place"] for each in waiting]
+                if not waiting:
+                    counts = await every(queries.coupons_waiting(connection, round=round_, region=region))
+                    held = {each["held"]: each["coupons"] for each in counts}
+                    places.append(giving.nothing_to_hand(to, region, held))
             coupons, subjects = await self._coupons(connection, round_, places)
             outcomes = giving.hand(places, to, coupons=coupons, here=here)
             handed = [outcome.place for outcome in outcomes if outcome.outcome == "recorded"]
@@ -422,10 +427,14 @@ def _placed(told: Giving, place: int | Outcome, areas: Container[str]) -> Delive
         return place
     if told.region not in areas:
         return refused("area_unknown", place)
-    return Delivery(told.delivery_id, place, told.at, told.officer, told.region, told.coordinates, told.proof)
+    return Delivery(
+        told.delivery_id, place, told.at, told.officer, told.region, told.coordinates, told.proof, told.elsewhere
+    )
 
 
 def _delivery(row: Any) -> Delivery:
     where = None if row["lat"] is None else (row["lat"], row["lon"])
     proof = Proof(row["proof"], row["sha256"])
-    return Delivery(row["delivery_id"], row["place"], row["at"], row["officer"], row["region"], where, proof)
+    return Delivery(
+        row["delivery_id"], row["place"], row["at"], row["officer"], row["region"], where, proof, row["elsewhere"]
+    )

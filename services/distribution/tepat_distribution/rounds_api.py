@@ -29,6 +29,8 @@ from tepat_distribution.store import every, queries
 AT_ONCE: Final = 1_000
 WITHIN: Final = 31
 """Days in which a kelurahan that takes part holds a round: some hold them weekly, some monthly."""
+CHAIN: Final = ("psm", "rw", "unhanded")
+"""Of coupons: how many came to the PSM and the RW so far (`handed`: to the resident), and were redeemed before that."""
 LEVELS: Final = {"kelurahan": VILLAGE, "kecamatan": 8, "kabupaten": 5}
 
 Words = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00]+$"), AfterValidator(mask)]
@@ -97,6 +99,9 @@ class Delivered(Who):
     region: Area
     coordinates: Coordinates | None = None
     proof: ProofTold
+    elsewhere: Annotated[
+        Words | None, Field(description="why it was given elsewhere in the round's area than the list says")
+    ] = None
 
     def told(self) -> Giving:
         """As it is judged."""
@@ -104,6 +109,7 @@ class Delivered(Who):
         return Giving(
             self.delivery_id, Named(self.coupon, self.subject), self.at, self.officer, self.region,
             None if where is None else (where.lat, where.lon), Proof(self.proof.kind, self.proof.sha256),
+            self.elsewhere,
         )  # fmt: skip
 
 
@@ -304,13 +310,14 @@ def _asking(rounds: Rounds, database: Database, standing: Standing[Policed]) -> 
     async def progress(
         round_: str, reader: Reader, by: Literal["kelurahan", "kecamatan", "kabupaten"] = "kelurahan"
     ) -> dict[str, Any]:
-        """How far a round is, by area, as far as the reader's regions go."""
+        """How far a round is, by area, as far as the reader's regions go; of coupons how many came to the PSM, the RW
+        and the resident."""
         row = await _found(database, round_, reader)
         areas = await every(queries.areas(
             database.pool, rounds=[round_], lengths=[LEVELS[by]], regions=list(reader.regions)
         ))  # fmt: skip
         names = (await _index(standing)).regions
-        counted = (*COUNTED, "unhanded") if row["by_coupon"] else COUNTED
+        counted = (*COUNTED, *CHAIN) if row["by_coupon"] else COUNTED
         told = [
             {"region": each["region"], "name": names.get(each["region"]), **{name: each[name] for name in counted}}
             for each in areas
@@ -439,7 +446,7 @@ def _hands(row: Any) -> dict[str, Any] | None:
 def _coupon(row: Any) -> dict[str, Any]:
     given = row["delivery_id"] and {
         "delivery_id": row["delivery_id"], "at": row["at"], "officer": row["officer"], "region": row["delivered_in"],
-        "proof": {"kind": row["proof"], "sha256": row["sha256"]},
+        "proof": {"kind": row["proof"], "sha256": row["sha256"]}, "elsewhere": row["elsewhere"],
     }  # fmt: skip
     return {
         "place": row["place"], "subject": row["subject"], "region": row["region"], "state": row["state"],
