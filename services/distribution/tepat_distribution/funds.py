@@ -7,6 +7,7 @@ Invariants
   its balance until the commit, and the database would refuse what slipped by.
 - Whoever enters something names it: the same again changes nothing and is answered as it stands, something else under
   that name is refused.
+- One receipt shows one entry of a book: money that went once is not entered twice under two ids.
 - Support to institutions is a book of its own, and neither book is aid to persons: no payout, overlap, report or
   household's aid reads from here, and nothing here is announced.
 - What a fund cannot carry is refused with words, and handed over: an answer ``referred`` to the report, said on the
@@ -247,16 +248,19 @@ class Funds:
     ) -> dict[str, Any]:  # fmt: skip
         """Make an entry, or find it made."""
         await must_not_lie_ahead(body.on, self._standing, self._clock)
-        receipt = body.receipt if isinstance(body, Spent | Supported) else None
+        receipt = bytes.fromhex(body.receipt) if isinstance(body, Spent | Supported) else None
         digest = _digest(f"{kind} {about['fund']}", body)
         made = await queries.enter(
             connection, **about, **between, kind=kind, entry_id=body.entry_id, amount=body.amount, on_day=body.on,
             at=self._clock(), who=person.sub, household=body.household if isinstance(body, Spent) else None,
-            receipt=bytes.fromhex(receipt) if receipt else None, note=mask(body.note) if body.note else None,
+            receipt=receipt, note=mask(body.note) if body.note else None,
             digest=digest,
         )  # fmt: skip
         entry = await queries.entered(connection, entry_id=body.entry_id)
-        if made is None and entry["digest"] != digest:
+        if entry is None:
+            first = await queries.shown_by(connection, book=about["book"], receipt=receipt)
+            raise refusal(409, "receipt_used", day=first["on_day"], purpose=first["purpose"])
+        if entry["digest"] != digest:
             raise refusal(409, "id_taken")
         if made is not None:
             target = about["fund"] or about["institution"]

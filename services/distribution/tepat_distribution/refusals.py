@@ -14,7 +14,7 @@ Why = Literal[
     "no_round", "no_ranking", "ranking_unfinished", "opened_otherwise", "opened_before", "by_list", "stock_id_taken",
     "too_few_left", "round_closed", "until_closes", "next_until_over", "budget_too_small", "not_neighbours",
     "packages_or_budget", "closes_before", "coupon_or_subject", "one_of_three", "coupons_or_region",
-    "no_fund", "fund_taken", "fund_too_small", "fund_can_carry", "report_and_agency",
+    "no_fund", "fund_taken", "fund_too_small", "fund_can_carry", "receipt_used", "report_and_agency",
     "no_group", "group_taken", "in_group", "not_in_group", "formed_later", "joined_later",
     "no_capital", "capital_receipt",
     "one_level", "one_length", "ends_before", "receiving_by", "too_many_lines",
@@ -115,6 +115,12 @@ SAID: Final[dict[Why, tuple[str, str]]] = {
     "fund_can_carry": (
         "the fund holds {holds} and can carry it: neighbours first, spend it",
         "dana berisi {holds} dan mampu menanggungnya: warga lebih dahulu, belanjakan dari dana",
+    ),
+    "receipt_used": (
+        "that receipt shows money that went on {day} for {purpose} already: one receipt for one spending, so take the "
+        "one of this spending",
+        "bukti itu sudah dipakai untuk pengeluaran tanggal {day} untuk {purpose}: satu bukti untuk satu pengeluaran, "
+        "pakai bukti pengeluaran ini",
     ),
     "report_and_agency": (
         "`report` and `to_agency` go together: which report is referred, and to whom",

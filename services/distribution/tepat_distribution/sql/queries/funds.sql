@@ -37,13 +37,14 @@ values ('support', 'granted', :agency), ('support', 'institution_support', :inst
 on conflict do nothing;
 
 -- name: enter$
--- Enter what goes from one account to another; its id, none where an entry has that id already.
+-- Enter what goes from one account to another; its id, none where an entry has that id already, or one of the book that
+-- receipt.
 with made as (
     insert into entry (entry_id, book, kind, amount, on_day, at, who, agency, institution, region, purpose, household,
                        receipt, note, fund, digest)
     values (:entry_id, :book, :kind, :amount, :on_day, :at, :who, :agency, :institution, :region, :purpose,
             :household, :receipt, :note, :fund, :digest)
-    on conflict (entry_id) do nothing
+    on conflict do nothing
     returning entry_id, book, amount
 ), posted as (
     insert into posting (entry_id, book, account, amount)
@@ -57,6 +58,10 @@ select entry_id from made;
 -- name: entered^
 -- The entry of an id.
 select * from entry where entry_id = :entry_id;
+
+-- name: shown_by^
+-- The entry of a book that a receipt shows.
+select * from entry where book = :book and receipt = :receipt and not receipt_again;
 
 -- name: entries
 -- A fund's entries, the last first.
