@@ -165,6 +165,18 @@ def ended(
     return event(by, f"payout.{state}", data, **more)
 
 
+def decided(
+    of: str, decision: str, programme: str = "PKH", unit: str = "household", revision: int = 1,
+    reason: str = "household.decile <= 4", as_of: str = "2026-03-01", region: str | None = None,
+) -> Event:  # fmt: skip
+    """A decision about a pseudonym."""
+    data = {
+        "programme": programme, "unit": unit, unit: of, "revision": revision, "decision": decision,
+        "reasons": [{"criterion": reason, "outcome": decision == "eligible"}], "policy_version": "t", "as_of": as_of,
+    }  # fmt: skip
+    return event("x", "decision.made", data if region is None else data | {"region": region})
+
+
 def complete(by: str, **envelope: Any) -> Event:
     """An agency has sent all it had to tell of payouts."""
     return event(by, "source.complete", {"kind": "payouts", "through": "2026-03-01"}, **envelope)
