@@ -286,6 +286,9 @@ class Funds:
             event_id = None
             if body.report is not None and body.to_agency is not None:
                 await self.must_know(of["region"], of["agency"], body.to_agency)
+                agency, _, report_id = body.report.partition("/")
+                if not await queries.is_filed(connection, agency=agency, report_id=report_id):
+                    raise refusal(409, "report_unknown", report=body.report)
                 event_id = f"hand-over-{digest.hex()[:32]}"
                 await put(connection, [_referred(event_id, of["agency"], body, reason, self._clock())])
             await queries.hand_over(

@@ -14,7 +14,7 @@ Why = Literal[
     "no_round", "no_ranking", "ranking_unfinished", "opened_otherwise", "opened_before", "by_list", "stock_id_taken",
     "too_few_left", "round_closed", "until_closes", "next_until_over", "budget_too_small", "not_neighbours",
     "packages_or_budget", "closes_before", "coupon_or_subject", "one_of_three", "coupons_or_region",
-    "no_fund", "fund_taken", "fund_too_small", "fund_can_carry", "receipt_used", "report_and_agency",
+    "no_fund", "fund_taken", "fund_too_small", "fund_can_carry", "receipt_used", "report_and_agency", "report_unknown",
     "no_group", "group_taken", "in_group", "not_in_group", "formed_later", "joined_later",
     "no_capital", "capital_receipt",
     "one_level", "one_length", "ends_before", "receiving_by", "too_many_lines",
@@ -125,6 +125,10 @@ SAID: Final[dict[Why, tuple[str, str]]] = {
     "report_and_agency": (
         "`report` and `to_agency` go together: which report is referred, and to whom",
         "`report` dan `to_agency` harus bersama: laporan mana yang dirujuk, dan kepada siapa",
+    ),
+    "report_unknown": (
+        "no report {report} is known: `tepat reports list` names them; one filed just now is known in a moment",
+        "tidak ada laporan {report}: lihat `tepat reports list`; laporan yang baru saja dikirim dikenal sebentar lagi",
     ),
     "no_group": (
         "no such group was formed: `tepat group list` names them",

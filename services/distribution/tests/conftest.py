@@ -58,7 +58,7 @@ TABLES = (
     "released", "withheld", "overlap_case", "case_clock", "clearance", "clearance_touch", "behind", "silence",
     "reclearing", "handover", "delivery", "return", "restock", "coupon", "round", "ranked", "ranking_part", "ranking",
     "round_due", "round_told", "held", "erased", "decision", "term", "cap", "finding", "finding_touch", "finding_group",
-    "finding_sweep", "position",
+    "finding_sweep", "filed", "position",
 )  # fmt: skip
 
 ANI, BUDI, CITRA, DEWI = "3374014101900001", "3374010201900001", "3374014303900001", "3374014404900001"

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from hashlib import sha256
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -14,9 +15,12 @@ import orjson
 import pytest
 import pytest_asyncio
 from pydantic import TypeAdapter
+from tepat_chassis.database import Lock
+from tepat_chassis.span import Span
 from tepat_chassis.subjects import Subject
 from tepat_contracts.events.reports import AnswerEvent
 from tepat_distribution import api, funds, reporting
+from tepat_distribution.handlers import Reports
 
 from .conftest import MAWAR, REGION, SQL, Ledger, kk, payout
 
@@ -196,6 +200,32 @@ async def test_the_database_itself_refuses_what_does_not_balance(office: Office)
     assert dict(await pool.fetch(BALANCES)) == {"contributed": -1_000, "fund": 1_000, "spent": 0}
 
 
+async def hear(ledger: Ledger, *told: tuple[str, str | None]) -> None:
+    """Take one batch of what the registry tells of reports: key and agency, no agency where it forgot them."""
+    records: Any = [
+        SimpleNamespace(
+            key=key.encode(),
+            value=agency and orjson.dumps({"data": {"agency": agency, "report_id": key.rpartition("/")[2]}}),
+        )
+        for key, agency in told
+    ]
+    async with ledger.database.transaction(Lock.SHARED) as connection:
+        work = Reports().decode([Span("registry.reports.v1", 0, 0, len(records), records)], None)
+        await Reports().write(connection, work)
+
+
+async def test_which_reports_were_filed_is_known_as_the_last_word_has_it(ledger: Ledger) -> None:
+    async def filed() -> set[tuple[str, str]]:
+        rows = await ledger.database.pool.fetch("select agency, report_id from filed")
+        return {tuple(row) for row in rows}
+
+    await hear(ledger, ("LAP-1", "rt-07"), ("rt-08/LAP-1", "rt-08"), ("LAP-2", "rt-07"), ("LAP-2", None))
+    await hear(ledger, ("LAP-1", "rt-07"))
+    assert await filed() == {("rt-07", "LAP-1"), ("rt-08", "LAP-1")}
+    await hear(ledger, ("LAP-1", None), ("LAP-1", "rt-09"), ("rt-08/LAP-1", None), ("never", None))
+    assert await filed() == {("rt-09", "LAP-1")}
+
+
 async def test_what_it_cannot_carry_is_handed_over_and_the_report_answered(office: Office) -> None:
     await office.contribute("kotak-1", 1_000_000)
     refused = await office.spend("rumah-1", 17_500_000, 409)
@@ -208,6 +238,10 @@ async def test_what_it_cannot_carry_is_handed_over_and_the_report_answered(offic
     assert await office.do("funds/tegalsari-rtlh/hand-overs", **case) == alone
     await office.do("funds/tegalsari-rtlh/hand-overs", 409, **case | {"amount": 1_000_001})
     referred = case | {"hand_over_id": "h-2", "report": "rt-07/LAP-1", "to_agency": "dinsos"}
+    assert "no report rt-07/LAP-1 is known" in (
+        await office.do("funds/tegalsari-rtlh/hand-overs", 409, **referred)
+    )["detail"]  # fmt: skip
+    await hear(office.ledger, ("LAP-1", "rt-07"), ("rt-08/LAP-1", "rt-08"), ("LAP-2", "rt-07"))
     told = await office.do("funds/tegalsari-rtlh/hand-overs", **referred)
     await office.do("funds/tegalsari-rtlh/hand-overs", **referred)
     rows = await office.ledger.database.pool.fetch("select topic, key, value from outbox where topic like 'agency.%'")

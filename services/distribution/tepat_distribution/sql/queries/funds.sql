@@ -94,3 +94,16 @@ select * from hand_over where hand_over_id = :hand_over_id;
 -- name: hand_overs
 -- What a fund could not carry, the last first.
 select * from hand_over where fund = :fund and (:before::bigint is null or n < :before) order by n desc limit :at_most;
+
+-- name: take_reports!
+-- Keep which reports were filed.
+insert into filed as f (key, agency, report_id)
+select * from unnest(:keys::text[], :agencies::text[], :report_ids::text[])
+on conflict (key) do update set agency = excluded.agency, report_id = excluded.report_id
+where (f.agency, f.report_id) <> (excluded.agency, excluded.report_id);
+
+-- name: forget_reports!
+delete from filed where key = any(:keys::text[]);
+
+-- name: is_filed$
+select exists (select from filed where (agency, report_id) = (:agency, :report_id));

@@ -41,9 +41,9 @@ limit :at_most;
 -- How many persons or households, by the programme's unit, were paid, by programme and area, each once; and of a
 -- programme with criteria how many of these are not decided eligible now. One that left the policy pays households.
 select s.programme, s.area, count(*) as receiving,
-       case when bool_and(s.decided) then count(*) filter (where d.subject is null) end as not_eligible
+       case when t.decided then count(*) filter (where d.subject is null) end as not_eligible
 from (
-    select distinct p.programme, left(p.region, :characters) as area, coalesce(t.decided, false) as decided,
+    select distinct p.programme, left(p.region, :characters) as area,
            case when t.person then p.person else p.household end as subject
     from payout p left join term t on t.programme = p.programme
     where p.rank = 1 and p.starts between :since and :until
@@ -54,7 +54,8 @@ from (
            or exists (select from unnest(:regions::text[]) r where p.region = r or starts_with(p.region, r || '.')))
     ) s
 left join decision d on d.subject = s.subject and d.programme = s.programme and d.standing = 1
-group by 1, 2
+left join term t on t.programme = s.programme
+group by 1, 2, t.decided
 limit :at_most;
 
 -- name: eligible
