@@ -155,7 +155,7 @@ async def test_the_interface_is_described_and_no_page_loads_scripts(client: http
     ("asked", "token", "status", "detail"),
     [
         ("GET /v1/rows", "none", 401, "the token is refused: it is none"),
-        ("GET /v1/rows", "operate", 403, "the right read is missing"),
+        ("GET /v1/rows", "operate", 403, "the right read is missing / hak read belum diberikan"),
         ("GET /v1/nothing", "read", 404, "Not Found"),
         ("DELETE /v1/rows", "read", 405, "Method Not Allowed"),
         ("GET /v1/gone", "read", 410, "it was withdrawn"),

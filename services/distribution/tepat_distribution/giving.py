@@ -49,10 +49,10 @@ _SAID: Final[dict[Reason, tuple[str, str]]] = {
     ),
     "area_unknown": ("tidak ada wilayah dengan kode itu", "there is no area of that code"),
     "beyond": (
-        "tempat penyerahan, {where}, tidak di dalam wilayah penyaluran ini ({region}): serahkan paketnya di sana; jika "
-        "penerima sudah pindah, kembalikan kuponnya dengan `tepat round return`",
-        "the place of the delivery, {where}, is not within this round's area ({region}): give the package there; of "
-        "somebody who moved away take the coupon back with `tepat round return`",
+        "tempat penyerahan, {where}, tidak di dalam wilayah penyaluran ini ({region}): serahkan paket di dalamnya; "
+        "jika penerima sudah pindah, kembalikan kuponnya dengan `tepat round return`",
+        "the place of the delivery, {where}, is not within this round's area ({region}): give the package within it; "
+        "of somebody who moved away take the coupon back with `tepat round return`",
     ),
     "elsewhere": (
         "menurut daftar urutan {place} tinggal di {listed}, penyerahan di {where}: tulis alasannya (`elsewhere`), "
