@@ -183,7 +183,8 @@ class Needs:
     async def __call__(self, person: Annotated[Person, Security(authenticated)]) -> Person:
         if self.right not in person.rights:
             challenge = f'Bearer realm="tepat", error="insufficient_scope", scope="{self.right}"'
-            raise HTTPException(403, f"the right {self.right} is missing", {"WWW-Authenticate": challenge})
+            told = f"the right {self.right} is missing / hak {self.right} belum diberikan"
+            raise HTTPException(403, told, {"WWW-Authenticate": challenge})
         return person
 
 

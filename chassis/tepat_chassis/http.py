@@ -18,6 +18,7 @@ import base64
 import contextlib
 import gc
 import os
+import re
 import signal
 import socket
 import sys
@@ -31,7 +32,6 @@ from collections.abc import (
     Coroutine,
     Generator,
     Iterable,
-    Mapping,
     Sequence,
 )
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -59,6 +59,7 @@ from tepat_chassis.health import Health
 from tepat_chassis.logging import configure, get_logger, mask
 from tepat_chassis.metrics import CONTENT_TYPE, Metrics
 from tepat_chassis.standing import NothingInForceError
+from tepat_chassis.wanted import wanted
 
 STOP_SECONDS = 4.8
 SWITCH_SECONDS = 0.0005
@@ -155,6 +156,10 @@ async def _no_loops(background: Background) -> AsyncIterator[None]:
         yield
 
 
+async def _unknown_areas() -> Container[str] | None:
+    return None
+
+
 def api(
     service: str,
     *,
@@ -166,13 +171,15 @@ def api(
     routers: Iterable[APIRouter] = (),
     lifespan: Lifespan = _no_loops,
     time_zone: Callable[[], str | None] = lambda: None,
+    areas: Callable[[], Awaitable[Container[str] | None]] = _unknown_areas,
 ) -> FastAPI:
     """The application of a service: /health/live, /health/ready, /metrics, /openapi.json, /v1/status, /v1/….
 
     ``status`` gives what /v1/status tells anyone beside service and readiness: policy_version, topics.
     ``routers`` come below /v1. ``lifespan`` runs the service; an application is started once. Moments are told
-    in UTC; header ``Tepat-Time-Zone`` names the zone by whose clocks they are to be shown, ``time_zone``. Raises
-    ValueError where a route asks no right.
+    in UTC; header ``Tepat-Time-Zone`` names the zone by whose clocks they are to be shown, ``time_zone``. A query
+    whose ``region`` is none of ``areas`` is refused, where these are known. Raises ValueError where a route asks no
+    right.
     """
 
     background = Background()
@@ -226,9 +233,18 @@ def api(
         if (zone := time_zone()) is not None:
             response.headers["tepat-time-zone"] = zone
 
+    async def known_area(request: Request) -> None:
+        region = request.query_params.get("region")
+        if region is not None and re.match(REGION_PATTERN, region):
+            known = await areas()
+            if known is not None and region not in known:
+                raise _unfit("region", f"{region}: no area has that code / tidak ada wilayah dengan kode itu")
+
     for router in routers:
         _require_rights(router)
-        app.include_router(router, prefix="/v1", dependencies=[Depends(authenticated), Depends(clocks)])
+        app.include_router(
+            router, prefix="/v1", dependencies=[Depends(authenticated), Depends(clocks), Depends(known_area)]
+        )
     return app
 
 
@@ -273,31 +289,10 @@ async def _http_problem(_: Request, error: Exception) -> Response:
 async def _input_problem(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     wrong = [
-        {"pointer": mask("/".join(str(step) for step in each["loc"])), "message": mask(_wanted(each))}
+        {"pointer": mask("/".join(str(step) for step in each["loc"])), "message": mask(wanted(each))}
         for each in error.errors()
     ]
     return _problem(422, "the request doesn't fit the interface", errors=wrong)
-
-
-def _wanted(error: Mapping[str, Any]) -> str:
-    """What is wanted instead, in words that need no knowledge of the interface."""
-    told = error.get("ctx", {})
-    match error["type"]:
-        case "missing":
-            said = "is missing"
-        case "literal_error" | "enum":
-            said = f"must be {str(told['expected']).replace(chr(39), '')}"
-        case "string_pattern_mismatch" if told["pattern"] == REGION_PATTERN:
-            said = "must be the code of an area, such as 33.74 or 33.74.01.1001"
-        case "string_pattern_mismatch":
-            said = "is not of the form that is wanted"
-        case "string_too_short":
-            said = f"must have at least {told['min_length']} characters"
-        case "string_too_long":
-            said = f"must have at most {told['max_length']} characters"
-        case _:
-            said = str(error["msg"]).replace("Input should be", "must be")
-    return said
 
 
 _OF_WHAT_IS_KNOWN = {
@@ -326,8 +321,7 @@ def must_be_of(known: Collection[str], name: str, *asked: str | None, what: str)
             english, indonesian = _OF_WHAT_IS_KNOWN[what]
             english += f"; did you mean {near[0]}?" if near else ""
             indonesian += f"; mungkin maksudnya {near[0]}?" if near else ""
-            told = f"must be {english} / harus {indonesian}"
-            raise RequestValidationError([{"type": "unknown", "loc": ("query", name), "msg": told, "input": None}])
+            raise _unfit(name, f"must be {english} / harus {indonesian}")
 
 
 def uuid_in(name: str) -> UUID | None:
@@ -336,6 +330,10 @@ def uuid_in(name: str) -> UUID | None:
         return UUID(name)
     except ValueError:
         return None
+
+
+def _unfit(parameter: str, told: str) -> RequestValidationError:
+    return RequestValidationError([{"type": "unknown", "loc": ("query", parameter), "msg": told, "input": None}])
 
 
 Region = Annotated[str | None, Query(pattern=REGION_PATTERN, description="those in this area, such as 33.74.01")]

@@ -8,7 +8,7 @@ Invariants
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Container
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -37,7 +37,7 @@ from tepat_chassis.pseudonyms import Pseudonyms, read_secret
 from tepat_chassis.quarantine import AgencyIntake, Sealer
 from tepat_chassis.quarantine_api import quarantine_router
 from tepat_chassis.settings import ServiceSettings
-from tepat_chassis.standing import Standing
+from tepat_chassis.standing import NothingInForceError, Standing
 
 P = TypeVar("P")
 W = TypeVar("W")
@@ -59,12 +59,14 @@ class Service(Generic[P]):
     Args:
         parse: makes the policy, as this service uses it, out of the document it stored.
         time_zone: of this policy.
+        areas: the codes of areas that are known under it.
         sql: the service's package of SQL, with ``migrations`` and, where it has one, ``session.sql``.
     """
 
     def __init__(
-        self, settings: ServiceSettings, *, parse: Callable[[Any], P], time_zone: Callable[[P], str], sql: Traversable
-    ) -> None:
+        self, settings: ServiceSettings, *, parse: Callable[[Any], P], time_zone: Callable[[P], str],
+        areas: Callable[[P], Container[str]], sql: Traversable,
+    ) -> None:  # fmt: skip
         self.settings = settings
         self.name = settings.service
         self.metrics = Metrics()
@@ -75,6 +77,7 @@ class Service(Generic[P]):
         )
         self.standing: Standing[P] = Standing(self.database, parse)
         self._time_zone = time_zone
+        self._areas = areas
         self.sealer = Sealer(read_secret(settings.secrets, "seal"))
         self.broker = KafkaBroker(
             settings.kafka,
@@ -182,7 +185,14 @@ class Service(Generic[P]):
             routers=[*sealed, *routers],
             lifespan=self._run,
             time_zone=lambda: self._time_zone(known.document) if (known := self.standing.in_force) else None,
+            areas=self._known_areas,
         )
+
+    async def _known_areas(self) -> Container[str] | None:
+        try:
+            return self._areas((await self.standing.ruling()).document)
+        except NothingInForceError:
+            return None
 
     # -- running -----------------------------------------------------------------------------------
 

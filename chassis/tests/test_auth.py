@@ -253,7 +253,7 @@ async def test_a_route_asks_for_its_right(client: httpx.AsyncClient, issuer: Iss
 
     answer = await asked(f"Bearer {issuer.token('read')}")
     assert answer.status_code == 403
-    assert answer.json()["detail"] == "the right disclose is missing"
+    assert answer.json()["detail"] == "the right disclose is missing / hak disclose belum diberikan"
     assert 'scope="disclose"' in answer.headers["WWW-Authenticate"]
 
 

@@ -10,12 +10,13 @@ import httpx
 import pytest
 from aiokafka.errors import KafkaConnectionError
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query
-from pydantic import BaseModel
+from pydantic import AwareDatetime, BaseModel
 from tepat_chassis.auth import Auth, Person, Right, TokenRefusedError, needs
 from tepat_chassis.health import Health
 from tepat_chassis.http import Background, Page, Region, api, must_be_of, paging
 from tepat_chassis.metrics import Metrics
 from tepat_chassis.standing import NothingInForceError
+from tepat_chassis.wanted import Form
 
 NIK = "3374014101010001"
 Reader = Annotated[Person, Depends(needs(Right.read))]
@@ -59,9 +60,11 @@ async def asked(
     why: Annotated[str, Query(min_length=3, max_length=5, pattern="^[a-z]*$")] = "why",
     many: Annotated[int, Query(ge=1)] = 1,
     programme: str | None = None,
+    at: AwareDatetime | None = None,
+    code: Annotated[str, Form("^[a-z]*$", "must be small letters", "harus huruf kecil")] = "",
 ) -> dict[str, Any]:
     must_be_of({"PKH"}, "programme", programme, what="programme")
-    return {"errors": [], "asked": [region, kind, why, many]}
+    return {"errors": [], "asked": [region, kind, why, many, at, code]}
 
 
 @router.get("/gone")
@@ -82,6 +85,10 @@ async def status() -> dict[str, Any]:
     return {"policy_version": "2026-01", "topics": ["agency.dinsos.payouts.v1"]}
 
 
+async def known_areas() -> frozenset[str]:
+    return frozenset({"33.74"})
+
+
 def built(health: Health, *routers: APIRouter) -> FastAPI:
     return api(
         "registry",
@@ -92,6 +99,7 @@ def built(health: Health, *routers: APIRouter) -> FastAPI:
         status=status,
         routers=routers,
         time_zone=lambda: "Asia/Makassar",
+        areas=known_areas,
     )
 
 
@@ -147,7 +155,7 @@ async def test_the_interface_is_described_and_no_page_loads_scripts(client: http
     ("asked", "token", "status", "detail"),
     [
         ("GET /v1/rows", "none", 401, "the token is refused: it is none"),
-        ("GET /v1/rows", "operate", 403, "the right read is missing"),
+        ("GET /v1/rows", "operate", 403, "the right read is missing / hak read belum diberikan"),
         ("GET /v1/nothing", "read", 404, "Not Found"),
         ("DELETE /v1/rows", "read", 405, "Method Not Allowed"),
         ("GET /v1/gone", "read", 410, "it was withdrawn"),
@@ -187,12 +195,24 @@ async def test_wrong_input_is_pointed_at_and_not_repeated(
 @pytest.mark.parametrize(
     ("query", "told"),
     [
-        ("kind=bogus", "query/kind must be one or other"),
-        ("region=3374", "query/region must be the code of an area, such as 33.74 or 33.74.01.1001"),
-        ("why=x", "query/why must have at least 3 characters"),
-        ("why=wherefore", "query/why must have at most 5 characters"),
-        ("why=x:y", "query/why is not of the form that is wanted"),
-        ("many=0", "query/many must be greater than or equal to 1"),
+        ("kind=bogus", "query/kind must be one or other / harus one atau other"),
+        (
+            "region=3374",
+            "query/region must be the code of an area, such as 33.74 or 33.74.01.1001 / "
+            "harus kode wilayah, contoh 33.74 atau 33.74.01.1001",
+        ),
+        ("why=x", "query/why must have at least 3 characters / harus sedikitnya 3 karakter"),
+        ("why=wherefore", "query/why must have at most 5 characters / paling banyak 5 karakter"),
+        ("why=x:y", "query/why is not of the form that is wanted / bentuknya tidak seperti yang diminta"),
+        ("many=0", "query/many must be 1 or more / harus 1 atau lebih"),
+        ("region=33.99", "query/region 33.99: no area has that code / tidak ada wilayah dengan kode itu"),
+        ("many=x", "query/many must be a whole number, such as 750000 / harus bilangan bulat, contoh 750000"),
+        (
+            "at=2026-03-06T09:30",
+            "query/at must be a moment with its zone, such as 2026-03-06T09:30+07:00 / "
+            "harus tanggal dan jam dengan zona waktu, contoh 2026-03-06T09:30+07:00",
+        ),
+        ("code=Ab", "query/code must be small letters / harus huruf kecil"),
         (
             "programme=NOPE",
             "query/programme must be a programme of the policy in force / harus program dalam kebijakan yang berlaku",

@@ -1,9 +1,7 @@
 """`tepat report`: what was planned, paid, returned, never fetched, found to overlap and got back – as a table, as rows,
 as a workbook, as a picture.
 
-Kept here: every form shows the same figures as told by the services; nothing is summed anew but `coverage`, which is
-who was paid of those decided eligible. These two are counted by two services, each in its own area (where the payout
-says it goes, where the household lives), so a coverage may exceed the whole: then more are paid than are eligible.
+Kept here: every form shows the same figures as told by the service; nothing is summed anew.
 """
 
 import csv
@@ -20,12 +18,11 @@ from openpyxl.utils import get_column_letter
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
-from tepat_contracts import regions
 
 from tepat_cli.days import iso
 from tepat_cli.exits import WrongUse
 from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, Place
-from tepat_cli.services import Answer, Services
+from tepat_cli.services import Services
 from tepat_cli.terminal import Item, Shown, json_line, listing, printable, rupiah, say
 from tepat_cli.what_if import SVG
 
@@ -37,7 +34,12 @@ FIGURES: Final = {
 }  # fmt: skip
 """Each figure as it is called in English and Indonesian."""
 LEVELS: Final = ("kabupaten", "kecamatan", "kelurahan")
-COVERED: Final = ("eligible", "receiving", "coverage")
+COVERED: Final = {
+    "eligible": ("eligible", "memenuhi syarat"), "covered": ("eligible and paid", "memenuhi syarat dan menerima"),
+    "coverage": ("coverage", "cakupan"), "receiving": ("receiving", "penerima"),
+    "not_eligible": ("paid though not eligible", "menerima tanpa memenuhi syarat"),
+}  # fmt: skip
+"""Persons or households, by the programme's unit; likewise."""
 BAR: Final = 44
 WIDTH: Final = 118
 LINES: Final = 40
@@ -62,7 +64,10 @@ def report(
     programme: Annotated[str | None, typer.Option(help="of this programme alone")] = None,
     agency: Annotated[str | None, typer.Option(help="of this agency alone")] = None,
     coverage: Annotated[
-        bool, typer.Option("--coverage", help="also who was paid of the eligible; by programme, or with one level")
+        bool,
+        typer.Option(
+            "--coverage", help="also who was paid of the eligible, and who though not; by programme, or with one level"
+        ),
     ] = False,
     to_csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE.csv", help="also as rows")] = None,
     to_xlsx: Annotated[Path | None, typer.Option("--xlsx", metavar="FILE.xlsx", help="also as a workbook")] = None,
@@ -78,16 +83,17 @@ def report(
     A payout counts once, as it stands now, in the period in which its days begin.
     """
     words = [word.strip() for word in by.split(",") if word.strip()]
-    asked = {"region": region, "programme": programme}
+    forms = ((to_csv, ".csv", _csv), (to_xlsx, ".xlsx", _xlsx), (picture, ".svg", _picture))
+    for path, suffix, _ in forms:
+        if path is not None and path.suffix.lower() != suffix:
+            form, name = suffix[1:].upper(), path.with_suffix(suffix).name
+            raise WrongUse(f"{path} would hold {form}: name it {name} / {path} akan berisi {form}: beri nama {name}")
     with Services(Place.of(data, kafka, api, role), "reader") as services:
         told = services.get(
-            "distribution", "report", by=words, agency=agency, receiving="true" if coverage else None,
-            **asked, **{"from": iso(since), "to": iso(until)},
+            "distribution", "report", by=words, agency=agency, receiving="true" if coverage else None, region=region,
+            programme=programme, **{"from": iso(since), "to": iso(until)},
         )  # fmt: skip
-        if coverage:
-            level = next((word for word in words if word in LEVELS), None)
-            _cover(told, services.get("eligibility", "decisions/count", by=level, **asked)["items"], level)
-    for path, made in ((to_csv, _csv), (to_xlsx, _xlsx), (picture, _picture)):
+    for path, _, made in forms:
         if path is not None:
             try:
                 path.write_bytes(made(told))
@@ -102,27 +108,6 @@ def report(
     listing([*told["items"], total] if told["items"] else [], _shown(told), as_json=False, limit=0, none=none)
     for line in _notes(told):
         say(line, "yellow")
-
-
-def _cover(told: Answer, decided: Sequence[Item], level: str | None) -> None:
-    """Puts the eligible beside those who were paid, and what part these are; also where nobody was paid at all."""
-    named = ("programme", level) if level else ("programme",)
-
-    def key(item: Item) -> tuple[Any, ...]:
-        return tuple(item[name] for name in named if name is not None)
-
-    lines = {key(line): line for line in told["items"]}
-    eligible = {key(item): item["subjects"] for item in decided}
-    nothing = {figure: {"number": 0, "amount": 0} for figure in FIGURES}
-    for place, item in zip(eligible, decided, strict=True):
-        if place not in lines:
-            lines[place] = {**{name: item.get(name) for name in told["by"]}, **nothing, "receiving": 0}
-            if level is not None:
-                lines[place]["name"] = regions.names().get(str(item[level]))
-    for place, line in lines.items():
-        there = line["eligible"] = eligible.get(place, 0)
-        line["coverage"] = round(line["receiving"] / there, 4) if there else None
-    told["items"] = [lines[place] for place in sorted(lines, key=lambda place: [str(part or "") for part in place])]
 
 
 def _notes(told: Item) -> Iterator[str]:
@@ -143,7 +128,7 @@ def _head(told: Item) -> list[str]:
 
 
 def _covered(told: Item) -> Sequence[str]:
-    return COVERED if any("coverage" in line for line in told["items"]) else ()
+    return list(COVERED) if any("coverage" in line for line in told["items"]) else ()
 
 
 def _shown(told: Item) -> list[Shown]:
@@ -159,7 +144,11 @@ def _shown(told: Item) -> list[Shown]:
     there = [name for name in FIGURES if told["total"][name]["number"]]  # on a screen there is no room for the others
     columns += [Shown(FIGURES[name][0], figure(name), justify="right") for name in there]
     columns += [
-        Shown(name, of(name) if name != "coverage" else lambda item: _share(item.get("coverage")), justify="right")
+        Shown(
+            COVERED[name][0],
+            of(name) if name != "coverage" else lambda item: _share(item.get("coverage")),
+            justify="right",
+        )
         for name in _covered(told)
     ]
     return columns
@@ -170,7 +159,7 @@ def _shown(told: Item) -> list[Shown]:
 
 def _titles(told: Item) -> list[str]:
     figures = [f"{word} {what}" for word, _ in FIGURES.values() for what in ("(number)", "(Rp)")]
-    return [*_head(told), *figures, *_covered(told)]
+    return [*_head(told), *figures, *(COVERED[name][0] for name in _covered(told))]
 
 
 def _cells(told: Item, line: Item) -> list[Any]:
@@ -214,7 +203,7 @@ def _xlsx(told: Item) -> bytes:
         ("Tepat report", "Laporan Tepat"), ("area", "wilayah", told["region"] or ""),
         ("days from", "masa mulai", told["from"] or ""), ("days to", "masa sampai", told["to"] or ""),
         ("as of", "keadaan", told["as_of"]), ("policy", "kebijakan", told["policy_version"]),
-        *FIGURES.values(), *((note,) for note in _notes(told)),
+        *FIGURES.values(), *(COVERED[name] for name in _covered(told)), *((note,) for note in _notes(told)),
     ):  # fmt: skip
         notes.append(words)
     out = io.BytesIO()

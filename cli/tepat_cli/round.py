@@ -24,7 +24,7 @@ commands = typer.Typer(
 
 AT_ONCE: Final = 500
 COLUMNS: Final = (
-    "delivery_id", "coupon", "subject", "at", "officer", "region", "lat", "lon", "photo", "receipt",
+    "delivery_id", "coupon", "subject", "at", "officer", "region", "lat", "lon", "photo", "receipt", "elsewhere",
 )  # fmt: skip
 """Of a file of deliveries."""
 
@@ -77,7 +77,9 @@ COUPONS = (
 AREAS = (
     Shown("region", lambda item: item["region"]),
     Shown("name", lambda item: item.get("name")),
-    *map(_count, ("allocated", "handed", "delivered", "returned", "unclaimed", "left")),
+    *map(_count, ("allocated", "psm", "rw")),
+    Shown("resident", lambda item: item["handed"], justify="right"),
+    *map(_count, ("delivered", "returned", "unclaimed", "left")),
 )
 MONTHS = (
     Shown("month", lambda item: item["month"]),
@@ -260,6 +262,7 @@ def deliver(
     at: Annotated[str | None, typer.Option(metavar="TIME", help="when, such as 2026-03-06T09:30+07:00 [now]")] = None,
     lat: Annotated[float | None, typer.Option(help="degrees")] = None,
     lon: Annotated[float | None, typer.Option(help="degrees")] = None,
+    elsewhere: Annotated[str | None, typer.Option(help="why in another kelurahan than the list says; no names")] = None,
     delivery_id: Annotated[str | None, typer.Option("--id", help="yours; made of the rest unless given")] = None,
     as_json: JsonOption = False,
     data: DataOption = None,
@@ -272,7 +275,11 @@ def deliver(
     Telling the same again changes nothing. Of a photo or receipt its SHA-256 is sent, and nothing else.
     """
     one: dict[str, Any] = dict(
-        zip(COLUMNS, (delivery_id, coupon, subject, at, officer, region, lat, lon, photo, receipt), strict=True)
+        zip(
+            COLUMNS,
+            (delivery_id, coupon, subject, at, officer, region, lat, lon, photo, receipt, elsewhere),
+            strict=True,
+        )
     )
     one["at"] = at or datetime.now().astimezone().isoformat(timespec="seconds")
     rows = _rows(file) if file is not None else iter([one])
@@ -310,7 +317,7 @@ def _delivery(row: Item, folder: Path) -> dict[str, Any]:
     made: dict[str, Any] = {
         "at": told["at"], "officer": told["officer"], "region": told["region"],
         "proof": {"kind": proofs[0], "sha256": _digest(str(told[proofs[0]]), folder)},
-        **{name: told[name] for name in ("coupon", "subject") if name in told},
+        **{name: told[name] for name in ("coupon", "subject", "elsewhere") if name in told},
     }  # fmt: skip
     if "lat" in told and "lon" in told:
         try:
@@ -340,8 +347,8 @@ def _outcomes(told: Item, what: str, as_json: bool) -> None:
     else:
         for each in told["outcomes"]:
             if each["outcome"] == "refused":
-                which = printable(each.get("delivery_id") or (each["place"] and f"place {each['place']}") or "a coupon")
-                say(f"{which}: {each['why']['id']} / {each['why']['en']}", "red")
+                which = printable(each.get("delivery_id") or (each["place"] and f"place {each['place']}") or "")
+                say(f"{which}: {each['why']['id']} / {each['why']['en']}".removeprefix(": "), "red")
         left = f"; {told['stock']:,} in stock" if "stock" in told else ""
         say(f"{told['recorded']:,} {what}, {told['again']:,} known before, {told['refused']:,} refused{left}")
     if told["refused"]:
@@ -423,7 +430,8 @@ def progress(
     api: ApiOption = None,
     role: AsOption = None,
 ) -> None:
-    """How far a round is, by area: promised, handed on, delivered, returned, not fetched, left."""
+    """How far a round is, by area: promised, handed to PSM, RW and resident so far, delivered, returned, not fetched,
+    left."""
     with Services(Place.of(data, kafka, api, role), "reader") as services:
         told = services.get("distribution", f"rounds/{segment(round_)}/progress", by=by)
     if as_json:

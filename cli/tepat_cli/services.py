@@ -136,7 +136,7 @@ def _refused(service: str, answer: httpx.Response) -> Exception:
             return Missing(f"{service}: {detail or 'there is no such thing'}")
         case 400 | 409 | 422:
             wrong = told.get("errors", ()) if isinstance(told, dict) else ()
-            each = "; ".join(f"{_named(error['pointer'])} {error['message']}" for error in wrong)
+            each = "; ".join(f"{_named(error['pointer'])} {error['message']}".strip() for error in wrong)
             return WrongUse(f"{service}: {each or _FIELD.sub(lambda field: _option(field[1]) or field[0], detail)}")
         case _:
             return Unreachable(
@@ -148,8 +148,10 @@ _FIELD: Final = re.compile(r"`(\w+)`")
 
 
 def _named(pointer: str) -> str:
-    """What a pointer into a request means to who gave the command: `query/region` is `--region`."""
+    """What a pointer into a request means to who gave the command: `query/region` is `--region`, `body` all of it."""
     where, _, field = pointer.partition("/")
+    if pointer == "body":
+        return ""
     return (_option(field) if where in ("query", "body", "path") else None) or pointer
 
 

@@ -79,25 +79,37 @@ def test_files_hold_the_same_to_the_rupiah(answering: Api, tepat: Tepat, tmp_pat
     assert "Rp&#160;750.000" in drawn.read_text()
 
 
-def test_coverage_puts_the_eligible_beside_those_who_were_paid(api: Api, tepat: Tepat) -> None:  # noqa: F811
+def test_coverage_puts_the_eligible_beside_those_who_were_paid(api: Api, tepat: Tepat, tmp_path: Path) -> None:  # noqa: F811
     api.answers["GET /distribution/v1/report"] = told(
-        line({"disbursed": 750_000}, programme="PKH", kecamatan="33.74.01", name="Semarang Tengah") | {"receiving": 3},
-        line({"planned": 1}, programme="PIP", kecamatan="33.74.01", name="Semarang Tengah") | {"receiving": 0},
+        line({"disbursed": 750_000}, programme="PKH", kecamatan="33.74.01", name="Semarang Tengah")
+        | {"receiving": 5, "not_eligible": 2, "eligible": 4, "covered": 3, "coverage": 0.75},
+        line({"planned": 1}, programme="SB", kecamatan="33.74.01", name="Semarang Tengah")
+        | {"receiving": 7, "not_eligible": None, "eligible": None, "covered": None, "coverage": None},
         by=["programme", "kecamatan"],
     )
-    api.answers["GET /eligibility/v1/decisions/count"] = {"items": [
-        {"programme": "PKH", "unit": "household", "subjects": 4, "kecamatan": "33.74.01"},
-        {"programme": "PKH", "unit": "household", "subjects": 2, "kecamatan": "33.74.02"},
-    ]}  # fmt: skip
-    ran = tepat("report", "33.74", "--by", "programme,kecamatan", "--coverage", "--json")
-    items = orjson.loads(ran.out)["items"]
-    assert [(each["programme"], each["kecamatan"], each["eligible"], each["receiving"], each["coverage"])
-            for each in items] == [
-        ("PIP", "33.74.01", 0, 0, None), ("PKH", "33.74.01", 4, 3, 0.75), ("PKH", "33.74.02", 2, 0, 0.0),
-    ]  # fmt: skip
-    assert items[-1]["name"]
-    assert {request.url.params["by"] for request in api.asked if "count" in request.url.path} == {"kecamatan"}
-    assert "75.0%" in tepat("report", "33.74", "--by", "programme,kecamatan", "--coverage").out
+    book = tmp_path / "r.xlsx"
+    head, *rows = (
+        row.split("\t")
+        for row in tepat(
+            "report", "33.74", "--by", "programme,kecamatan", "--coverage", "--xlsx", book
+        ).out.splitlines()
+    )
+    assert head[-5:] == ["eligible", "eligible and paid", "coverage", "receiving", "paid though not eligible"]
+    assert [row[-5:] for row in rows] == [["4", "3", "75.0%", "5", "2"], ["", "", "", "7", ""], [""] * 5]
+    assert api.asked[-1].url.params["receiving"] == "true"
+    titles, first, *_ = openpyxl.load_workbook(book)["Laporan"].iter_rows(values_only=True)
+    assert dict(zip(titles, first, strict=True))["coverage"] == 0.75
+    notes = list(openpyxl.load_workbook(book)["Dasar"].iter_rows(values_only=True, max_col=2))
+    assert ("coverage", "cakupan") in notes
+
+
+@pytest.mark.parametrize("form", ["--picture", "--xlsx", "--csv"])
+def test_a_file_is_named_after_what_it_holds(answering: Api, tepat: Tepat, tmp_path: Path, form: str) -> None:
+    suffix = {"--picture": "svg", "--xlsx": "xlsx", "--csv": "csv"}[form]
+    ran = tepat("report", form, tmp_path / "r.docx")
+    assert (ran.status, answering.asked, list(tmp_path.iterdir())) == (2, [], [])
+    assert f"would hold {suffix.upper()}: name it r.{suffix}" in ran.words
+    assert tepat("report", form, tmp_path / f"r.{suffix.upper()}").status == 0
 
 
 def test_nothing_and_what_is_not_the_last_word_are_said(api: Api, tepat: Tepat) -> None:  # noqa: F811

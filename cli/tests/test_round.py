@@ -73,6 +73,16 @@ def test_coupons_are_printed_for_their_owner_alone(api: Api, tepat: Tepat, tmp_p
     ran = tepat("round", "hand", "2026-W10", "0001-AAAA-BBBB-CCCC", "--to", "rw", "--name", "Pak RW 3")
     assert "1 handed to rw" in ran.words
     assert body(api) == {"to": "rw", "name": "Pak RW 3", "coupons": ["0001-AAAA-BBBB-CCCC"], "region": None}
+    nothing = {
+        "outcome": "refused",
+        "place": None,
+        "reason": "hand_first",
+        "why": {"id": "PSM dulu", "en": "PSM first"},
+    }
+    api.answers[f"POST {PATH}/2026-W10/handovers"] = {"to": "rw", "recorded": 0, "again": 0, "refused": 1,
+                                                      "outcomes": [nothing]}  # fmt: skip
+    ran = tepat("round", "hand", "2026-W10", "--to", "rw", "--region", "33.74")
+    assert (ran.status, ran.err.splitlines()[0]) == (1, "PSM dulu / PSM first")
 
 
 def test_deliveries_are_sent_with_the_digest_of_their_proof(api: Api, tepat: Tepat, tmp_path: Path) -> None:  # noqa: F811
@@ -143,12 +153,12 @@ def test_what_comes_back_what_comes_in_and_the_end(api: Api, tepat: Tepat) -> No
 
 def test_progress_and_adoption(api: Api, tepat: Tepat) -> None:  # noqa: F811
     area = {"region": "33.74.01.1001", "name": "Miroto", "allocated": 100, "handed": 34, "delivered": 2, "returned": 0,
-            "unclaimed": 0, "left": 98}  # fmt: skip
+            "unclaimed": 0, "left": 98, "psm": 100, "rw": 50}  # fmt: skip
     total = {**{name: area[name] for name in area if name not in ("region", "name")}, "unhanded": 1}
     api.answers[f"GET {PATH}/2026-W10/progress"] = {**ROUND, "areas": [area], "total": total}
     ran = tepat("round", "progress", "2026-W10")
     assert ran.out.splitlines()[1:] == [
-        "33.74.01.1001\tMiroto\t100\t34\t2\t0\t0\t98", "all\t\t100\t34\t2\t0\t0\t98",
+        "33.74.01.1001\tMiroto\t100\t100\t50\t34\t2\t0\t0\t98", "all\t\t100\t100\t50\t34\t2\t0\t0\t98",
     ]  # fmt: skip
     assert "1 were redeemed before" in ran.words
     assert objects(tepat("round", "progress", "2026-W10", "--json").out)[0]["total"] == total

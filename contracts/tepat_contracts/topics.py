@@ -173,7 +173,7 @@ _OWN: Final[tuple[Topic, ...]] = (
         key="report id",
         cleanup="compact",
         writers=("registry",),
-        readers=("registry", "notifications"),
+        readers=("registry", "distribution", "notifications"),
         purpose="Where each report from below stands; no names, no free text.",
     ),
     Topic(

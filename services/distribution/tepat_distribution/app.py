@@ -37,7 +37,7 @@ from tepat_distribution.check import Checks
 from tepat_distribution.clearances import Clearer, is_inbound
 from tepat_distribution.detect import CLEAR, JUDGED, Detector
 from tepat_distribution.findings import Finder
-from tepat_distribution.handlers import Decisions, Payouts, Persons, Rankings, data_of
+from tepat_distribution.handlers import Decisions, Payouts, Persons, Rankings, Reports, data_of
 from tepat_distribution.outgoing import SERVICE
 from tepat_distribution.progress import Progress
 from tepat_distribution.rebuild import recall
@@ -52,6 +52,7 @@ def build(settings: DistributionSettings, clock: Callable[[], datetime] = lambda
         settings,
         parse=policed.parse,
         time_zone=lambda policy: policy.index.policy.time_zone,
+        areas=lambda policy: policy.index.regions,
         sql=files("tepat_distribution") / "sql",
     )
     store = Store(data_of, Recall(settings.kafka, data_of))
@@ -65,6 +66,7 @@ def build(settings: DistributionSettings, clock: Callable[[], datetime] = lambda
     service.topic("registry.households.v1", Persons(store), lock=Lock.EXCLUSIVE)
     service.topic("eligibility.decisions.v1", Decisions(store), lock=Lock.SHARED)
     service.topic("eligibility.rankings.v1", Rankings(), lock=Lock.SHARED)
+    service.topic("registry.reports.v1", Reports(), lock=Lock.SHARED)
     service.agencies(
         Kind.PAYOUTS,
         AgencyIntake(SERVICE, payouts.admit, payouts.write, sealer=service.sealer, metrics=service.metrics),

@@ -7,6 +7,7 @@ Invariants
   its balance until the commit, and the database would refuse what slipped by.
 - Whoever enters something names it: the same again changes nothing and is answered as it stands, something else under
   that name is refused.
+- One receipt shows one entry of a book: money that went once is not entered twice under two ids.
 - Support to institutions is a book of its own, and neither book is aid to persons: no payout, overlap, report or
   household's aid reads from here, and nothing here is announced.
 - What a fund cannot carry is refused with words, and handed over: an answer ``referred`` to the report, said on the
@@ -22,7 +23,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import orjson
-from fastapi import APIRouter, Depends, HTTPException
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 from tepat_chassis import acts
 from tepat_chassis.auth import Person, Right, needs
@@ -31,6 +32,7 @@ from tepat_chassis.http import Page, Region, must_be_of, paging
 from tepat_chassis.logging import mask
 from tepat_chassis.outbox import Message, put
 from tepat_chassis.standing import Standing
+from tepat_chassis.wanted import Form
 from tepat_contracts import envelope
 from tepat_contracts.events.fields import REGION_PATTERN, SHA256_PATTERN
 from tepat_contracts.events.reports import REPORT_ANSWERED
@@ -38,6 +40,7 @@ from tepat_contracts.topics import Kind, inbound_name
 
 from tepat_distribution.outgoing import SERVICE
 from tepat_distribution.policed import Policed
+from tepat_distribution.refusals import refusal
 from tepat_distribution.store import every, queries
 
 Reader = Annotated[Person, Depends(needs(Right.read))]
@@ -45,15 +48,39 @@ Operator = Annotated[Person, Depends(needs(Right.operate))]
 Before = Annotated[Page, Depends(paging(int))]
 """A listing of what was entered, the last first."""
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{1,62}[a-z0-9]$")]
-"""Of a fund or a purpose: small letters, digits and dashes."""
-Told = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Name = Annotated[
+    str,
+    Form(
+        r"^[a-z0-9][a-z0-9-]{1,62}[a-z0-9]$",
+        "must be 3 to 64 small letters, digits and dashes, such as tegalsari-rtlh",
+        "harus 3 sampai 64 huruf kecil, angka, dan tanda hubung, contoh tegalsari-rtlh",
+    ),
+]
+"""Of a fund, a purpose or a group."""
+Told = Annotated[
+    str, Field(min_length=1, max_length=128),
+    Form(r"^[^\x00-\x1f\x7f]*$", "must be on one line, without tabs", "harus satu baris, tanpa tab"),
+]  # fmt: skip
 Note = Annotated[str | None, Field(max_length=500, pattern=r"^[^\x00]*$")]
 Rupiah = Annotated[int, Field(ge=1, le=10**15)]
 Receipt = Annotated[str, Field(pattern=SHA256_PATTERN, description="SHA-256 of the receipt, photo or letter")]
-Slashed = Annotated[str, Field(max_length=200, pattern=r"^[^/\x00-\x1f]+/[^\x00-\x1f\x7f]+$")]
+Slashed = Annotated[
+    str, Field(max_length=200),
+    Form(
+        r"^[^/\x00-\x1f]+/[^\x00-\x1f\x7f]+$", "must be AGENCY/ID, such as dpmd/LPMK-1",
+        "harus INSTANSI/ID, contoh dpmd/LPMK-1",
+    ),
+]  # fmt: skip
 """What an agency calls something, after the agency's id."""
 Area = Annotated[str, Field(pattern=REGION_PATTERN)]
+Village = Annotated[
+    str,
+    Form(
+        r"^[0-9]{2}\.[0-9]{2}\.[0-9]{2}\.[0-9]{4}$",
+        "must be the code of a kelurahan or desa, such as 33.74.01.1001",
+        "harus kode kelurahan atau desa, contoh 33.74.01.1001",
+    ),
+]
 
 
 class Body(BaseModel):
@@ -112,10 +139,12 @@ class HandedOver(Body):
     revision: Annotated[int, Field(ge=0, le=2**31)] = 1
 
 
-ANOTHER: Final = "that id was used for something else: take another"
+_FILING: Final = "`tepat publish --template reports > case.csv`, {}, `tepat publish case.csv --agency ID`"
 FILE_IT: Final = (
-    "file it as a report, so that the government is asked: `tepat publish --template reports > case.csv`, fill it in, "
-    "`tepat publish case.csv --agency ID`; then hand it over again under another id with --report AGENCY/REPORT"
+    f"file it as a report, so that the government is asked: {_FILING.format('fill it in')}; then hand it over again "
+    "under another id with --report AGENCY/REPORT / "
+    f"laporkan, agar pemerintah diminta turun tangan: {_FILING.format('isi')}; lalu serahkan lagi dengan nomor lain "
+    "dan --report INSTANSI/LAPORAN"
 )
 
 
@@ -133,7 +162,7 @@ async def must_not_lie_ahead(day: date, standing: Standing[Policed], clock: Call
     """Refuse (422) a day to come, by the policy's clocks."""
     zone = ZoneInfo((await standing.ruling()).document.index.policy.time_zone)
     if day > clock().astimezone(zone).date():
-        raise HTTPException(422, f"{day} is still to come")
+        raise refusal(422, "ahead", day=day)
 
 
 class Funds:
@@ -148,30 +177,30 @@ class Funds:
         """Refuse (422) an area or an agency that the policy in force does not know."""
         index = (await self._standing.ruling()).document.index
         if region not in index.regions:
-            raise HTTPException(422, "`region` is not known")
+            raise refusal(422, "no_area", region=region)
         if unknown := sorted({*agencies} - index.agencies.keys()):
-            raise HTTPException(422, f"the policy in force knows no agency {', '.join(unknown)}")
+            raise refusal(422, "no_agency", agency=", ".join(unknown))
 
     async def one(self, connection: Connection, fund: str, person: Person) -> Any:
         """A fund, where the person may see it. Raises HTTPException."""
         row = await queries.fund(connection, fund=fund)
         if row is None:
-            raise HTTPException(404, "no such fund is open")
+            raise refusal(404, "no_fund")
         if not person.covers(row["region"]):
-            raise HTTPException(403, "the fund lies outside your regions")
+            raise refusal(403, "outside")
         return row
 
     async def open(self, body: Opened, person: Person) -> dict[str, Any]:
         """Open a fund; one that is open just so is answered as it stands."""
         await self.must_know(body.region, body.agency)
         if not person.covers(body.region):
-            raise HTTPException(403, "the area lies outside your regions")
+            raise refusal(403, "outside")
         async with self._database.transaction() as connection:
             opened = await queries.open_fund(connection, **body.model_dump(), at=self._clock(), who=person.sub)
             if opened is None:
                 there = await queries.fund(connection, fund=body.fund)
                 if there is None or Opened(**{name: there[name] for name in Opened.model_fields}) != body:
-                    raise HTTPException(409, "a fund of that name, or of that institution and purpose, is open already")
+                    raise refusal(409, "fund_taken")
                 return _fund(there)
             await acts.record(connection, person, "fund.open", body.fund, body.model_dump(exclude={"fund"}))
             return _fund(await self.one(connection, body.fund, person))
@@ -192,11 +221,8 @@ class Funds:
             if await queries.entered(connection, entry_id=body.entry_id) is None:
                 holds = int(await queries.hold_fund(connection, fund=fund))
                 if holds < body.amount and await queries.entered(connection, entry_id=body.entry_id) is None:
-                    raise HTTPException(
-                        409,
-                        f"the fund holds {rupiah(holds)}, {rupiah(body.amount - holds)} too little: wait for "
-                        f"contributions, spend less, or hand the case over: `tepat fund hand-over {fund}`",
-                    )
+                    short = rupiah(body.amount - holds)
+                    raise refusal(409, "fund_too_small", holds=rupiah(holds), short=short, fund=fund)
             between = {"source": "fund", "source_holder": fund, "target": "spent", "target_holder": fund}
             return await self._enter(connection, "spending", _of(of), body, person, between)
 
@@ -204,7 +230,7 @@ class Funds:
         """An agency gives an institution what it needs to operate."""
         await self.must_know(body.region, body.agency)
         if not person.covers(body.region):
-            raise HTTPException(403, "the area lies outside your regions")
+            raise refusal(403, "outside")
         about = {
             "book": "support", "fund": None, **body.model_dump(include={"agency", "institution", "region", "purpose"}),
         }  # fmt: skip
@@ -222,17 +248,20 @@ class Funds:
     ) -> dict[str, Any]:  # fmt: skip
         """Make an entry, or find it made."""
         await must_not_lie_ahead(body.on, self._standing, self._clock)
-        receipt = body.receipt if isinstance(body, Spent | Supported) else None
+        receipt = bytes.fromhex(body.receipt) if isinstance(body, Spent | Supported) else None
         digest = _digest(f"{kind} {about['fund']}", body)
         made = await queries.enter(
             connection, **about, **between, kind=kind, entry_id=body.entry_id, amount=body.amount, on_day=body.on,
             at=self._clock(), who=person.sub, household=body.household if isinstance(body, Spent) else None,
-            receipt=bytes.fromhex(receipt) if receipt else None, note=mask(body.note) if body.note else None,
+            receipt=receipt, note=mask(body.note) if body.note else None,
             digest=digest,
         )  # fmt: skip
         entry = await queries.entered(connection, entry_id=body.entry_id)
-        if made is None and entry["digest"] != digest:
-            raise HTTPException(409, ANOTHER)
+        if entry is None:
+            first = await queries.shown_by(connection, book=about["book"], receipt=receipt)
+            raise refusal(409, "receipt_used", day=first["on_day"], purpose=first["purpose"])
+        if entry["digest"] != digest:
+            raise refusal(409, "id_taken")
         if made is not None:
             target = about["fund"] or about["institution"]
             detail = {"entry_id": body.entry_id, "amount": body.amount}
@@ -242,21 +271,24 @@ class Funds:
     async def hand_over(self, fund: str, body: HandedOver, person: Person) -> dict[str, Any]:
         """A case goes to the government: recorded, and said to whoever follows the report."""
         if (body.report is None) != (body.to_agency is None):
-            raise HTTPException(422, "`report` and `to_agency` go together: which report is referred, and to whom")
+            raise refusal(422, "report_and_agency")
         digest = _digest(f"hand-over {fund}", body)
         async with self._database.transaction() as connection:
             of = await self.one(connection, fund, person)
             holds = int(await queries.hold_fund(connection, fund=fund))
             if (told := await queries.handed_over(connection, hand_over_id=body.hand_over_id)) is not None:
                 if told["digest"] != digest:
-                    raise HTTPException(409, ANOTHER)
+                    raise refusal(409, "id_taken")
                 return _handed_over(told)
             if holds >= body.amount:
-                raise HTTPException(409, f"the fund holds {rupiah(holds)} and can carry it: neighbours first, spend it")
+                raise refusal(409, "fund_can_carry", holds=rupiah(holds))
             reason = mask(body.reason)
             event_id = None
             if body.report is not None and body.to_agency is not None:
                 await self.must_know(of["region"], of["agency"], body.to_agency)
+                agency, _, report_id = body.report.partition("/")
+                if not await queries.is_filed(connection, agency=agency, report_id=report_id):
+                    raise refusal(409, "report_unknown", report=body.report)
                 event_id = f"hand-over-{digest.hex()[:32]}"
                 await put(connection, [_referred(event_id, of["agency"], body, reason, self._clock())])
             await queries.hand_over(
@@ -389,4 +421,6 @@ def _handed_over(row: Any) -> dict[str, Any]:
     told = {name: row[name] for name in names if row[name] is not None}
     if row["report"] is None:
         return {**told, "next": FILE_IT}
-    return {**told, "next": f"`tepat reports show {row['report']}` tells when {row['to_agency']} answers"}
+    show = f"`tepat reports show {row['report']}`"
+    answers = f"{show} tells when {row['to_agency']} answers / {show} menunjukkan jawaban {row['to_agency']}"
+    return {**told, "next": answers}

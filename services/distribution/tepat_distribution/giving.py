@@ -5,13 +5,16 @@ Invariants
 - What is given out and not returned is never more than there are packages: the stock goes down by one with each
   delivery and never below nothing, whatever was promised.
 - A coupon is handed along step by step, PSM, RW, resident; none is passed over.
+- A package is given within the round's region; elsewhere in it than the list says only with the reason.
 - Everything refused says why, and what to do, in Indonesian and English.
 """
 
-from collections.abc import Callable, Iterable, MutableMapping, MutableSet, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, MutableSet, Sequence
 from datetime import date, datetime, timedelta
 from typing import Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo
+
+from tepat_contracts import regions
 
 State = Literal["allocated", "delivered", "returned", "unclaimed"]
 Step = Literal["psm", "rw", "resident"]
@@ -19,7 +22,7 @@ STEPS: Final[tuple[Step, ...]] = ("psm", "rw", "resident")
 Reason = Literal[
     "mistyped", "forged", "not_listed", "not_reached", "coupon_needed", "outside", "redeemed", "returned", "unclaimed",
     "closed", "early", "late", "future", "id_taken", "photo_used", "no_stock", "not_yet", "passed_on",
-    "area_unknown",
+    "area_unknown", "beyond", "elsewhere", "none_there", "hand_first", "handed_on",
 ]  # fmt: skip
 AHEAD: Final = timedelta(minutes=5)
 """By how much an officer's clock may be fast."""
@@ -45,6 +48,18 @@ _SAID: Final[dict[Reason, tuple[str, str]]] = {
         "this round goes by coupons: give the code on it",
     ),
     "area_unknown": ("tidak ada wilayah dengan kode itu", "there is no area of that code"),
+    "beyond": (
+        "tempat penyerahan, {where}, tidak di dalam wilayah penyaluran ini ({region}): serahkan paket di dalamnya; "
+        "jika penerima sudah pindah, kembalikan kuponnya dengan `tepat round return`",
+        "the place of the delivery, {where}, is not within this round's area ({region}): give the package within it; "
+        "of somebody who moved away take the coupon back with `tepat round return`",
+    ),
+    "elsewhere": (
+        "menurut daftar urutan {place} tinggal di {listed}, penyerahan di {where}: tulis alasannya (`elsewhere`), "
+        "misalnya pindah rumah",
+        "the list has place {place} in {listed}, the delivery was in {where}: say why (`elsewhere`), such as that they "
+        "moved",
+    ),
     "outside": ("di luar wilayah Anda", "it lies outside your regions"),
     "redeemed": (
         "kupon urutan {place} sudah dipakai {at} (penyerahan {by})",
@@ -81,6 +96,18 @@ _SAID: Final[dict[Reason, tuple[str, str]]] = {
         "kupon urutan {place} belum sampai di sana: serahkan dulu kepada {step}",
         "the coupon of place {place} is not that far: it is handed to the {step} first",
     ),
+    "none_there": (
+        "tidak ada kupon penyaluran ini yang berlaku di {region}: lihat `tepat round progress`",
+        "no coupon of this round is to be redeemed in {region}: `tepat round progress` says where there are",
+    ),
+    "handed_on": (
+        "semua kupon yang berlaku di {region} sudah diserahkan lebih lanjut",
+        "all coupons that are to be redeemed in {region} were handed further along",
+    ),
+    "hand_first": (
+        "belum ada yang bisa diserahkan kepada {to} di {region}: {waiting} kupon menunggu; serahkan dulu kepada {step}",
+        "nothing in {region} can be handed to the {to} yet: {waiting} coupons wait; hand them to the {step} first",
+    ),
     "passed_on": (
         "kupon urutan {place} sudah diserahkan lebih lanjut",
         "the coupon of place {place} was handed further along",
@@ -98,6 +125,7 @@ class Round(NamedTuple):
     packages: int
     stock: int
     ranked: int
+    region: str
 
 
 class Coupon(NamedTuple):
@@ -119,7 +147,8 @@ class Proof(NamedTuple):
 
 
 class Delivery(NamedTuple):
-    """A package given: when, by which officer, where, and what proves it. `place` is that on the round's list."""
+    """A package given: when, by which officer, where, and what proves it. `place` is that on the round's list;
+    `elsewhere` says why it was given where the list does not say."""
 
     delivery_id: str
     place: int
@@ -128,6 +157,7 @@ class Delivery(NamedTuple):
     region: str
     coordinates: tuple[float, float] | None
     proof: Proof
+    elsewhere: str | None = None
 
 
 class Outcome(NamedTuple):
@@ -207,7 +237,7 @@ def _not_to_be_given(round_: Round, asked: Delivery, coupon: Coupon | None, here
         return refused("outside", place)
     if coupon.state != "allocated":
         return _done(coupon, here)
-    return _out_of_time(round_, asked, here)
+    return _out_of_time(round_, asked, here) or _out_of_place(round_, asked, coupon)
 
 
 def _out_of_time(round_: Round, asked: Delivery, here: Here) -> Outcome | None:
@@ -219,6 +249,16 @@ def _out_of_time(round_: Round, asked: Delivery, here: Here) -> Outcome | None:
     if on < round_.day:
         return refused("early", asked.place, day=round_.day)
     return refused("late", asked.place, closes=round_.closes) if on > round_.closes else None
+
+
+def _out_of_place(round_: Round, asked: Delivery, coupon: Coupon) -> Outcome | None:
+    """A place told as an area that holds the one on the list, such as its kecamatan, tells nothing else."""
+    where, listed = asked.region, coupon.region
+    if not regions.holds([round_.region], where):
+        return refused("beyond", asked.place, where=where, region=round_.region)
+    if asked.elsewhere is None and not (regions.holds([listed], where) or regions.holds([where], listed)):
+        return refused("elsewhere", asked.place, where=where, listed=listed)
+    return None
 
 
 def _done(coupon: Coupon, here: Here) -> Outcome:
@@ -282,3 +322,16 @@ def hand(
             coupons[each] = coupon._replace(held=step)
             outcomes.append(Outcome("recorded", each))
     return outcomes
+
+
+def nothing_to_hand(to: Step, region: str, waiting: Mapping[int, int]) -> Outcome:
+    """Why nothing of an area can be handed to the PSM, the RW or the resident.
+
+    Args:
+        waiting: of the coupons to be redeemed there, how many were handed along so many steps.
+    """
+    before = [held for held in waiting if held < STEPS.index(to)]
+    if not before:
+        return refused("handed_on" if waiting else "none_there", region=region)
+    last = max(before)
+    return refused("hand_first", region=region, waiting=waiting[last], step=STEPS[last].upper(), to=to.upper())

@@ -10,10 +10,10 @@ Invariants
 
 from collections.abc import Callable
 from datetime import date, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, HTTPException
+from fastapi import APIRouter, Depends
 from pydantic import Field
 from tepat_chassis import acts
 from tepat_chassis.auth import Person
@@ -22,11 +22,10 @@ from tepat_chassis.http import Page, Region, must_be_of, paging
 from tepat_chassis.standing import Standing
 
 from tepat_distribution.domain import STATES
-from tepat_distribution.funds import Body, Name, Operator, Reader, Receipt, Told, must_not_lie_ahead
+from tepat_distribution.funds import Body, Name, Operator, Reader, Receipt, Told, Village, must_not_lie_ahead
 from tepat_distribution.policed import Policed
+from tepat_distribution.refusals import refusal
 from tepat_distribution.store import every, queries
-
-VILLAGE: Final = r"^[0-9]{2}\.[0-9]{2}\.[0-9]{2}\.[0-9]{4}$"
 
 
 class Formed(Body):
@@ -35,7 +34,7 @@ class Formed(Body):
     group: Name
     title: Told
     agency: Told
-    region: Annotated[str, Field(pattern=VILLAGE)]
+    region: Village
     formed_on: date
 
 
@@ -73,27 +72,27 @@ class Groups:
         """A group, where the person may see it. Raises HTTPException."""
         row = await queries.group(connection, kube=group)
         if row is None:
-            raise HTTPException(404, "no such group was formed")
+            raise refusal(404, "no_group")
         if not person.covers(row["region"]):
-            raise HTTPException(403, "the group lies outside your regions")
+            raise refusal(403, "outside")
         return row
 
     async def form(self, body: Formed, person: Person) -> dict[str, Any]:
         """Form a group; one formed just so is answered as it stands."""
         index = (await self._standing.ruling()).document.index
         if body.region not in index.regions:
-            raise HTTPException(422, "`region` is not known")
+            raise refusal(422, "no_area", region=body.region)
         if body.agency not in index.agencies:
-            raise HTTPException(422, "`agency` is no agency of the policy in force")
+            raise refusal(422, "no_agency", agency=body.agency)
         if not person.covers(body.region):
-            raise HTTPException(403, "the area lies outside your regions")
+            raise refusal(403, "outside")
         await must_not_lie_ahead(body.formed_on, self._standing, self._clock)
         about = body.model_dump(exclude={"group"})
         async with self._database.transaction() as connection:
             made = await queries.form_group(connection, kube=body.group, **about, at=self._clock(), who=person.sub)
             there = await self.one(connection, body.group, person)
             if made is None and any(there[name] != value for name, value in about.items()):
-                raise HTTPException(409, "a group of that name was formed already: take another name")
+                raise refusal(409, "group_taken")
             if made is not None:
                 await acts.record(connection, person, "group.form", body.group, {"region": body.region})
             return _group(there)
@@ -106,10 +105,10 @@ class Groups:
             there = await self.one(connection, group, person)
             active = {row["kube"] for row in await every(queries.active_in(connection, nik=body.person))}
             if others := sorted(active - {group}):
-                raise HTTPException(409, f"the person is in group {', '.join(others)}: they must leave it first")
+                raise refusal(409, "in_group", groups=", ".join(others))
             if not active:
                 if body.since < there["formed_on"]:
-                    raise HTTPException(422, f"the group was formed on {there['formed_on']}, after `since`")
+                    raise refusal(422, "formed_later", day=there["formed_on"])
                 await queries.join_group(connection, kube=group, nik=body.person, since=body.since, who=person.sub)
                 await acts.record(connection, person, "group.join", group, {"since": str(body.since)}, [body.person])
             return await self.told(connection, group, person)
@@ -122,9 +121,9 @@ class Groups:
             await self.one(connection, group, person)
             active = {row["kube"]: row for row in await every(queries.active_in(connection, nik=nik))}
             if group not in active:
-                raise HTTPException(409, "the person is not in that group")
+                raise refusal(409, "not_in_group")
             if body.until < active[group]["since"]:
-                raise HTTPException(422, f"they joined on {active[group]['since']}, after `until`")
+                raise refusal(422, "joined_later", day=active[group]["since"])
             under = active[group]["nik"]
             await queries.leave_group(connection, kube=group, nik=under, until=body.until, who=person.sub)
             await acts.record(connection, person, "group.leave", group, {"until": str(body.until)}, [nik])
@@ -143,15 +142,15 @@ class Groups:
             asked = {"agency": body.agency, "payout_id": body.payout_id}
             row = await queries.capital_of(connection, **asked)
             if row is None:
-                raise HTTPException(404, "no payout of capital is known by that name")
+                raise refusal(404, "no_capital")
             if not person.covers(row["region"]):
-                raise HTTPException(403, "the payout lies outside your regions")
+                raise refusal(403, "outside")
             kept = await queries.keep_receipt(
                 connection, **asked, receipt=bytes.fromhex(body.receipt), received_on=body.received_on,
                 at=self._clock(), who=person.sub,
             )  # fmt: skip
             if kept is None:
-                raise HTTPException(409, "another receipt of it is kept already")
+                raise refusal(409, "capital_receipt")
             if row["receipt"] is None:
                 target = f"{body.agency}/{body.payout_id}"
                 await acts.record(connection, person, "capital.receipt", target, None, [row["person"]])

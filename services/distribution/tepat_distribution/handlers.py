@@ -215,3 +215,28 @@ class Rankings:
             rounds, parts = map(list, zip(*fresh, strict=True))
             await queries.forget_parts(connection, rounds=rounds, parts=parts)
             await queries.keep_parts(connection, told=[work[key] for key in fresh])
+
+
+class Reports:
+    """Takes which reports from below were filed, so that none is handed over that nobody filed."""
+
+    def decode(
+        self, spans: Sequence[Span], in_force: InForce[Any] | None  # noqa: ARG002 – an intake's signature
+    ) -> dict[str, tuple[str, str] | None]:  # fmt: skip
+        """By key the agency and its id of each report in the batch, none of those forgotten."""
+        return {
+            record.key.decode(): data and (data["agency"], data["report_id"])
+            for span in spans
+            for record in span.records
+            if record.key is not None
+            for data in [orjson.loads(record.value)["data"] if record.value is not None else None]
+        }
+
+    async def write(self, connection: Connection, work: dict[str, tuple[str, str] | None]) -> None:
+        """Take them."""
+        filed = {key: told for key, told in work.items() if told is not None}
+        await queries.forget_reports(connection, keys=[key for key in work if key not in filed])
+        await queries.take_reports(
+            connection, keys=list(filed), agencies=[agency for agency, _ in filed.values()],
+            report_ids=[report_id for _, report_id in filed.values()],
+        )  # fmt: skip

@@ -3,12 +3,14 @@
 Invariants
 - A payout counts once, in its present state, with the amount of the event that holds; of one that has ended that is
   what was told last before its end. `unclaimed` are those of the planned whose days are over.
-- Every figure but `receiving` adds up: whatever it is grouped by, the sums are those over the ledger's own rows, to the
-  rupiah. All figures of an answer are of one snapshot.
+- Every figure but those of `COVERED` adds up: whatever it is grouped by, the sums are those over the ledger's own rows,
+  to the rupiah. All figures of an answer are of one snapshot.
 - An overlap that stands is counted once, in the programme, agency and area of its second payout and on the first day
   that both cover, as it was announced; with the rupiah at risk.
 - `prevented` are payouts cancelled before they were paid, `recovered` those returned, or cancelled when they had been
   paid: of those that were ever a side of an announced overlap, each once. Why they ended nobody tells the ledger.
+- `coverage` is a part of a whole: of those decided eligible now, who were paid in the period. By area they count where
+  they live, and those paid where their payouts say; so over all areas `receiving` is `covered` and `not_eligible`.
 - Operating support to institutions stands in accounts of its own (``funds``), which nothing here reads.
 """
 
@@ -18,13 +20,14 @@ from datetime import date, datetime
 from typing import Annotated, Any, Final, Literal, get_args
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Depends, HTTPException, Query
+from fastapi import APIRouter, Depends, Query
 from tepat_chassis.auth import Person, Right, needs
 from tepat_chassis.database import Connection, Database
 from tepat_chassis.http import Region, must_be_of
 from tepat_chassis.standing import Standing
 
 from tepat_distribution.policed import Policed
+from tepat_distribution.refusals import refusal
 from tepat_distribution.store import every, queries
 
 Reader = Annotated[Person, Depends(needs(Right.read))]
@@ -36,20 +39,21 @@ FIGURES: Final = (
     "planned", "disbursed", "cancelled", "returned", "unclaimed", "overlaps", "prevented", "recovered",
 )  # fmt: skip
 """Each a number and an amount in rupiah."""
+COVERED: Final = ("receiving", "not_eligible", "eligible", "covered")
+"""Persons or households, by the programme's unit, each once; without criteria of the programme the first alone."""
 CHARACTERS: Final = {"kabupaten": 5, "kecamatan": 8, "kelurahan": 13}
 """Of a region's code, up to a level. A region above that level stands for itself."""
 MOST_LINES: Final = 20_000
 """Of one answer: more is no report, and some ten megabytes."""
-TOO_MANY: Final = f"that makes more than {MOST_LINES:,} lines: ask for an area, a programme or a shorter period"
 
 Key = tuple[str | None, ...]
 
 
-def _one_of(asked: list[Dimension], kinds: Any, what: str) -> Any:
+def _one_of(asked: list[Dimension], kinds: Any, why: Literal["one_level", "one_length"]) -> Any:
     """The one dimension of a kind that is asked for, or none. Raises HTTPException where several are."""
     named = [each for each in asked if each in get_args(kinds)]
     if len(named) > 1:
-        raise HTTPException(422, f"`by` names {' and '.join(named)}: one {what} at a time")
+        raise refusal(422, why, named=", ".join(named))
     return named[0] if named else None
 
 
@@ -63,8 +67,8 @@ class Grouping:
 
     def __init__(self, by: list[Dimension], policy: Policed) -> None:
         self.by = list(dict.fromkeys(by))
-        self.level: Level | None = _one_of(self.by, Level, "level of area")
-        self.length: Length | None = _one_of(self.by, Length, "length of period")
+        self.level: Level | None = _one_of(self.by, Level, "one_level")
+        self.length: Length | None = _one_of(self.by, Length, "one_length")
         self._policy = policy
 
     @property
@@ -101,11 +105,6 @@ class Grouping:
         told: dict[str, Any] = dict(zip(self.by, key, strict=True))
         return told | ({"name": self._policy.index.regions.get(told[self.level])} if self.level else {})
 
-    def unit(self, programme: str) -> str:
-        """Whom a programme pays: a person or a household; one that left the policy, a household."""
-        known = self._policy.index.programmes.get(programme)
-        return known.unit if known is not None else "household"
-
 
 def router(database: Database, standing: Standing[Policed], clock: Callable[[], datetime]) -> APIRouter:
     """The report below /v1."""
@@ -121,11 +120,14 @@ def router(database: Database, standing: Standing[Policed], clock: Callable[[], 
         programme: str | None = None,
         agency: str | None = None,
         receiving: Annotated[
-            bool, Query(description="also how many were paid, each once; by programme, or programme and area")
+            bool, Query(description="also who was paid of the eligible, each once; by programme, or programme and area")
         ] = False,
     ) -> dict[str, Any]:
         """What was planned, paid, ended and found in a period, in the person's regions.
 
+        `receiving` were paid, and are `not_eligible`, or not decided, as far as said; of the `eligible` so many are
+        `covered`, `coverage` is their part. They are persons or households, and null where the programme has no
+        criteria.
         `ends_alone` are payouts of which only the end was told: they stand in no line. `pending` is what is not judged
         yet: until that is none the overlaps are not the last word.
         """
@@ -133,10 +135,10 @@ def router(database: Database, standing: Standing[Policed], clock: Callable[[], 
         must_be_of(policy.programmes, "programme", programme, what="programme")
         must_be_of(policy.agencies, "agency", agency, what="agency")
         if until < since:
-            raise HTTPException(422, "the period ends before it begins: exchange `from` and `to`")
+            raise refusal(422, "ends_before")
         grouping = Grouping(by or ["programme"], policy)
         if receiving and ("programme" not in grouping.by or {*grouping.by} - {"programme", grouping.level}):
-            raise HTTPException(422, "who was paid is counted `by` programme, or by programme and one level of area")
+            raise refusal(422, "receiving_by")
         now = clock()
         asked = {
             "since": since, "until": until, "region": region, "regions": list(person.regions),
@@ -179,16 +181,31 @@ async def _lines(
         for figure in row["figures"]:
             line[figure]["number"] += row["number"]
             line[figure]["amount"] += int(row["amount"])
-    if len(lines) > MOST_LINES or len(rows) > 8 * MOST_LINES:
-        raise HTTPException(422, TOO_MANY)
     if receiving:
-        for line in lines.values():
-            line["receiving"] = 0
-        characters = grouping.asked["characters"]
-        for row in await every(queries.receiving(connection, **asked, characters=characters, at_most=MOST_LINES)):
-            line = lines[grouping.key(row, agencies, programmes)]
-            line["receiving"] = row[grouping.unit(programmes[row["programme"]])]
+        await _cover(connection, grouping, asked, lines, programmes)
+    if len(lines) > MOST_LINES or len(rows) > 8 * MOST_LINES:
+        raise refusal(422, "too_many_lines", most=MOST_LINES)
     return [
         grouping.line(key) | line
         for key, line in sorted(lines.items(), key=lambda each: [value or "" for value in each[0]])
     ]
+
+
+async def _cover(
+    connection: Connection, grouping: Grouping, asked: Mapping[str, Any], lines: dict[Key, dict[str, Any]],
+    programmes: Mapping[int, str],
+) -> None:  # fmt: skip
+    """Put beside each line who was paid and who is eligible, with lines for those of whom nobody was ever paid."""
+    characters = grouping.asked["characters"]
+    for counted in (queries.receiving, queries.eligible):
+        for row in await every(counted(connection, **asked, characters=characters, at_most=MOST_LINES + 1)):
+            line = lines[grouping.key(row, {}, programmes)]
+            line.update({name: value for name, value in row.items() if name in COVERED})
+    decided = {programmes[row["programme"]] for row in await every(queries.terms(connection)) if row["decided"]}
+    programme = grouping.by.index("programme")
+    for key, line in lines.items():
+        nobody = 0 if key[programme] in decided else None
+        line.setdefault("receiving", 0)
+        for name in COVERED[1:]:
+            line.setdefault(name, nobody)
+        line["coverage"] = round(line["covered"] / line["eligible"], 4) if line["eligible"] else None

@@ -16,7 +16,6 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import structlog
-from fastapi import HTTPException
 from tepat_chassis import acts
 from tepat_chassis.auth import Person
 from tepat_chassis.database import Connection, Database
@@ -27,6 +26,7 @@ from tepat_distribution import coupon, giving
 from tepat_distribution.giving import Coupon, Delivery, Here, Outcome, Proof, Step, refused
 from tepat_distribution.outgoing import message
 from tepat_distribution.policed import Policed
+from tepat_distribution.refusals import refusal
 from tepat_distribution.store import every, queries
 
 log = structlog.get_logger()
@@ -70,6 +70,7 @@ class Giving(NamedTuple):
     region: str
     coordinates: tuple[float, float] | None
     proof: Proof
+    elsewhere: str | None
 
 
 class Rounds:
@@ -97,12 +98,11 @@ class Rounds:
         async with self._database.transaction() as connection:
             ranking = await queries.ranking(connection, round=wanted.round)
             if ranking is None:
-                told = f"eligibility has told of no ranking {wanted.round}: `tepat ranking make`, then open it again"
-                raise HTTPException(409, told)
+                raise refusal(409, "no_ranking", round=wanted.round)
             _covered(person, ranking["region"])
             packages = _packages(wanted, ranking["places"])
             if not ranking["whole"]:
-                raise HTTPException(409, "eligibility is still telling who was ranked: open it again in a moment")
+                raise refusal(409, "ranking_unfinished")
             begun = await queries.begin_round(
                 connection, round=wanted.round, day=wanted.day, closes=wanted.closes, each=wanted.each,
                 by_coupon=wanted.by_coupon, packages=packages, secret_id=policy.secret_id, now=self._clock(),
@@ -112,11 +112,10 @@ class Rounds:
             if begun is None:
                 asked = (wanted.day, wanted.closes, wanted.each, wanted.by_coupon)
                 if asked != (row["day"], row["closes"], row["each"], row["by_coupon"]):
-                    raise HTTPException(409, "the round was opened otherwise: `tepat round show` says how")
+                    raise refusal(409, "opened_otherwise")
                 return row
             if await queries.told_before(connection, round=wanted.round):
-                told = "the round was opened before this database was: restore its backup, or take another name"
-                raise HTTPException(409, told)
+                raise refusal(409, "opened_before")
             allocated = await queries.allocate(connection, round=wanted.round)
             detail = {"programme": row["programme"], "packages": packages, "allocated": allocated}
             await self._done(connection, person, "round.open", wanted.round, detail)
@@ -157,6 +156,7 @@ class Rounds:
             at=[each.at for each in given], officers=[each.officer for each in given],
             regions=[each.region for each in given], lats=[lat for lat, _ in where], lons=[lon for _, lon in where],
             proofs=[each.proof.kind for each in given], hashes=[each.proof.sha256 for each in given],
+            elsewhere=[each.elsewhere for each in given],
         )  # fmt: skip
 
     async def take_back(
@@ -186,23 +186,26 @@ class Rounds:
     async def hand(
         self, round_: str, to: Step, name: str | None, codes: Sequence[str], region: str | None, person: Person
     ) -> list[Outcome]:
-        """Record into whose hands coupons went: those of these codes, and of an area all that wait one step before.
-
-        Raises HTTPException.
+        """Record into whose hands coupons went: those of these codes, and of an area all that wait one step before;
+        where none do there, why. Raises HTTPException.
         """
         here = await self._here(person)
         async with self._database.transaction() as connection:
             row = await self._locked(connection, round_, person)
             if not row["by_coupon"]:
-                raise HTTPException(409, "this round goes by its list, door to door: nothing is handed along")
+                raise refusal(409, "by_list")
             places = await self._places(connection, row, [Named(coupon=each) for each in codes], by_coupon=True)
             step = giving.STEPS.index(to) + 1
             if region is not None:
                 _covered(person, region)
                 waiting = await every(queries.coupons_held(
-                    connection, round=round_, held=step - 1, region=region, at_most=HANDED_AT_ONCE
+                    connection, round=round_, step=step, region=region, at_most=HANDED_AT_ONCE
                 ))  # fmt: skip
                 places += [each["place"] for each in waiting]
+                if not waiting:
+                    counts = await every(queries.coupons_waiting(connection, round=round_, region=region))
+                    held = {each["held"]: each["coupons"] for each in counts}
+                    places.append(giving.nothing_to_hand(to, region, held))
             coupons, subjects = await self._coupons(connection, round_, places)
             outcomes = giving.hand(places, to, coupons=coupons, here=here)
             handed = [outcome.place for outcome in outcomes if outcome.outcome == "recorded"]
@@ -226,7 +229,7 @@ class Rounds:
             before = await queries.restocked(connection, round=round_, restock_id=restock_id)
             if before is not None:
                 if before["packages"] != packages:
-                    raise HTTPException(409, f"{restock_id} was {before['packages']:+}: take another id")
+                    raise refusal(409, "stock_id_taken", restock_id=restock_id, packages=before["packages"])
                 return row["stock"], 0
             _open(row)
             stock = await queries.restock(
@@ -234,7 +237,7 @@ class Rounds:
                 by=person.sub,
             )  # fmt: skip
             if stock is None:
-                raise HTTPException(409, f"no more than {row['stock']} packages are left to be lost")
+                raise refusal(409, "too_few_left", stock=row["stock"])
             allocated: int = await queries.allocate(connection, round=round_)
             detail = {"packages": packages, "reason": reason, "allocated": allocated}
             await self._done(connection, person, "round.stock", round_, detail)
@@ -253,16 +256,15 @@ class Rounds:
                 return 0, 0
             if not row["open"]:
                 if next_until is not None:
-                    raise HTTPException(409, "this round is closed: open another")
+                    raise refusal(409, "round_closed")
                 return 0, 0
             counted = await every(queries.rounds(
                 connection, after=None, round=round_, programme=None, open=None, region=None, regions=[], at_most=1
             ))  # fmt: skip
             if today <= row["closes"] and (counted[0]["left"] or next_until is not None):
-                told = f"coupons may be redeemed until {row['closes']}: close the round when that day is over"
-                raise HTTPException(409, told)
+                raise refusal(409, "until_closes", closes=row["closes"])
             if next_until is not None and next_until < today:
-                raise HTTPException(409, "`next_until` is over: name a day to come")
+                raise refusal(409, "next_until_over")
             unclaimed, allocated = await queries.lapse(connection, round=round_), 0
             if next_until is not None:
                 await queries.prolong(connection, round=round_, closes=next_until)
@@ -301,9 +303,9 @@ class Rounds:
     async def _locked(connection: Connection, round_: str, person: Person) -> Any:
         row = await queries.locked_round(connection, round=round_)
         if row is None:
-            raise HTTPException(404, "there is no such round")
+            raise refusal(404, "no_round")
         if not concerns(person, row["region"]):
-            raise HTTPException(403, "it lies outside your regions")
+            raise refusal(403, "outside")
         return row
 
     async def _places(
@@ -399,12 +401,12 @@ def concerns(person: Person, region: str) -> bool:
 
 def _covered(person: Person, region: str) -> None:
     if not person.covers(region):
-        raise HTTPException(403, "it lies outside your regions")
+        raise refusal(403, "outside")
 
 
 def _open(row: Any) -> None:
     if not row["open"]:
-        raise HTTPException(409, "this round is closed")
+        raise refusal(409, "round_closed")
 
 
 def _packages(wanted: Opening, places: int) -> int:
@@ -412,7 +414,7 @@ def _packages(wanted: Opening, places: int) -> int:
     if wanted.budget is None or wanted.each is None:
         return wanted.packages or places
     if (packages := wanted.budget // wanted.each) == 0:
-        raise HTTPException(409, "the `budget` is less than `each` is to get")
+        raise refusal(409, "budget_too_small")
     return packages
 
 
@@ -425,10 +427,14 @@ def _placed(told: Giving, place: int | Outcome, areas: Container[str]) -> Delive
         return place
     if told.region not in areas:
         return refused("area_unknown", place)
-    return Delivery(told.delivery_id, place, told.at, told.officer, told.region, told.coordinates, told.proof)
+    return Delivery(
+        told.delivery_id, place, told.at, told.officer, told.region, told.coordinates, told.proof, told.elsewhere
+    )
 
 
 def _delivery(row: Any) -> Delivery:
     where = None if row["lat"] is None else (row["lat"], row["lon"])
     proof = Proof(row["proof"], row["sha256"])
-    return Delivery(row["delivery_id"], row["place"], row["at"], row["officer"], row["region"], where, proof)
+    return Delivery(
+        row["delivery_id"], row["place"], row["at"], row["officer"], row["region"], where, proof, row["elsewhere"]
+    )

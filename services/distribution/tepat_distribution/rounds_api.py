@@ -6,37 +6,36 @@ from typing import Annotated, Any, Final, Literal, Self
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Depends, HTTPException, Query
+from fastapi import APIRouter, Depends, Query
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 from tepat_chassis import acts
-from tepat_chassis.auth import Person, Right, needs
+from tepat_chassis.auth import Person
 from tepat_chassis.database import Database
 from tepat_chassis.http import Page, Region, must_be_of, paging
 from tepat_chassis.logging import mask
 from tepat_chassis.standing import Standing
-from tepat_contracts.events.fields import REGION_PATTERN, SHA256_PATTERN
+from tepat_contracts.events.fields import SHA256_PATTERN
 from tepat_contracts.policy import PolicyIndex
 
 from tepat_distribution import coupon, giving
+from tepat_distribution.funds import Area, Operator, Reader, Told, Village
 from tepat_distribution.giving import Outcome, Proof, State, Step
 from tepat_distribution.policed import Policed
 from tepat_distribution.progress import COUNTED, VILLAGE, kind
+from tepat_distribution.refusals import refusal, words
 from tepat_distribution.rounds import Giving, Named, Opening, Rounds, concerns
 from tepat_distribution.store import every, queries
-
-Reader = Annotated[Person, Depends(needs(Right.read))]
-Operator = Annotated[Person, Depends(needs(Right.operate))]
 
 AT_ONCE: Final = 1_000
 WITHIN: Final = 31
 """Days in which a kelurahan that takes part holds a round: some hold them weekly, some monthly."""
+CHAIN: Final = ("psm", "rw", "unhanded")
+"""Of coupons: how many came to the PSM and the RW so far (`handed`: to the resident), and were redeemed before that."""
 LEVELS: Final = {"kelurahan": VILLAGE, "kecamatan": 8, "kabupaten": 5}
 
-Id = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Words = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00]+$"), AfterValidator(mask)]
 """What a person writes: a NIK in it is masked."""
 Code = Annotated[str, Field(max_length=64)]
-Area = Annotated[str, Field(pattern=REGION_PATTERN)]
 
 
 class _Body(BaseModel):
@@ -47,7 +46,7 @@ class ToOpen(_Body):
     """A round over the ranking of its name: packages (else the ranking's places), or a budget of which each gets so
     much. Coupons are handed along; by the list officers go from door to door."""
 
-    round: Id
+    round: Told
     day: date
     closes: Annotated[date | None, Field(description="the last day to fetch it; `day` unless given")] = None
     packages: Annotated[int | None, Field(ge=1, le=10_000_000)] = None
@@ -58,9 +57,9 @@ class ToOpen(_Body):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if (self.budget is None) != (self.each is None) or (self.budget is not None and self.packages is not None):
-            raise ValueError("name packages, or a budget and how much of it each gets")
+            raise ValueError(words("packages_or_budget"))
         if self.closes is not None and self.closes < self.day:
-            raise ValueError("it closes before it begins")
+            raise ValueError(words("closes_before"))
         return self
 
 
@@ -73,7 +72,7 @@ class Who(_Body):
     @model_validator(mode="after")
     def _one(self) -> Self:
         if (self.coupon is None) == (self.subject is None):
-            raise ValueError("name the coupon, or by the list the subject")
+            raise ValueError(words("coupon_or_subject"))
         return self
 
 
@@ -94,12 +93,15 @@ class Coordinates(_Body):
 class Delivered(Who):
     """A package that was given. The same `delivery_id` again changes nothing."""
 
-    delivery_id: Id
+    delivery_id: Told
     at: AwareDatetime
     officer: Words
     region: Area
     coordinates: Coordinates | None = None
     proof: ProofTold
+    elsewhere: Annotated[
+        Words | None, Field(description="why it was given elsewhere in the round's area than the list says")
+    ] = None
 
     def told(self) -> Giving:
         """As it is judged."""
@@ -107,6 +109,7 @@ class Delivered(Who):
         return Giving(
             self.delivery_id, Named(self.coupon, self.subject), self.at, self.officer, self.region,
             None if where is None else (where.lat, where.lon), Proof(self.proof.kind, self.proof.sha256),
+            self.elsewhere,
         )  # fmt: skip
 
 
@@ -121,13 +124,13 @@ class Returned(_Body):
 
     coupon: Code | None = None
     subject: UUID | None = None
-    delivery_id: Id | None = None
+    delivery_id: Told | None = None
     reason: Words
 
     @model_validator(mode="after")
     def _one(self) -> Self:
         if [self.coupon, self.subject, self.delivery_id].count(None) != 2:
-            raise ValueError("name the coupon, the subject or the delivery, one of them")
+            raise ValueError(words("one_of_three"))
         return self
 
 
@@ -148,14 +151,14 @@ class ToHand(_Body):
     @model_validator(mode="after")
     def _some(self) -> Self:
         if not self.coupons and self.region is None:
-            raise ValueError("name the coupons, or the region")
+            raise ValueError(words("coupons_or_region"))
         return self
 
 
 class ToRestock(_Body):
     """Packages that came in addition, or (less than 0) were lost. The same `restock_id` again changes nothing."""
 
-    restock_id: Id
+    restock_id: Told
     packages: Annotated[int, Field(ge=-10_000_000, le=10_000_000)]
     reason: Words
 
@@ -170,7 +173,7 @@ class Reported(_Body):
     """A round that a community held by itself in a kelurahan or desa; none after all where `packages` is 0."""
 
     programme: Annotated[str, Field(max_length=128)]
-    region: Annotated[str, Field(pattern=r"^\d\d\.\d\d\.\d\d\.\d{4}$")]
+    region: Village
     day: date
     packages: Annotated[int, Field(ge=0, le=10_000_000)]
 
@@ -197,9 +200,9 @@ async def _found(database: Database, round_: str, person: Person) -> Any:
         database.pool, after=None, round=round_, programme=None, open=None, region=None, regions=[], at_most=1
     ))  # fmt: skip
     if not rows:
-        raise HTTPException(404, "there is no such round")
+        raise refusal(404, "no_round")
     if not concerns(person, rows[0]["region"]):
-        raise HTTPException(403, "it lies outside your regions")
+        raise refusal(403, "outside")
     return rows[0]
 
 
@@ -285,7 +288,7 @@ def _asking(rounds: Rounds, database: Database, standing: Standing[Policed]) -> 
         """The coupons that are to be redeemed, as they are printed. Who had them printed is recorded."""
         row = await _found(database, round_, person)
         if not row["by_coupon"]:
-            raise HTTPException(409, "this round goes by its list, door to door: it has no coupons")
+            raise refusal(409, "by_list")
         key = rounds.keys(row["secret_id"])
         async with database.transaction() as connection:
             rows = await every(queries.coupons(
@@ -307,13 +310,14 @@ def _asking(rounds: Rounds, database: Database, standing: Standing[Policed]) -> 
     async def progress(
         round_: str, reader: Reader, by: Literal["kelurahan", "kecamatan", "kabupaten"] = "kelurahan"
     ) -> dict[str, Any]:
-        """How far a round is, by area, as far as the reader's regions go."""
+        """How far a round is, by area, as far as the reader's regions go; of coupons how many came to the PSM, the RW
+        and the resident."""
         row = await _found(database, round_, reader)
         areas = await every(queries.areas(
             database.pool, rounds=[round_], lengths=[LEVELS[by]], regions=list(reader.regions)
         ))  # fmt: skip
         names = (await _index(standing)).regions
-        counted = (*COUNTED, "unhanded") if row["by_coupon"] else COUNTED
+        counted = (*COUNTED, *CHAIN) if row["by_coupon"] else COUNTED
         told = [
             {"region": each["region"], "name": names.get(each["region"]), **{name: each[name] for name in counted}}
             for each in areas
@@ -349,10 +353,10 @@ def _spreading(
         known = await _index(standing)
         must_be_of(known.programmes, "programme", told.programme, what="programme")
         if known.programmes[told.programme].adoption is None:
-            raise HTTPException(409, "it is no programme of neighbours: the policy sets no `adoption` for it")
+            raise refusal(409, "not_neighbours")
         _known_area(known, told.region)
         if told.day > _today(known, clock()):
-            raise HTTPException(409, "that day is yet to come")
+            raise refusal(409, "ahead", day=told.day)
         revision = await rounds.hold(told.programme, told.region, told.day, told.packages, person)
         return {**told.model_dump(), "changed": revision is not None}
 
@@ -372,7 +376,7 @@ def _spreading(
         must_be_of(known.programmes, "programme", programme, what="programme")
         _known_area(known, region)
         if not concerns(reader, region):
-            raise HTTPException(403, "it lies outside your regions")
+            raise refusal(403, "outside")
         villages = sum(len(code) == VILLAGE and code.startswith(f"{region}.") for code in known.regions)
         today = _today(known, clock())
         ends = _month_ends(today, months)
@@ -417,7 +421,7 @@ def _today(known: PolicyIndex, now: datetime) -> date:
 
 def _known_area(known: PolicyIndex, region: str) -> None:
     if region not in known.regions:
-        raise HTTPException(409, f"no area {region} is known")
+        raise refusal(409, "no_area", region=region)
 
 
 def _summary(row: Any) -> dict[str, Any]:
@@ -442,7 +446,7 @@ def _hands(row: Any) -> dict[str, Any] | None:
 def _coupon(row: Any) -> dict[str, Any]:
     given = row["delivery_id"] and {
         "delivery_id": row["delivery_id"], "at": row["at"], "officer": row["officer"], "region": row["delivered_in"],
-        "proof": {"kind": row["proof"], "sha256": row["sha256"]},
+        "proof": {"kind": row["proof"], "sha256": row["sha256"]}, "elsewhere": row["elsewhere"],
     }  # fmt: skip
     return {
         "place": row["place"], "subject": row["subject"], "region": row["region"], "state": row["state"],

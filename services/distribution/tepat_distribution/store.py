@@ -257,6 +257,7 @@ class Store:
                 revisions=[data["revision"] for data in told.values()],
                 standings=[found.standing(data) for data in told.values()],
                 as_of=[day(data["as_of"]) for data in told.values()],
+                regions=[data.get("region") for data in told.values()],
             )  # fmt: skip
         await connection.execute(LOOK)
 

@@ -59,7 +59,7 @@ TABLES = (
     "released", "withheld", "overlap_case", "case_clock", "clearance", "clearance_touch", "behind", "silence",
     "reclearing", "handover", "delivery", "return", "restock", "coupon", "round", "ranked", "ranking_part", "ranking",
     "round_due", "round_told", "held", "erased", "decision", "term", "cap", "finding", "finding_touch", "finding_group",
-    "finding_sweep", "position",
+    "finding_sweep", "filed", "position",
 )  # fmt: skip
 
 ANI, BUDI, CITRA, DEWI = "3374014101900001", "3374010201900001", "3374014303900001", "3374014404900001"
@@ -164,6 +164,18 @@ def ended(
     """A payout cancelled or returned."""
     data = {"payout_id": payout_id, "revision": revision, "reason": "account closed"}
     return event(by, f"payout.{state}", data, **more)
+
+
+def decided(
+    of: str, decision: str, programme: str = "PKH", unit: str = "household", revision: int = 1,
+    reason: str = "household.decile <= 4", as_of: str = "2026-03-01", region: str | None = None,
+) -> Event:  # fmt: skip
+    """A decision about a pseudonym."""
+    data = {
+        "programme": programme, "unit": unit, unit: of, "revision": revision, "decision": decision,
+        "reasons": [{"criterion": reason, "outcome": decision == "eligible"}], "policy_version": "t", "as_of": as_of,
+    }  # fmt: skip
+    return event("x", "decision.made", data if region is None else data | {"region": region})
 
 
 def complete(by: str, **envelope: Any) -> Event:

@@ -47,6 +47,7 @@ from .conftest import (
     Ledger,
     Registry,
     alone,
+    decided,
     ended,
     event,
     kk,
@@ -97,16 +98,6 @@ def ruled(version: str = "t-2", **terms: dict[str, Any]) -> dict[str, Any]:
     """A policy whose programmes say more, here or in ``TERMS``."""
     made, terms = policy(version=version), TERMS | terms
     return made | {"programmes": [each | terms.get(each["code"], {}) for each in made["programmes"]]}
-
-
-def decided(of: str, decision: str, programme: str = "PKH", unit: str = "household", revision: int = 1,
-            reason: str = "household.decile <= 4", as_of: str = "2026-03-01") -> Event:  # fmt: skip
-    """A decision about a pseudonym."""
-    data = {
-        "programme": programme, "unit": unit, unit: of, "revision": revision, "decision": decision,
-        "reasons": [{"criterion": reason, "outcome": decision == "eligible"}], "policy_version": "t", "as_of": as_of,
-    }  # fmt: skip
-    return event("x", "decision.made", data)
 
 
 async def rules(ledger: Ledger) -> dict[str, dict[str, Any]]:

@@ -1,8 +1,11 @@
 """Funds of the community: double entry, never below nothing, handed over what they cannot carry; institutions apart."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from hashlib import sha256
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -12,11 +15,14 @@ import orjson
 import pytest
 import pytest_asyncio
 from pydantic import TypeAdapter
+from tepat_chassis.database import Lock
+from tepat_chassis.span import Span
 from tepat_chassis.subjects import Subject
 from tepat_contracts.events.reports import AnswerEvent
 from tepat_distribution import api, funds, reporting
+from tepat_distribution.handlers import Reports
 
-from .conftest import MAWAR, REGION, Ledger, kk, payout
+from .conftest import MAWAR, REGION, SQL, Ledger, kk, payout
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
@@ -49,7 +55,8 @@ class Office:
         return await self.do("funds/tegalsari-rtlh/contributions", **body)
 
     async def spend(self, entry_id: str, amount: int, status: int = 200, **more: Any) -> dict[str, Any]:
-        body = {"entry_id": entry_id, "amount": amount, "on": "2026-02-02", "receipt": RECEIPT} | more
+        receipt = sha256(entry_id.encode()).hexdigest()
+        body = {"entry_id": entry_id, "amount": amount, "on": "2026-02-02", "receipt": receipt} | more
         return await self.do("funds/tegalsari-rtlh/spendings", status, **body)
 
 
@@ -69,7 +76,7 @@ async def office(ledger: Ledger) -> AsyncIterator[Office]:
 async def test_what_comes_in_and_goes_out_sums_to_nothing(office: Office) -> None:
     await office.contribute("kotak-1", 20_000_000)
     await office.contribute("kotak-2", 13_000_000, note="kotak koin RW 03")
-    spent = await office.spend("rumah-1", 30_000_000, household=kk(MAWAR))
+    spent = await office.spend("rumah-1", 30_000_000, household=kk(MAWAR), receipt=RECEIPT)
     assert (spent["receipt"], spent["household"], spent["who"]) == (RECEIPT, kk(MAWAR), "rini")
     told = await office.see("funds/tegalsari-rtlh")
     assert (told["holds"], told["contributed"], told["spent"]) == (3_000_000, 33_000_000, 30_000_000)
@@ -104,11 +111,56 @@ async def test_the_same_again_changes_nothing_and_something_else_is_refused(offi
     await office.do("funds", 409, **FUND | {"fund": "another"})
 
 
+async def test_one_receipt_stands_for_one_spending(office: Office) -> None:
+    await office.contribute("kotak-1", 1_000)
+    await office.do("funds", **FUND | {"fund": "tegalsari-food", "purpose": "food"})
+    await office.do("funds/tegalsari-food/contributions", entry_id="kotak-2", amount=1_000, on="2026-02-01")
+
+    async def spend(fund: str, entry_id: str) -> tuple[int, str]:
+        body = {"entry_id": entry_id, "amount": 1, "on": "2026-02-02", "receipt": RECEIPT.upper(), "note": "Bu Ani"}
+        answer = await office._client.post(f"funds/{fund}/spendings", json=body)
+        return answer.status_code, answer.json().get("detail", "")
+
+    told = await asyncio.gather(*(
+        spend(fund, f"{fund}-{n}") for fund in ("tegalsari-rtlh", "tegalsari-food") for n in range(5)
+    ))  # fmt: skip
+    assert Counter(code for code, _ in told) == {200: 1, 409: 9}
+    (entered,) = await office.ledger.database.pool.fetch(
+        "select entry_id, purpose, fund from entry where receipt <> ''"
+    )
+    assert await spend(entered["fund"], entered["entry_id"]) == (200, "")  # the same again
+    for code, detail in told:
+        if code == 409:
+            assert f"went on 2026-02-02 for {entered['purpose']} already" in detail
+            assert f"pengeluaran tanggal 2026-02-02 untuk {entered['purpose']}" in detail
+            assert "Ani" not in detail
+    support = {
+        "entry_id": "tksk-1", "agency": "dinsos", "institution": "dinsos/TKSK-1", "region": REGION, "amount": 5,
+        "on": "2026-01-15", "receipt": RECEIPT,
+    }  # fmt: skip
+    await office.do("institutions/support", **support)  # another book
+    await office.do("institutions/support", 409, **support | {"entry_id": "tksk-2"})
+    assert await office.ledger.database.pool.fetchval("select sum(balance) from account") == 0
+
+
+async def test_entries_that_shared_a_receipt_before_stay(office: Office) -> None:
+    pool = office.ledger.database.pool
+    await pool.execute("alter table entry drop column receipt_again")
+    await pool.expire_connections()
+    await office.contribute("kotak-1", 1_000)
+    await office.spend("rumah-1", 1, receipt=RECEIPT)
+    await office.spend("rumah-2", 1, receipt=RECEIPT, on="2026-02-03")
+    await pool.execute((SQL / "migrations" / "0164_receipts.sql").read_text())
+    await pool.expire_connections()
+    assert (await office.spend("rumah-2", 1, receipt=RECEIPT, on="2026-02-03"))["entry_id"] == "rumah-2"
+    assert "on 2026-02-02 for rtlh" in (await office.spend("rumah-3", 1, 409, receipt=RECEIPT))["detail"]
+
+
 async def test_fifty_at_once_never_spend_what_is_not_there(office: Office) -> None:
     await office.contribute("kotak-1", 1_000)
 
     async def spend(n: int) -> int:
-        body = {"entry_id": f"s-{n}", "amount": 90, "on": "2026-02-02", "receipt": RECEIPT}
+        body = {"entry_id": f"s-{n}", "amount": 90, "on": "2026-02-02", "receipt": f"{n:064x}"}
         return (await office._client.post("funds/tegalsari-rtlh/spendings", json=body)).status_code
 
     codes = await asyncio.gather(*(spend(n % 50) for n in range(60)))  # ten are sent twice
@@ -148,6 +200,32 @@ async def test_the_database_itself_refuses_what_does_not_balance(office: Office)
     assert dict(await pool.fetch(BALANCES)) == {"contributed": -1_000, "fund": 1_000, "spent": 0}
 
 
+async def hear(ledger: Ledger, *told: tuple[str, str | None]) -> None:
+    """Take one batch of what the registry tells of reports: key and agency, no agency where it forgot them."""
+    records: Any = [
+        SimpleNamespace(
+            key=key.encode(),
+            value=agency and orjson.dumps({"data": {"agency": agency, "report_id": key.rpartition("/")[2]}}),
+        )
+        for key, agency in told
+    ]
+    async with ledger.database.transaction(Lock.SHARED) as connection:
+        work = Reports().decode([Span("registry.reports.v1", 0, 0, len(records), records)], None)
+        await Reports().write(connection, work)
+
+
+async def test_which_reports_were_filed_is_known_as_the_last_word_has_it(ledger: Ledger) -> None:
+    async def filed() -> set[tuple[str, str]]:
+        rows = await ledger.database.pool.fetch("select agency, report_id from filed")
+        return {tuple(row) for row in rows}
+
+    await hear(ledger, ("LAP-1", "rt-07"), ("rt-08/LAP-1", "rt-08"), ("LAP-2", "rt-07"), ("LAP-2", None))
+    await hear(ledger, ("LAP-1", "rt-07"))
+    assert await filed() == {("rt-07", "LAP-1"), ("rt-08", "LAP-1")}
+    await hear(ledger, ("LAP-1", None), ("LAP-1", "rt-09"), ("rt-08/LAP-1", None), ("never", None))
+    assert await filed() == {("rt-09", "LAP-1")}
+
+
 async def test_what_it_cannot_carry_is_handed_over_and_the_report_answered(office: Office) -> None:
     await office.contribute("kotak-1", 1_000_000)
     refused = await office.spend("rumah-1", 17_500_000, 409)
@@ -160,6 +238,10 @@ async def test_what_it_cannot_carry_is_handed_over_and_the_report_answered(offic
     assert await office.do("funds/tegalsari-rtlh/hand-overs", **case) == alone
     await office.do("funds/tegalsari-rtlh/hand-overs", 409, **case | {"amount": 1_000_001})
     referred = case | {"hand_over_id": "h-2", "report": "rt-07/LAP-1", "to_agency": "dinsos"}
+    assert "no report rt-07/LAP-1 is known" in (
+        await office.do("funds/tegalsari-rtlh/hand-overs", 409, **referred)
+    )["detail"]  # fmt: skip
+    await hear(office.ledger, ("LAP-1", "rt-07"), ("rt-08/LAP-1", "rt-08"), ("LAP-2", "rt-07"))
     told = await office.do("funds/tegalsari-rtlh/hand-overs", **referred)
     await office.do("funds/tegalsari-rtlh/hand-overs", **referred)
     rows = await office.ledger.database.pool.fetch("select topic, key, value from outbox where topic like 'agency.%'")

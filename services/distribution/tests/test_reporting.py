@@ -12,12 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tepat_demo import oracle
 from tepat_distribution import reporting
-from tepat_distribution.reporting import FIGURES
+from tepat_distribution.reporting import COVERED, FIGURES
 
 from .conftest import (
     ANI,
     BUDI,
     CITRA,
+    KENANGA,
     MAWAR,
     MELATI,
     PKH_BLT,
@@ -28,9 +29,12 @@ from .conftest import (
     Ledger,
     Registry,
     agency,
+    decided,
     ended,
+    kk,
     lives,
     merged,
+    nik,
     payout,
     policy,
 )
@@ -44,9 +48,16 @@ OF = {"PKH": "dinsos", "SB": "dinsos", "BPNT": "himbara", "BLT-DD": "dpmd"}
 STRATEGIES = {"PKH": "lower_burdens", "BPNT": "lower_burdens", "BLT-DD": "shrink_pockets", "SB": None}
 
 
+UNITS = {"PKH": "household", "BLT-DD": "person"}
+"""Of the programmes that have criteria."""
+
+
 def strategic(document: dict[str, Any]) -> dict[str, Any]:
-    """The policy, its programmes with what they are for."""
-    programmes = [each | {"strategy": STRATEGIES[each["code"]]} for each in document["programmes"]]
+    """The policy, its programmes with what they are for, and whom two of them are for."""
+    programmes = [
+        each | {"strategy": STRATEGIES[code]} | ({"criteria": "true", "unit": UNITS[code]} if code in UNITS else {})
+        for each in document["programmes"] for code in [each["code"]]
+    ]  # fmt: skip
     return {**document, "programmes": programmes}
 
 
@@ -70,11 +81,12 @@ regions = st.sampled_from([REGION, REGION, ELSEWHERE, "33.74.02", "33.74", "33",
 of_programme = st.sampled_from(["PKH", "BPNT", "BLT-DD", "SB"])
 numbers, revisions = st.integers(1, 2), st.integers(0, 2)
 paid = st.builds(
-    lambda programme, n, of, days, amount, state, revision, region: payout(
-        f"{programme}-{n}", programme, of, MAWAR, by=OF[programme], days=days, amount=amount, state=state,
+    lambda programme, n, of, card, days, amount, state, revision, region: payout(
+        f"{programme}-{n}", programme, of, card, by=OF[programme], days=days, amount=amount, state=state,
         revision=revision, region=region,
     ),
-    of_programme, numbers, st.sampled_from([ANI, BUDI]), days, amounts, st.sampled_from(["planned", "disbursed"]),
+    of_programme, numbers, st.sampled_from([ANI, BUDI]), st.sampled_from([MAWAR, MAWAR, MELATI]), days, amounts,
+    st.sampled_from(["planned", "disbursed"]),
     revisions, regions,
 )  # fmt: skip
 over = st.builds(
@@ -89,6 +101,16 @@ GROUPINGS = [
     ["programme"], ["strategy"], ["agency"], ["kabupaten"], ["kelurahan", "programme"], ["month"],
     ["quarter", "kecamatan", "agency", "strategy", "programme"],
 ]  # fmt: skip
+
+judged = st.dictionaries(
+    st.sampled_from([
+        *(("PKH", kk(card)) for card in (MAWAR, MELATI, KENANGA)), *(("BLT-DD", nik(of)) for of in (ANI, BUDI, CITRA)),
+    ]),
+    st.tuples(
+        st.sampled_from(["eligible", "eligible", "ineligible", "needs_verification", "unknown"]),
+        st.sampled_from([REGION, ELSEWHERE, JEPARA, None]),
+    ),
+)  # fmt: skip
 
 Cells = dict[str, list[int]]
 
@@ -141,24 +163,63 @@ def plain(
     return cells
 
 
+def covered(
+    rows: list[Any], decisions: dict[tuple[str, str], tuple[str, str | None]], level: int | None, area: str,
+    since: str, until: str,
+) -> dict[tuple[str, str | None], tuple[Any, ...]]:  # fmt: skip
+    """Who was paid and who is eligible, by programme and area, person by person; of what has criteria."""
+    sets: dict[tuple[str, str | None], list[set[str]]] = defaultdict(lambda: [set(), set(), set(), set()])
+
+    def place(programme: str, region: str | None) -> tuple[str, str | None]:
+        return programme, None if level is None or region is None else ".".join(region.split(".")[:level])
+
+    def inside(region: str | None) -> bool:
+        return not area or f"{region}.".startswith(f"{area}.")
+
+    eligible = {of: region for of, (verdict, region) in decisions.items() if verdict == "eligible"}
+    paid = set()
+    for row in rows:
+        if row["rank"] == 1 and since <= row["starts"].isoformat() <= until:
+            unit = UNITS.get(row["programme"], "household")
+            of = row["programme"], str(row[unit])
+            paid.add(of)
+            if inside(row["region"]):
+                there = sets[place(of[0], row["region"])]
+                there[0].add(of[1])
+                there[1] |= {of[1]} - {subject for programme, subject in eligible if programme == of[0]}
+    for of, region in eligible.items():
+        if inside(region):
+            there = sets[place(of[0], region)]
+            there[2].add(of[1])
+            there[3] |= {of[1]} if of in paid else set()
+    return {
+        key: tuple(len(each) if key[0] in UNITS or each is found[0] else None for each in found)
+        for key, found in sets.items()
+    }
+
+
 LEDGER = """
 select a.code as agency, payout_id, rank, amount, starts, ends, region, pr.code as programme,
-       (last_told).rank as told_rank
+       (last_told).rank as told_rank, person, household
 from payout p join agency a on a.id = p.agency left join programme pr on pr.id = p.programme"""
 
 
-@given(histories)
+@given(histories, judged)
 @settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 async def test_whatever_it_is_grouped_by_the_sums_are_those_of_the_ledger(
-    ledger: Ledger, history: tuple[list[Event], ...]
+    ledger: Ledger, history: tuple[list[Event], ...], decisions: dict[tuple[str, str], tuple[str, str | None]]
 ) -> None:
     await ledger.empty()
     await ledger.follow(strategic(policy(PKH_BPNT, PKH_BLT, PKH_SB)))
     for batch in history:
         await ledger.take(batch)
         await ledger.judge()
+    await ledger.decide([
+        decided(of, verdict, programme, UNITS[programme], region=region)
+        for (programme, of), (verdict, region) in decisions.items()
+    ])  # fmt: skip
     rows = list(await ledger.database.pool.fetch(LEDGER))
     announced = [orjson.loads(each.value or b"") for each in await ledger.sent()]
 
@@ -181,13 +242,37 @@ async def test_whatever_it_is_grouped_by_the_sums_are_those_of_the_ledger(
         assert {each: [*told["total"][each].values()] for each in FIGURES} == whole
         assert told["pending"] == 0
 
+    async def covers(client: httpx.AsyncClient, level: str | None, area: str = "", **wanted: str) -> None:
+        since, until = wanted.get("from", "0001-01-01"), wanted.get("to", "9999-12-31")
+        by = ["programme", *([level] if level else [])]
+        told = await report(client, by=by, receiving=True, **wanted)
+        lines = {
+            (line["programme"], line[level] if level else None): tuple(line[name] for name in COVERED)
+            for line in told["items"]
+        }
+        places = {"kecamatan": 3, "kabupaten": 2, None: None}
+        should = covered(rows, decisions, places[level], area, since, until)
+        empty = {
+            of: (0, *[0 if of[0] in UNITS else None] * 3) for of in lines
+        }  # where nobody was paid, and is eligible
+        assert lines == empty | should
+        for line in told["items"]:
+            assert not line["eligible"] or line["coverage"] == round(line["covered"] / line["eligible"], 4) <= 1
+            if level is None and not area and line["programme"] in UNITS:
+                assert line["receiving"] == line["covered"] + line["not_eligible"]
+
     async with asked(ledger) as client:
         for by in GROUPINGS:
             await holds(client, by)
         await holds(client, ["month", "programme"], **{"from": "2026-01-02", "to": "2026-12-31"})
         await holds(client, ["kelurahan", "programme"], "33.74", region="33.74")
+        await covers(client, None)
+        await covers(client, "kecamatan")
+        await covers(client, "kabupaten", "33.74", region="33.74")
+        await covers(client, None, **{"from": "2026-01-02", "to": "2026-12-31"})
     async with asked(ledger, "33.74.02", "33.20") as client:
         await holds(client, ["programme"], "33.74.02", region="33.74.02")
+        await covers(client, "kecamatan", "33.74.02", region="33.74.02")
 
 
 # --- what each figure is ------------------------------------------------------------------------------------------

@@ -153,8 +153,9 @@ def by_list(place: int, **more: Any) -> dict[str, Any]:
 def _given(place: int) -> dict[str, Any]:
     photo = hashlib.sha256(f"photo {place}".encode()).hexdigest()
     return {
-        "delivery_id": f"d{place}", "at": "2026-03-06T11:00:00+07:00", "officer": "Pak Slamet", "region": VILLAGES[0],
-        "coordinates": {"lat": -6.98, "lon": 110.42}, "proof": {"kind": "photo", "sha256": photo},
+        "delivery_id": f"d{place}", "at": "2026-03-06T11:00:00+07:00", "officer": "Pak Slamet",
+        "region": VILLAGES[place % len(VILLAGES)], "coordinates": {"lat": -6.98, "lon": 110.42},
+        "proof": {"kind": "photo", "sha256": photo},
     }  # fmt: skip
 
 
@@ -217,8 +218,11 @@ async def test_a_hundred_packages_over_650_poor_by_coupon(office: Office) -> Non
     told = await office.progress()
     assert told["total"] == {
         "allocated": 100, "handed": 34, "delivered": 2, "returned": 0, "unclaimed": 0, "left": 98, "unhanded": 1,
+        "psm": 100, "rw": 34,
     }  # fmt: skip
-    assert [area["region"] for area in told["areas"]] == list(VILLAGES)
+    assert [(area["region"], area["psm"], area["rw"], area["handed"]) for area in told["areas"]] == [
+        (VILLAGES[0], 33, 0, 0), (VILLAGES[1], 34, 34, 34), (VILLAGES[2], 33, 0, 0),
+    ]  # fmt: skip
     found = await office.pool.fetch("select act, detail, cardinality(persons) as persons from act order by id")
     acts = [(each["act"], orjson.loads(each["detail"]), each["persons"]) for each in found]
     assert ("round.deliver", {"recorded": 0, "forged": 2}, 0) in acts
@@ -362,6 +366,47 @@ async def test_when_and_where_it_was_is_looked_at(office: Office) -> None:
         ({"at": "2026-03-05T17:00:00Z", "region": "33.74"}, None),  # midnight there
     ):
         assert reasons(await office.deliver(by_coupon(1, **changed))) == [reason]
+
+
+async def test_a_package_is_given_within_the_round_and_where_the_list_says_or_with_the_reason(office: Office) -> None:
+    await office.hear(*parts("2026-W10", 3, 3, region="33.74.01", villages=VILLAGES[:2]))
+    await office.open()
+    for n, (changed, reason) in enumerate((
+        ({"region": "33.74.02.1001"}, "beyond"),
+        ({"region": "33.74.02.1001", "elsewhere": "pindah"}, "beyond"),  # packages stay where the round is
+        ({"region": "33.74"}, "beyond"),
+        ({"region": VILLAGES[0]}, "elsewhere"),
+        ({"region": VILLAGES[0], "elsewhere": "pindah ke rumah anak, NIK 3374010101900001"}, None),
+    )):  # fmt: skip
+        told = await office.deliver(by_coupon(1, delivery_id=f"x{n}", **changed))
+        assert reasons(told) == [reason]
+    assert reasons(await office.deliver(by_coupon(2, region="33.74.01"))) == [None]  # at the kecamatan's office
+    given = (await office.ask("GET", "rounds/2026-W10", params={"limit": 1}))["items"][0]["delivery"]
+    assert (given["region"], given["elsewhere"]) == (VILLAGES[0], "pindah ke rumah anak, NIK 337401******0001")
+    refused = (await office.deliver(by_coupon(3, region=VILLAGES[0])))["outcomes"][0]["why"]
+    assert "the list has place 3 in 33.74.01.1002, the delivery was in 33.74.01.1001: say why" in refused["en"]
+    assert "tulis alasannya" in refused["id"]
+    await office.ledger.forget(subject(1))
+    assert (await office.ask("GET", "rounds/2026-W10", params={"limit": 1}))["items"][0]["delivery"][
+        "elsewhere"
+    ] is None
+
+
+async def test_where_nothing_can_be_handed_along_it_is_said_why(office: Office) -> None:
+    await office.hear(*parts("2026-W10", 9, 9))
+    await office.open()
+    told = await office.hand("rw", region="33.74")
+    assert (reasons(told), told["recorded"]) == (["hand_first"], 0)
+    assert "9 coupons wait; hand them to the PSM first" in told["outcomes"][0]["why"]["en"]
+    assert "serahkan dulu kepada PSM" in told["outcomes"][0]["why"]["id"]
+    await office.hand("psm", region="33.74")
+    told = await office.hand("psm", region="33.74")
+    assert (told["recorded"], told["again"], told["refused"]) == (0, 9, 0)
+    assert "to the RW first" in (await office.hand("resident", region="33.74"))["outcomes"][0]["why"]["en"]
+    await office.hand("rw", region="33.74")
+    await office.hand("resident", region="33.74")
+    assert reasons(await office.hand("psm", region="33.74")) == ["handed_on"]
+    assert reasons(await office.hand("psm", region="33.75")) == ["none_there"]
 
 
 async def test_everybody_acts_in_their_own_regions(office: Office) -> None:

@@ -443,7 +443,7 @@ async def test_overlaps_and_payouts_are_found_by_whatever_names_them(province: P
         assert await listed() == [f"{id_}+q", f"{id_}+r", "q+r"]
         assert await listed(verdict="exclusive") == ["q+r"]
         assert await listed(region="33.74") == [f"{id_}+q"]
-        assert await listed(region="33.70") == []
+        assert await listed(region="33.72") == []
         for wrong in ({"region": "33.7"}, {"programme": "NOPE"}):
             assert (await client.get("/overlaps", params=wrong)).status_code == 422
         assert await listed(programme="PKH") == [f"{id_}+q", f"{id_}+r"]

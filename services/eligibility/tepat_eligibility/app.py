@@ -28,8 +28,9 @@ from tepat_eligibility.store import queries
 def build(settings: EligibilitySettings, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> FastAPI:
     """The service, ready to be served; ``clock`` tells which day it is."""
     service = Service(
-        settings, parse=policed.parse, time_zone=lambda policy: policy.time_zone, sql=files("tepat_eligibility") / "sql"
-    )
+        settings, parse=policed.parse, time_zone=lambda policy: policy.time_zone,
+        areas=lambda policy: policy.index.regions, sql=files("tepat_eligibility") / "sql",
+    )  # fmt: skip
     pseudonyms = cache(lambda secret_id: Pseudonyms(read_secret(settings.secrets, secret_id)))
     lots = cache(lambda secret_id: sha256(b"tepat ranking" + read_secret(settings.secrets, secret_id)).digest())
     visits = Visits(pseudonyms)

@@ -31,6 +31,7 @@ def build(settings: NotificationsSettings, clock: Callable[[], datetime] = lambd
         settings,
         parse=_province,
         time_zone=lambda province: province.zone.key,
+        areas=lambda province: province.regions,
         sql=files("tepat_notifications") / "sql",
     )
     channels = Channels(settings.channels)

@@ -36,7 +36,7 @@ def build(settings: RegistrySettings, clock: Callable[[], datetime] = clock) -> 
     policies = Policies(cache(lambda secret_id: Pseudonyms(read_secret(settings.secrets, secret_id))))
     service: Service[InUse] = Service(
         settings, parse=policies.parse, time_zone=lambda policy: policy.index.policy.time_zone,
-        sql=files("tepat_registry") / "sql",
+        areas=lambda policy: policy.index.regions, sql=files("tepat_registry") / "sql",
     )  # fmt: skip
 
     service.policy(StandingIntake(from_document, policies.follow))

@@ -218,14 +218,15 @@ where excluded.revision > finding.revision;
 -- name: take_decisions$
 -- Take the newer ones, and note of whom something else stands; the number of those.
 with changed as (
-    insert into decision as d (subject, programme, revision, standing, as_of)
-    select n.subject, p.id, n.revision, n.standing, n.as_of
-    from unnest(:subjects::uuid[], :programmes::text[], :revisions::bigint[], :standings::smallint[], :as_of::date[])
-        n (subject, code, revision, standing, as_of)
+    insert into decision as d (subject, programme, revision, standing, as_of, region)
+    select n.subject, p.id, n.revision, n.standing, n.as_of, n.region
+    from unnest(:subjects::uuid[], :programmes::text[], :revisions::bigint[], :standings::smallint[], :as_of::date[],
+                :regions::text[])
+        n (subject, code, revision, standing, as_of, region)
     join programme p on p.code = n.code
     order by n.subject, p.id
     on conflict (subject, programme) do update set
-        revision = excluded.revision, standing = excluded.standing, as_of = excluded.as_of
+        revision = excluded.revision, standing = excluded.standing, as_of = excluded.as_of, region = excluded.region
     where excluded.revision > d.revision
     returning new.subject, coalesce(old.standing, 0) as was, new.standing, old.as_of as was_of, new.as_of
 ), noted as (

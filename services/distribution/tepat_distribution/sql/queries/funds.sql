@@ -37,13 +37,14 @@ values ('support', 'granted', :agency), ('support', 'institution_support', :inst
 on conflict do nothing;
 
 -- name: enter$
--- Enter what goes from one account to another; its id, none where an entry has that id already.
+-- Enter what goes from one account to another; its id, none where an entry has that id already, or one of the book that
+-- receipt.
 with made as (
     insert into entry (entry_id, book, kind, amount, on_day, at, who, agency, institution, region, purpose, household,
                        receipt, note, fund, digest)
     values (:entry_id, :book, :kind, :amount, :on_day, :at, :who, :agency, :institution, :region, :purpose,
             :household, :receipt, :note, :fund, :digest)
-    on conflict (entry_id) do nothing
+    on conflict do nothing
     returning entry_id, book, amount
 ), posted as (
     insert into posting (entry_id, book, account, amount)
@@ -57,6 +58,10 @@ select entry_id from made;
 -- name: entered^
 -- The entry of an id.
 select * from entry where entry_id = :entry_id;
+
+-- name: shown_by^
+-- The entry of a book that a receipt shows.
+select * from entry where book = :book and receipt = :receipt and not receipt_again;
 
 -- name: entries
 -- A fund's entries, the last first.
@@ -89,3 +94,16 @@ select * from hand_over where hand_over_id = :hand_over_id;
 -- name: hand_overs
 -- What a fund could not carry, the last first.
 select * from hand_over where fund = :fund and (:before::bigint is null or n < :before) order by n desc limit :at_most;
+
+-- name: take_reports!
+-- Keep which reports were filed.
+insert into filed as f (key, agency, report_id)
+select * from unnest(:keys::text[], :agencies::text[], :report_ids::text[])
+on conflict (key) do update set agency = excluded.agency, report_id = excluded.report_id
+where (f.agency, f.report_id) <> (excluded.agency, excluded.report_id);
+
+-- name: forget_reports!
+delete from filed where key = any(:keys::text[]);
+
+-- name: is_filed$
+select exists (select from filed where (agency, report_id) = (:agency, :report_id));

@@ -38,16 +38,44 @@ group by 1, 2, 3, 4, 5
 limit :at_most;
 
 -- name: receiving
--- How many persons and households were paid, each once, by programme and area.
-select programme, left(region, :characters) as area,
-       count(distinct person) as person, count(distinct household) as household
-from payout
-where rank = 1 and starts between :since and :until
-  and (:programme::smallint is null or programme = :programme)
-  and (:of_agency::smallint is null or agency = :of_agency)
-  and (:region::text is null or region = :region or starts_with(region, :region || '.'))
+-- How many persons or households, by the programme's unit, were paid, by programme and area, each once; and of a
+-- programme with criteria how many of these are not decided eligible now. One that left the policy pays households.
+select s.programme, s.area, count(*) as receiving,
+       case when t.decided then count(*) filter (where d.subject is null) end as not_eligible
+from (
+    select distinct p.programme, left(p.region, :characters) as area,
+           case when t.person then p.person else p.household end as subject
+    from payout p left join term t on t.programme = p.programme
+    where p.rank = 1 and p.starts between :since and :until
+      and (:programme::smallint is null or p.programme = :programme)
+      and (:of_agency::smallint is null or p.agency = :of_agency)
+      and (:region::text is null or p.region = :region or starts_with(p.region, :region || '.'))
+      and (cardinality(:regions::text[]) = 0
+           or exists (select from unnest(:regions::text[]) r where p.region = r or starts_with(p.region, r || '.')))
+    ) s
+left join decision d on d.subject = s.subject and d.programme = s.programme and d.standing = 1
+left join term t on t.programme = s.programme
+group by 1, 2, t.decided
+limit :at_most;
+
+-- name: eligible
+-- How many persons or households are decided eligible now, by programme and the area they live in, and how many of
+-- these were paid, wherever their payouts say that they go.
+select d.programme, left(d.region, :characters) as area, count(*) as eligible, count(p.subject) as covered
+from decision d
+join term t on t.programme = d.programme and t.decided
+left join (
+    select distinct p.programme, case when t.person then p.person else p.household end as subject
+    from payout p join term t on t.programme = p.programme and t.decided
+    where p.rank = 1 and p.starts between :since and :until
+      and (:programme::smallint is null or p.programme = :programme)
+      and (:of_agency::smallint is null or p.agency = :of_agency)
+    ) p on p.subject = d.subject and p.programme = d.programme
+where d.standing = 1
+  and (:programme::smallint is null or d.programme = :programme)
+  and (:region::text is null or d.region = :region or starts_with(d.region, :region || '.'))
   and (cardinality(:regions::text[]) = 0
-       or exists (select from unnest(:regions::text[]) r where region = r or starts_with(region, r || '.')))
+       or exists (select from unnest(:regions::text[]) r where d.region = r or starts_with(d.region, r || '.')))
 group by 1, 2
 limit :at_most;
 

@@ -33,7 +33,7 @@ cross join lateral jsonb_array_elements(t -> 'ranked') e;
 -- Persons are erased: they leave the lists, and a coupon of theirs, delivered or not, is nobody's.
 with listed as (delete from ranked where subject = any(:persons::uuid[])),
      promised as (update coupon set subject = null where subject = any(:persons::uuid[]) returning round, place)
-update delivery d set lat = null, lon = null from promised p where (d.round, d.place) = (p.round, p.place);
+update delivery d set lat = null, lon = null, elsewhere = null from promised p where (d.round, d.place) = (p.round, p.place);
 
 -- name: ranking^
 -- A ranking, and whether every part of it is here.
@@ -89,10 +89,16 @@ from coupon c left join delivery d using (round, place)
 where c.round = :round and c.place = any(:places::bigint[]);
 
 -- name: coupons_held
--- Coupons of an area that were handed along so many steps and wait there.
+-- Coupons of an area that wait one step before, and after them those that were handed along to this step before.
 select place from coupon
-where round = :round and state = 'allocated' and held = :held and region || '.' like :region || '.%'
-order by place limit :at_most;
+where round = :round and state = 'allocated' and held in (:step - 1, :step) and region || '.' like :region || '.%'
+order by held, place limit :at_most;
+
+-- name: coupons_waiting
+-- How many coupons of an area that are to be redeemed were handed along how many steps.
+select held, count(*) as coupons from coupon
+where round = :round and state = 'allocated' and region || '.' like :region || '.%'
+group by held;
 
 -- name: deliveries_under
 -- What was recorded under these ids.
@@ -109,10 +115,11 @@ update round set stock = stock - :packages where round = :round and stock >= :pa
 -- name: keep_deliveries!
 -- Keep what was given, and redeem its coupons.
 with given as (
-    insert into delivery (round, delivery_id, place, at, officer, region, lat, lon, proof, sha256, recorded_at, by)
+    insert into delivery (
+        round, delivery_id, place, at, officer, region, lat, lon, proof, sha256, elsewhere, recorded_at, by)
     select :round, d.*, :now, :by
     from unnest(:ids::text[], :places::bigint[], :at::timestamptz[], :officers::text[], :regions::text[],
-                :lats::float8[], :lons::float8[], :proofs::text[], :hashes::text[]) d
+                :lats::float8[], :lons::float8[], :proofs::text[], :hashes::text[], :elsewhere::text[]) d
     returning place)
 update coupon c set state = 'delivered' from given where c.round = :round and c.place = given.place;
 
@@ -198,7 +205,8 @@ select c.round, left(c.region, length) as region, count(*) as allocated, count(*
        count(*) filter (where c.state = 'returned') as returned,
        count(*) filter (where c.state = 'unclaimed') as unclaimed,
        count(*) filter (where c.state = 'allocated') as "left",
-       count(*) filter (where c.state = 'delivered' and c.held < 3) as unhanded
+       count(*) filter (where c.state = 'delivered' and c.held < 3) as unhanded,
+       count(*) filter (where c.held >= 1) as psm, count(*) filter (where c.held >= 2) as rw
 from unnest(:rounds::text[], :lengths::int[]) wanted (round, length) join coupon c using (round)
 where cardinality(:regions::text[]) = 0
    or exists (select from unnest(:regions::text[]) r where c.region || '.' like r || '.%')
@@ -259,7 +267,7 @@ order by number desc limit :at_most;
 -- name: coupons
 -- The coupons of a round, in the order of its list, with the last hand they were given into and their delivery.
 select c.*, h.name as holder, h.at as handed_at, d.delivery_id, d.at, d.officer, d.region as delivered_in, d.lat, d.lon,
-       d.proof, d.sha256, b.reason
+       d.proof, d.sha256, d.elsewhere, b.reason
 from coupon c
 left join handover h on (h.round, h.place, h.step) = (c.round, c.place, c.held)
 left join delivery d on (d.round, d.place) = (c.round, c.place)
@@ -278,7 +286,7 @@ select step, name, at, by from handover where round = :round and place = :place 
 -- name: in_rounds
 -- What subjects were promised and given in rounds, and on which lists they stand.
 select r.round, r.programme, r.day, l.place, coalesce(c.region, l.region) as region, c.state, d.delivery_id, d.at,
-       d.officer, d.lat, d.lon, d.proof, d.sha256, b.reason
+       d.officer, d.lat, d.lon, d.proof, d.sha256, d.elsewhere, b.reason
 from ranked l
 left join coupon c on (c.round, c.place) = (l.round, l.place)
 left join round r on r.round = l.round

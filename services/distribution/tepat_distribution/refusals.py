@@ -1,0 +1,195 @@
+"""Why what somebody asks of rounds, funds, groups and the report is refused, and what to do instead: in English and
+Indonesian, for officers and those they serve read either.
+
+Invariant: these modules refuse nothing in other words than these (a test walks through their calls), apart from what
+``giving`` says of single coupons and the chassis of requests that do not fit.
+"""
+
+from typing import Final, Literal
+
+from fastapi import HTTPException
+
+Why = Literal[
+    "outside", "ahead", "no_area", "no_agency", "id_taken",
+    "no_round", "no_ranking", "ranking_unfinished", "opened_otherwise", "opened_before", "by_list", "stock_id_taken",
+    "too_few_left", "round_closed", "until_closes", "next_until_over", "budget_too_small", "not_neighbours",
+    "packages_or_budget", "closes_before", "coupon_or_subject", "one_of_three", "coupons_or_region",
+    "no_fund", "fund_taken", "fund_too_small", "fund_can_carry", "receipt_used", "report_and_agency", "report_unknown",
+    "no_group", "group_taken", "in_group", "not_in_group", "formed_later", "joined_later",
+    "no_capital", "capital_receipt",
+    "one_level", "one_length", "ends_before", "receiving_by", "too_many_lines",
+]  # fmt: skip
+
+SAID: Final[dict[Why, tuple[str, str]]] = {
+    "outside": ("it lies outside your regions", "di luar wilayah Anda"),
+    "ahead": ("{day} is yet to come: name the day it was", "{day} belum tiba: tulis tanggal kejadiannya"),
+    "no_area": (
+        "no area has the code {region}: look it up, and write it as 33.74.01.1001",
+        "tidak ada wilayah dengan kode {region}: periksa kodenya, contoh 33.74.01.1001",
+    ),
+    "no_agency": (
+        "the policy in force knows no agency {agency}: `tepat policy show` lists them",
+        "kebijakan yang berlaku tidak mengenal instansi {agency}: lihat `tepat policy show`",
+    ),
+    "id_taken": (
+        "that id was used for something else: take another",
+        "nomor itu sudah dipakai untuk hal lain: pakai nomor lain",
+    ),
+    "no_round": (
+        "there is no such round: `tepat round list` names them",
+        "tidak ada penyaluran dengan nama itu: lihat `tepat round list`",
+    ),
+    "no_ranking": (
+        "eligibility has told of no ranking {round}: `tepat ranking make`, then open it again",
+        "belum ada pemeringkatan {round}: jalankan `tepat ranking make`, lalu buka lagi",
+    ),
+    "ranking_unfinished": (
+        "eligibility is still telling who was ranked: open it again in a moment",
+        "daftar peringkat masih dikirim: coba buka lagi sebentar lagi",
+    ),
+    "opened_otherwise": (
+        "the round was opened otherwise: `tepat round show` says how",
+        "penyaluran ini sudah dibuka dengan isi lain: lihat `tepat round show`",
+    ),
+    "opened_before": (
+        "the round was opened before this database was: restore its backup, or take another name",
+        "penyaluran ini dibuka sebelum basis data ini ada: pulihkan cadangannya, atau pakai nama lain",
+    ),
+    "by_list": (
+        "this round goes by its list, door to door: it has no coupons",
+        "penyaluran ini menurut daftar, dari rumah ke rumah: tidak memakai kupon",
+    ),
+    "stock_id_taken": (
+        "{restock_id} was {packages:+}: take another id",
+        "{restock_id} sudah dipakai untuk {packages:+}: pakai nomor lain",
+    ),
+    "too_few_left": (
+        "no more than {stock} packages are left to be lost",
+        "tinggal {stock} paket: tidak bisa hilang lebih dari itu",
+    ),
+    "round_closed": ("this round is closed: open another", "penyaluran ini sudah ditutup: buka yang lain"),
+    "until_closes": (
+        "coupons may be redeemed until {closes}: close the round when that day is over",
+        "kupon masih berlaku sampai {closes}: tutup penyaluran setelah hari itu lewat",
+    ),
+    "next_until_over": (
+        "`next_until` is over: name a day to come",
+        "`next_until` sudah lewat: tulis hari yang akan datang",
+    ),
+    "budget_too_small": (
+        "the `budget` is less than `each` is to get: raise it, or give less to each",
+        "`budget` kurang dari bagian satu orang (`each`): tambah anggaran, atau kurangi bagiannya",
+    ),
+    "not_neighbours": (
+        "it is no programme of neighbours: the policy sets no `adoption` for it",
+        "bukan program gotong royong warga: kebijakan tidak menetapkan `adoption` untuknya",
+    ),
+    "packages_or_budget": (
+        "name packages, or a budget and how much of it each gets",
+        "sebutkan jumlah paket, atau anggaran dan bagian masing-masing",
+    ),
+    "closes_before": ("it closes before it begins", "hari penutupan sebelum hari mulai"),
+    "coupon_or_subject": (
+        "name the coupon, or by the list the subject",
+        "sebutkan kuponnya, atau subjek menurut daftar",
+    ),
+    "one_of_three": (
+        "name the coupon, the subject or the delivery, one of them",
+        "sebutkan kupon, subjek, atau nomor penyerahan, salah satu saja",
+    ),
+    "coupons_or_region": ("name the coupons, or the region", "sebutkan kuponnya, atau wilayahnya"),
+    "no_fund": (
+        "no such fund is open: `tepat fund list` names them",
+        "tidak ada dana dengan nama itu: lihat `tepat fund list`",
+    ),
+    "fund_taken": (
+        "a fund of that name, or of that institution and purpose, is open already: `tepat fund list` names it",
+        "dana dengan nama itu, atau dari lembaga dan tujuan itu, sudah dibuka: lihat `tepat fund list`",
+    ),
+    "fund_too_small": (
+        "the fund holds {holds}, {short} too little: wait for contributions, spend less, or hand the case over: "
+        "`tepat fund hand-over {fund}`",
+        "dana berisi {holds}, kurang {short}: tunggu sumbangan, belanjakan lebih sedikit, atau serahkan kasusnya: "
+        "`tepat fund hand-over {fund}`",
+    ),
+    "fund_can_carry": (
+        "the fund holds {holds} and can carry it: neighbours first, spend it",
+        "dana berisi {holds} dan mampu menanggungnya: warga lebih dahulu, belanjakan dari dana",
+    ),
+    "receipt_used": (
+        "that receipt shows money that went on {day} for {purpose} already: one receipt for one spending, so take the "
+        "one of this spending",
+        "bukti itu sudah dipakai untuk pengeluaran tanggal {day} untuk {purpose}: satu bukti untuk satu pengeluaran, "
+        "pakai bukti pengeluaran ini",
+    ),
+    "report_and_agency": (
+        "`report` and `to_agency` go together: which report is referred, and to whom",
+        "`report` dan `to_agency` harus bersama: laporan mana yang dirujuk, dan kepada siapa",
+    ),
+    "report_unknown": (
+        "no report {report} is known: `tepat reports list` names them; one filed just now is known in a moment",
+        "tidak ada laporan {report}: lihat `tepat reports list`; laporan yang baru saja dikirim dikenal sebentar lagi",
+    ),
+    "no_group": (
+        "no such group was formed: `tepat group list` names them",
+        "tidak ada kelompok dengan nama itu: lihat `tepat group list`",
+    ),
+    "group_taken": (
+        "a group of that name was formed already: take another name",
+        "kelompok dengan nama itu sudah dibentuk: pakai nama lain",
+    ),
+    "in_group": (
+        "the person is in group {groups}: they must leave it first (`tepat group leave`)",
+        "orang ini anggota kelompok {groups}: harus keluar dulu (`tepat group leave`)",
+    ),
+    "not_in_group": (
+        "the person is not in that group: `tepat group show` says who is",
+        "orang ini bukan anggota kelompok itu: lihat `tepat group show`",
+    ),
+    "formed_later": (
+        "the group was formed on {day}, after `since`: name that day or a later one",
+        "kelompok dibentuk pada {day}, setelah `since`: tulis hari itu atau sesudahnya",
+    ),
+    "joined_later": (
+        "they joined on {day}, after `until`: name that day or a later one",
+        "ia bergabung pada {day}, setelah `until`: tulis hari itu atau sesudahnya",
+    ),
+    "no_capital": (
+        "no payout of capital is known by that name: `tepat capital list` names them",
+        "tidak ada bantuan modal dengan nama itu: lihat `tepat capital list`",
+    ),
+    "capital_receipt": (
+        "another receipt of it is kept already: `tepat capital list` shows it",
+        "bukti terima lain untuk bantuan itu sudah tersimpan: lihat `tepat capital list`",
+    ),
+    "one_level": (
+        "`by` names {named}: one level of area at a time",
+        "`by` menyebut {named}: satu tingkat wilayah saja",
+    ),
+    "one_length": (
+        "`by` names {named}: one length of period at a time",
+        "`by` menyebut {named}: satu panjang masa saja",
+    ),
+    "ends_before": (
+        "the period ends before it begins: exchange `from` and `to`",
+        "masa berakhir sebelum mulai: tukar `from` dan `to`",
+    ),
+    "receiving_by": (
+        "who was paid is counted `by` programme, or by programme and one level of area",
+        "penerima dihitung `by` programme, atau programme dan satu tingkat wilayah",
+    ),
+    "too_many_lines": (
+        "that makes more than {most:,} lines: ask for an area, a programme or a shorter period",
+        "hasilnya lebih dari {most:,} baris: pilih wilayah, program, atau masa yang lebih pendek",
+    ),
+}
+
+
+def words(why: Why, **told: object) -> str:
+    """Both languages, filled in."""
+    return " / ".join(said.format(**told) for said in SAID[why])
+
+
+def refusal(status: int, why: Why, **told: object) -> HTTPException:
+    """What is answered: an HTTP status, and why."""
+    return HTTPException(status, words(why, **told))

@@ -1,0 +1,108 @@
+"""Everything that rounds, funds, groups and the report refuse is said in English and Indonesian, with what to do."""
+
+import ast
+import inspect
+from collections.abc import Iterator
+from string import Formatter
+from types import ModuleType
+from typing import Any, get_args
+
+import pytest
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from tepat_chassis.wanted import wanted
+from tepat_distribution import funds, giving, groups, refusals, reporting, rounds, rounds_api
+
+MODULES = [rounds, rounds_api, funds, groups, reporting]
+
+
+def calls(module: ModuleType) -> Iterator[ast.Call]:
+    tree = ast.parse(inspect.getsource(module))
+    return (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+
+
+def name(call: ast.Call) -> str:
+    return call.func.id if isinstance(call.func, ast.Name) else ""
+
+
+def placeholders(text: str) -> set[str]:
+    return {field for _, field, _, _ in Formatter().parse(text) if field}
+
+
+@pytest.mark.parametrize("said", [*refusals.SAID.items(), *giving._SAID.items()], ids=lambda said: said[0])
+def test_both_languages_say_the_same(said: tuple[str, tuple[str, str]]) -> None:
+    _, (one, other) = said
+    assert one != other
+    assert placeholders(one) == placeholders(other)
+    assert one.count("`") == other.count("`")
+    for text in (one, other):
+        assert len(text) > 8
+        assert text == text.strip()
+        assert not text.endswith(".")
+
+
+def test_all_of_them_are_known() -> None:
+    assert list(refusals.SAID) == list(get_args(refusals.Why))
+    assert set(giving._SAID) == set(get_args(giving.Reason))
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
+def test_nothing_is_refused_in_words_of_its_own(module: ModuleType) -> None:
+    """Each refusal names words that are there, and fills in all that they leave open."""
+    for call in calls(module):
+        assert name(call) != "HTTPException"
+        if name(call) in ("refusal", "words"):
+            why = call.args[-1]
+            if isinstance(why, ast.Constant):
+                told = {keyword.arg for keyword in call.keywords}
+                assert told == placeholders(refusals.SAID[why.value][0]), why.value
+        if name(call) == "refused" and isinstance(call.args[0], ast.Constant):
+            assert call.args[0].value in giving._SAID
+        if name(call) == "ValueError":
+            (words,) = call.args
+            assert isinstance(words, ast.Call)
+            assert name(words) == "words"
+
+
+def test_none_of_them_is_left_over() -> None:
+    used = "".join(inspect.getsource(module) for module in MODULES)
+    assert [why for why in refusals.SAID if f'"{why}"' not in used] == []
+
+
+DELIVERED = {
+    "delivery_id": "d1", "coupon": "0001", "at": "2026-03-06T09:30:00+07:00", "officer": "Bu Sri",
+    "region": "33.74.01.1001", "proof": {"kind": "photo", "sha256": "ab" * 32},
+}  # fmt: skip
+OPENED = {"fund": "tegalsari-rtlh", "agency": "dpmd", "institution": "LPMK-1", "purpose": "rtlh", "region": "33.74"}
+
+
+@pytest.mark.parametrize(
+    ("of", "told", "wrong", "words"),
+    [
+        (rounds_api.Delivered, DELIVERED, {"at": "2026-03-06T09:30:00"}, "with its zone, such as 2026-03-06T09:30+07"),
+        (rounds_api.Delivered, DELIVERED, {"at": "kemarin"}, "zona waktu, contoh 2026-03-06T09:30+07:00"),
+        (rounds_api.Delivered, DELIVERED, {"delivery_id": "a\tb"}, "on one line"),
+        (rounds_api.Delivered, DELIVERED, {"delivery_id": "a" * 129}, "at most 128 characters / paling banyak 128"),
+        (rounds_api.Delivered, DELIVERED, {"proof": {"kind": "photo", "sha256": "ab"}}, "64 digits of 0-9 and a-f"),
+        (rounds_api.Delivered, DELIVERED, {"coupon": None, "subject": "budi"}, "an id of 32 digits"),
+        (rounds_api.Delivered, DELIVERED, {"coupon": None}, "name the coupon, or by the list the subject / "),
+        (rounds_api.Delivered, DELIVERED, {"region": "3374"}, "harus kode wilayah"),
+        (rounds_api.Delivered, DELIVERED, {"coordinates": {"lat": 91, "lon": 110}}, "must be 90.0 or less / harus"),
+        (rounds_api.ToOpen, {"round": "r"}, {"day": "6 Maret"}, "must be a day, such as 2026-03-06 / harus tanggal"),
+        (rounds_api.ToRestock, {"restock_id": "a", "reason": "b"}, {"packages": "x"}, "must be a whole number"),
+        (rounds_api.ToRestock, {"restock_id": "a"}, {"packages": 1}, "is missing / belum diisi"),
+        (funds.Opened, OPENED, {"fund": "x"}, "3 to 64 small letters, digits and dashes, such as tegalsari-rtlh / "),
+        (funds.Opened, OPENED, {"purpose": "RTLH"}, "3 sampai 64 huruf kecil"),
+        (funds.Opened, OPENED, {"more": 1}, "leave it out / tidak diminta"),
+        (funds.HandedOver, {"hand_over_id": "h", "amount": 1, "reason": "atap"}, {"report": "LAP-1"}, "AGENCY/ID"),
+        (groups.Leaving, {}, {"until": 5.5}, "must be a day"),
+        (groups.Joining, {"since": "2026-01-01"}, {"person": "x"}, "must be an id of 32 digits"),
+    ],
+)
+def test_what_does_not_fit_is_told_in_both(
+    of: type[BaseModel], told: dict[str, Any], wrong: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ValidationError) as refused:
+        TypeAdapter(of).validate_python(told | wrong)
+    said = wanted(dict(refused.value.errors()[0]))
+    assert words in said
+    assert " / " in said
