@@ -30,7 +30,7 @@ from tepat_contracts.topics import Kind, clearances_name, inbound_name, inbound_
 from tepat_distribution import domain
 from tepat_distribution.outgoing import SERVICE
 from tepat_distribution.policed import Policed
-from tepat_distribution.store import Store, every, queries
+from tepat_distribution.store import Store, every, queries, undisturbed
 
 log = structlog.get_logger()
 
@@ -71,7 +71,7 @@ class Clearer:
         if in_force is None:
             return False
         newest, ends = await queries.newest_touch(connection), await self._where()
-        async with connection.transaction(isolation="repeatable_read"):
+        async with undisturbed(connection), connection.transaction(isolation="repeatable_read"):
             now = self._clock()
             silent = await self._listen(connection, in_force.document, now)
             covered = await self._covered(connection, ends)
