@@ -486,6 +486,8 @@ async def test_no_table_names_the_erased_but_those_that_may(office: Office) -> N
 async def test_a_person_is_told_of_their_rounds(office: Office) -> None:
     await office.hear(*parts("2026-W10", 3, 1))
     await office.open()
+    for to in ("psm", "rw", "resident"):
+        await office.hand(to, coupons=[coupon.code(KEY, "2026-W10", 1)], name=f"to {to}")
     await office.deliver(by_coupon(1))
     reader = Person("rini", "Bu Rini", EVERY_RIGHT, ())
 
@@ -499,6 +501,7 @@ async def test_a_person_is_told_of_their_rounds(office: Office) -> None:
     assert (first["round"], first["place"], first["state"], first["officer"], first["lat"]) == (
         "2026-W10", 1, "delivered", "Pak Slamet", -6.98,
     )  # fmt: skip
+    assert (first["handed_to"], first["handed_at"]) == ("to resident", NOON)
     (second,) = await held(2)
     assert (second["place"], second["state"]) == (2, None)
     assert await held(1, "33.75") == []
