@@ -27,12 +27,12 @@ from tepat_distribution.aid import AID
 from tepat_distribution.cases import CASES
 from tepat_distribution.detect import FINDINGS, OVERLAPS
 from tepat_distribution.policed import Policed
-from tepat_distribution.store import disturbing, queries
+from tepat_distribution.store import BY_KEY_NOW, disturbing, queries
 
 log = structlog.get_logger()
 
-AT_ONCE: Final = 2_000
-"""Payouts, forgotten in some 100 ms, in which nothing is taken or judged."""
+AT_ONCE: Final = 1_000
+"""Payouts, forgotten in some 0.3 s, in which nothing is taken or judged."""
 BROUGHT_BACK: Final = timedelta(days=90)
 """As long as the quarantine keeps records, and longer than agencies' topics do."""
 FIRST: Final = date(1970, 1, 1)
@@ -77,6 +77,7 @@ class Forgetter:
         appended = int(heard_before.timestamp() * 1_000)
         payouts = await queries.forget_payouts(connection, before=before, appended=appended, payouts=AT_ONCE)
         if payouts:
+            await connection.execute(BY_KEY_NOW)
             await queries.forget_answers(connection, topic=clearances_name("%s"))
             overlaps = await queries.forget_overlaps(connection, topic=OVERLAPS, now=now)
             await queries.forget_cases(connection, topic=CASES, ids=overlaps)

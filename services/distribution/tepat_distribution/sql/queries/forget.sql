@@ -1,6 +1,7 @@
 -- Forgetting payouts whose retention is over. Every statement relies on the service's exclusive lock, and on no duty
 -- being at a step (``forgetting.undisturbed``). What is forgotten leaves tombstones in the outbox: nothing of it is
--- "cleared", since nobody did anything. Look-ups are lateral, as in ``detect.sql``.
+-- "cleared", since nobody did anything. Look-ups are lateral or by an array, as in ``detect.sql``: else tables are read
+-- from end to end for each page.
 
 -- name: forgotten_before$
 select day from forgotten_before;
@@ -49,7 +50,7 @@ with these as materialized (
         select overlap_id, agency_a, payout_a from overlap
         where not live and agency_b = f.agency and payout_b = f.payout_id) o
 ), gone as (
-    delete from overlap where overlap_id in (select overlap_id from these) returning overlap_id
+    delete from overlap where overlap_id = any(array(select overlap_id from these)) returning overlap_id
 ), others as (
     insert into clearance_touch (at, agencies, payout_ids)
     select :now::timestamptz, array_agg(agency), array_agg(payout_id)
@@ -87,30 +88,30 @@ with these as (
     where exists (select from unnest(i.agencies, i.payout_ids) u (agency, payout_id)
                   where (u.agency, u.payout_id) = (f.agency, f.payout_id))
 ), gone as (
-    delete from finding where finding_id in (select finding_id from these) returning finding_id)
+    delete from finding where finding_id = any(array(select finding_id from these)) returning finding_id)
 insert into outbox (topic, key) select :topic, finding_id::text from gone order by finding_id;
 
 -- name: forget_aid!
 -- Households that no payout is known of any more are told of no more.
 with gone as (
-    delete from aid where household in (
+    delete from aid where household = any(array(
         select distinct f.household from forgotten f
         where not exists (select from payout p where p.live and p.household = f.household offset 0)
-          and not exists (select from payout p where not p.live and p.household = f.household offset 0))
+          and not exists (select from payout p where not p.live and p.household = f.household offset 0)))
     returning household
 ), due as (
-    delete from aid_due where household in (select household from gone))
+    delete from aid_due where household = any(array(select household from gone)))
 insert into outbox (topic, key) select :topic, household::text from gone order by household;
 
 -- name: forget_empty_aid$
 -- So is of those that nothing was told of but that they receive nothing, for so long. How many there were.
 with gone as (
-    delete from aid where household in (
+    delete from aid where household = any(array(
         select household from aid a
         where a.told_at < :told_before
           and not exists (select from payout p where p.live and p.household = a.household offset 0)
           and not exists (select from payout p where not p.live and p.household = a.household offset 0)
-        limit :households)
+        limit :households))
     returning household
 ), told as (
     insert into outbox (topic, key) select :topic, household::text from gone order by household)
@@ -119,7 +120,7 @@ select count(*) from gone;
 -- name: forget_erased!
 -- That the registry knew a NIK matters as long as a payout names it.
 delete from erased e
-where nik in (select nik from forgotten)
+where nik = any(array(select nik from forgotten))
   and not exists (select from payout p where p.live and p.person = e.nik offset 0)
   and not exists (select from payout p where not p.live and p.person = e.nik offset 0);
 
