@@ -29,6 +29,7 @@ from collections.abc import (
     Awaitable,
     Callable,
     Collection,
+    Container,
     Coroutine,
     Generator,
     Iterable,

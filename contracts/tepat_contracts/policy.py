@@ -372,12 +372,14 @@ class Retention(_Part):
     """How long what was told of persons is kept, as a period of ISO 8601: P10Y, P18M or P90D.
 
     `payouts` counts from the last day a payout covers, `reports` from the day a report was filed, `verifications` from
-    the day of the visit. As long as a payout of theirs is kept, nobody's identity is erased.
+    the day of the visit, `notices` from the day one ended. As long as a payout of theirs is kept, nobody's identity is
+    erased.
     """
 
     payouts: Kept = "P10Y"
     reports: Kept = "P5Y"
     verifications: Kept = "P5Y"
+    notices: Kept = "P1Y"
 
 
 def kept_since(period: str, day: date) -> date:

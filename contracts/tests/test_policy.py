@@ -97,6 +97,9 @@ overlap_rules: []
 def test_retention_is_years_months_or_days() -> None:
     assert load(MINIMAL).retention.payouts == "P10Y"
     assert load(MINIMAL + "retention: {payouts: P5Y, reports: P18M}\n").retention.reports == "P18M"
+    assert load(MINIMAL).retention.notices == "P1Y"
+    assert load(MINIMAL + "retention: {notices: P90D}\n").retention.notices == "P90D"
+    only(MINIMAL + "retention: {notices: 1}\n", 5, "must be years, months or days, as P10Y, P18M or P90D")
     only(MINIMAL + "retention: {payouts: 10 years}\n", 5, "must be years, months or days, as P10Y, P18M or P90D")
     only(MINIMAL + "retention: {payout: P5Y}\n", 5, "did you mean `payouts`?")
 

@@ -122,6 +122,23 @@ def database(postgres: str) -> Iterator[str]:
     run(_execute(postgres, f"drop database {name} with (force)"))
 
 
+async def tables_naming(connection: asyncpg.Connection[asyncpg.Record], *words: str) -> set[str]:
+    """The tables in which one of these words (a pseudonym, a number, a name) stands, in whatever column of any row."""
+    named = (
+        "select table_name from information_schema.tables where table_schema = 'public' and table_type = 'BASE TABLE'"
+    )
+    tables = [row["table_name"] for row in await connection.fetch(named)]
+    async with connection.transaction():
+        await connection.execute("set local bytea_output = 'escape'")  # events on their way out are bytes
+        return {
+            table for table in tables
+            if await connection.fetchval(
+                f'select exists (select from "{table}" r where r::text like any($1::text[]))',
+                [f"%{word}%" for word in words],
+            )
+        }  # fmt: skip
+
+
 @pytest.fixture(scope="session")
 def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory of secret files as services take it: `main` and `seal`, the same in every run."""

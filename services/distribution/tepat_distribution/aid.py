@@ -24,7 +24,7 @@ from tepat_chassis.outbox import put
 
 from tepat_distribution import domain
 from tepat_distribution.outgoing import message
-from tepat_distribution.store import Store, every, queries
+from tepat_distribution.store import Store, every, queries, undisturbed
 
 log = structlog.get_logger()
 
@@ -52,7 +52,7 @@ class Teller:
     async def step(self, connection: Connection) -> bool:
         """Tell of the households due the longest, in a transaction of its own; whether anything was to be done."""
         now = self._clock()
-        async with connection.transaction():
+        async with undisturbed(connection), connection.transaction():
             busy = await queries.busy_judging(connection, since=now - CALM, households=MUCH)
             until = now - AT_LAST if busy else now
             touches = await queries.fold_touched(connection, until=until, touches=TOUCHES_AT_ONCE, apart=APART)

@@ -37,6 +37,7 @@ from tepat_distribution.check import Checks
 from tepat_distribution.clearances import Clearer, is_inbound
 from tepat_distribution.detect import CLEAR, JUDGED, Detector
 from tepat_distribution.findings import Finder
+from tepat_distribution.forgetting import Forgetter
 from tepat_distribution.handlers import Decisions, Payouts, Persons, Rankings, Reports, data_of
 from tepat_distribution.outgoing import SERVICE
 from tepat_distribution.progress import Progress
@@ -79,6 +80,7 @@ def build(settings: DistributionSettings, clock: Callable[[], datetime] = lambda
     service.duty("aid", by_steps(Teller(store).step, BY_KEY), drained=False)
     service.duty("case", by_steps(Deadlines(clock).step, BY_KEY), drained=False)
     service.duty("findings", Finder(store, service.ends).work, drained=False)
+    service.duty("forget", by_steps(Forgetter(service.standing, clock).step), drained=False)
     service.duty("round", by_steps(Progress(clock).step), drained=False)
     service.pseudonyms = lambda policy: pseudonyms(policy.secret_id)
     service.pending = left_to_do

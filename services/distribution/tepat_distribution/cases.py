@@ -28,7 +28,7 @@ from tepat_distribution import resolving
 from tepat_distribution.domain import STATES, VERDICTS, Announcement
 from tepat_distribution.outgoing import message
 from tepat_distribution.resolving import Case, Facts
-from tepat_distribution.store import every, queries
+from tepat_distribution.store import every, queries, undisturbed
 
 log = structlog.get_logger()
 
@@ -174,7 +174,7 @@ class Deadlines:
     async def step(self, connection: Connection) -> bool:
         """Tell of those overdue the longest, in a transaction of its own; whether there may be more."""
         now = self._clock()
-        async with connection.transaction():
+        async with undisturbed(connection), connection.transaction():
             if await queries.being_rebuilt(connection):
                 return False
             terms = await terms_in_force(connection)

@@ -32,7 +32,7 @@ from tepat_contracts.topics import Kind, clearances_name, inbound_name, inbound_
 from tepat_distribution import domain
 from tepat_distribution.outgoing import SERVICE
 from tepat_distribution.policed import Policed
-from tepat_distribution.store import Store, every, queries
+from tepat_distribution.store import Store, every, queries, undisturbed
 
 log = structlog.get_logger()
 
@@ -82,7 +82,7 @@ class Clearer:
             return False
         waiting = await queries.waiting(connection)
         ends = await self._where() if waiting["anybody"] else None
-        async with connection.transaction(isolation="repeatable_read"):
+        async with undisturbed(connection), connection.transaction(isolation="repeatable_read"):
             now = self._clock()
             silent = await silences(connection, in_force.document, now)
             differs = await _keep(connection, silent)

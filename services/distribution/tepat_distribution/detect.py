@@ -20,7 +20,7 @@ from tepat_chassis.outbox import Message, put
 
 from tepat_distribution import cases, domain
 from tepat_distribution.outgoing import message
-from tepat_distribution.store import LOOK, Store, queries
+from tepat_distribution.store import LOOK, Store, queries, undisturbed
 
 log = structlog.get_logger()
 
@@ -43,7 +43,7 @@ class Detector:
     async def step(self, connection: Connection) -> bool:
         """Judge the oldest marks, in a transaction of its own; whether there were any."""
         started = perf_counter()
-        async with connection.transaction(isolation="repeatable_read"):
+        async with undisturbed(connection), connection.transaction(isolation="repeatable_read"):
             now = self._clock()
             if not await self._store.touch(connection, now):
                 return False

@@ -25,7 +25,7 @@ from tepat_distribution import found
 from tepat_distribution.aid import AT_LAST, CALM, MUCH
 from tepat_distribution.detect import FINDINGS, VERSION
 from tepat_distribution.outgoing import message
-from tepat_distribution.store import BY_KEY, PAYOUTS_OF_A_TOUCH, Store, every, queries
+from tepat_distribution.store import BY_KEY, PAYOUTS_OF_A_TOUCH, Store, every, queries, undisturbed
 
 log = structlog.get_logger()
 
@@ -102,7 +102,7 @@ class Finder:
 
     async def _look(self, connection: Connection, now: datetime, until: datetime, through: int) -> bool:
         """Look at the payouts touched first, in a transaction of its own; whether there were any."""
-        async with connection.transaction(isolation="repeatable_read"):
+        async with undisturbed(connection), connection.transaction(isolation="repeatable_read"):
             touches = await queries.take_finding_touches(
                 connection, through=through, until=until, pages=TOUCHES_AT_ONCE
             )

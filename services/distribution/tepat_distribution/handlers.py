@@ -25,7 +25,7 @@ from tepat_contracts.express import Payout, PayoutDoor
 from tepat_distribution import rows
 from tepat_distribution.domain import KINDS, digest, more
 from tepat_distribution.policed import Policed
-from tepat_distribution.rounds import tell_turns
+from tepat_distribution.rounds import forget, tell_turns
 from tepat_distribution.rows import ABSENT, ENDED, LIVE, day, text
 from tepat_distribution.store import Staged, Store, Subject, every, queries
 
@@ -144,8 +144,10 @@ class Decisions:
         return latest, list(forgotten)
 
     async def write(self, connection: Connection, work: tuple[dict[Subject, Any], list[Subject]]) -> None:
-        """Take them."""
+        """Take them; of whom nothing is said any more is erased, or a household that those leave empty."""
         await self._store.take_decisions(connection, *work)
+        if forgotten := [subject for _, subject in work[1]]:
+            await forget(connection, forgotten, datetime.now(UTC))
 
 
 class Persons:
@@ -180,9 +182,7 @@ class Persons:
         persons, households, erased = work[PERSON_RESOLVED], work[HOUSEHOLD_RESOLVED], work[ERASED]
         moved_persons = await self._store.forget_persons(connection, erased) if erased else set[UUID]()
         if erased:
-            rounds = await every(queries.rounds_with(connection, subjects=erased))
-            await queries.forget_in_rounds(connection, persons=erased)
-            await tell_turns(connection, [row["round"] for row in rounds if row["closed"]], datetime.now(UTC))
+            await forget(connection, erased, datetime.now(UTC))
         if persons:
             moved_persons |= await self._store.take_persons(connection, persons)
         moved_households = await self._store.take_renewals(connection, households) if households else set[UUID]()
@@ -207,7 +207,7 @@ class Rankings:
         return {key: told for key, (_, told) in latest.items()}
 
     async def write(self, connection: Connection, work: dict[tuple[str, int], str]) -> None:
-        """Keep the parts that are new."""
+        """Keep the parts that are new. One told anew is without somebody erased: so are then the turns of its round."""
         if not work:
             return
         rows = await every(queries.take_rankings(connection, told=list(work.values())))
@@ -215,6 +215,8 @@ class Rankings:
             rounds, parts = map(list, zip(*fresh, strict=True))
             await queries.forget_parts(connection, rounds=rounds, parts=parts)
             await queries.keep_parts(connection, told=[work[key] for key in fresh])
+            closed = await every(queries.closed_rounds(connection, rounds=rounds))
+            await tell_turns(connection, [row["round"] for row in closed], datetime.now(UTC))
 
 
 class Reports:

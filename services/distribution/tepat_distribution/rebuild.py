@@ -3,7 +3,8 @@
 Invariants
 - Nothing is judged before this is done and the inbound records that stood then are taken again: judged by half a
   history, overlaps that stand would be cleared and announced anew.
-- What is read is kept with the greatest revision of each key, however often it is read and by however many instances.
+- What is read is kept with the greatest revision of each key since its last tombstone, however often it is read: by
+  one instance after the other, since what a tombstone takes away another could bring back meanwhile.
 - In the end both sides of each overlap announced are judged: what the ledger no longer explains is cleared; and each
   household told of, and each payout something was found of, is looked at again.
 - What people decided of overlaps stands as it was told, and holds as long as they are announced as they were judged.
@@ -19,7 +20,7 @@ from uuid import UUID
 import orjson
 import structlog
 from aiokafka import ConsumerRecord
-from tepat_chassis.database import Connection, Database, Lock
+from tepat_chassis.database import Connection, Database, Lock, kept_open, lock_key
 from tepat_chassis.kafka import filled, read_to_end
 from tepat_contracts.envelope import AGENCY_ID_PATTERN
 from tepat_contracts.events.ours import CASE_TOLD, FINDING_RAISED
@@ -39,6 +40,10 @@ log = structlog.get_logger()
 
 OURS = (OVERLAPS, CASES, FINDINGS, AID, ROUNDS)
 FROM_SERVICES = ("registry.persons.v1", "registry.households.v1", "eligibility.decisions.v1")
+_FORGET: Mapping[str, Any] = {
+    OVERLAPS: queries.unrecall_overlaps, CASES: queries.unrecall_cases, FINDINGS: queries.unrecall_findings,
+    AID: queries.unrecall_aid,
+}  # fmt: skip
 ANSWERS = re.compile(CLEARANCES.name.replace(".", r"\.").format(agency=f"({AGENCY_ID_PATTERN})"))
 
 
@@ -53,8 +58,16 @@ async def recall(kafka: str, database: Database, store: Store) -> None:
     Raises:
         aiokafka.errors.KafkaError: the broker cannot be read.
     """
-    if await queries.recalled(database.pool):
-        return
+    connection = await database.connect()
+    try:
+        await connection.execute(f"select pg_advisory_lock({lock_key('recall')})")
+        if not await queries.recalled(connection):
+            await kept_open(connection, _recall(kafka, database, store))
+    finally:
+        await connection.close(timeout=1)
+
+
+async def _recall(kafka: str, database: Database, store: Store) -> None:
     ends = await filled(kafka, _is_history)
     answers = {partition.topic for partition in await filled(kafka, lambda topic: ANSWERS.fullmatch(topic) is not None)}
     if answers:
@@ -75,15 +88,20 @@ async def _keep(database: Database, store: Store, batch: Sequence[ConsumerRecord
     if batch[0].topic == ROUNDS:
         await progress.keep(database, batch)
         return
-    latest: dict[tuple[str, str], Any] = {}
+    topic, latest = batch[0].topic, dict[str, Any]()
+    gone = dict[str, None]()
     for record in batch:
-        if record.value is not None:
-            event = orjson.loads(record.value)
-            data = event["data"]
-            key = record.topic, data.get("overlap_id") or data.get("finding_id") or data["household"]
-            if key not in latest or data["revision"] > latest[key]["data"]["revision"]:
-                latest[key] = event
-    overlaps = [event for (topic, _), event in latest.items() if topic == OVERLAPS]
+        key = record.key.decode()
+        if record.value is None:
+            latest.pop(key, None)
+            gone[key] = None
+            continue
+        event = orjson.loads(record.value)
+        if key not in latest or event["data"]["revision"] > latest[key]["data"]["revision"]:
+            latest[key] = event
+    if gone:
+        await _FORGET[topic](database.pool, keys=list(gone))
+    overlaps = list(latest.values()) if topic == OVERLAPS else []
     decided = [event["data"] for event in latest.values() if event["type"] == CASE_TOLD]
     large: list[Any] = []
     findings: list[Any] = []
@@ -156,9 +174,13 @@ async def _keep_overlaps(connection: Connection, store: Store, events: Sequence[
 
 async def _keep_answers(database: Database, store: Store, batch: Sequence[ConsumerRecord]) -> None:
     """Keep what was last answered about each payout, so that it is not answered again."""
+    last = {record.key: record for record in batch}
+    if gone := [key.decode() for key, record in last.items() if record.value is None]:
+        await queries.unrecall_answers(database.pool, agency=agency_of(batch[0].topic), keys=gone)
     latest = {
-        record.key: (agency_of(record.topic), orjson.loads(record.value)["data"]) for record in batch if record.value
-    }
+        key: (agency_of(record.topic), orjson.loads(record.value)["data"])
+        for key, record in last.items() if record.value is not None
+    }  # fmt: skip
     if not latest:
         return
     told = [data for _, data in latest.values()]

@@ -375,6 +375,13 @@ class Rounds:
         await connection.execute("notify round")
 
 
+async def forget(connection: Connection, subjects: Sequence[str], now: datetime) -> None:
+    """Take persons and households who are erased out of all rounds, and tell of those closed who had their turn."""
+    rounds = await every(queries.rounds_with(connection, subjects=subjects))
+    await queries.forget_in_rounds(connection, subjects=subjects)
+    await tell_turns(connection, [row["round"] for row in rounds if row["closed"]], now)
+
+
 async def tell_turns(connection: Connection, rounds: Sequence[str], now: datetime) -> None:
     """Tell of closed rounds who had their turn otherwise than the list said: in the transaction that closed them, or
     took somebody off their lists.

@@ -9,6 +9,7 @@ Invariants
 
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import date, datetime
 from importlib.resources import files
 from operator import attrgetter
@@ -18,7 +19,7 @@ from uuid import UUID
 import aiosql
 import asyncpg
 import structlog
-from tepat_chassis.database import Connection, copy_binary, kept_open
+from tepat_chassis.database import Connection, copy_binary, kept_open, lock_key
 from tepat_chassis.quarantine import Told
 from tepat_contracts.policy import Policy
 
@@ -34,6 +35,25 @@ queries: Any = aiosql.from_path(
 async def every(rows: AsyncIterator[Any]) -> list[Any]:
     """The rows of a query, all at once."""
     return [row async for row in rows]
+
+
+@asynccontextmanager
+async def undisturbed(connection: Connection) -> AsyncIterator[None]:
+    """Let nothing be forgotten during a duty's step. To be begun before its transaction, or that reads what was.
+
+    A step that fails ends its session, and the lock with it.
+    """
+    await connection.execute(f"select pg_advisory_lock_shared({FORGETTING})")
+    yield
+    await connection.execute(f"select pg_advisory_unlock_shared({FORGETTING})")
+
+
+@asynccontextmanager
+async def disturbing(connection: Connection) -> AsyncIterator[None]:
+    """Wait for the steps that are being made, and let none begin. As ``undisturbed`` beside itself."""
+    await connection.execute(f"select pg_advisory_lock({FORGETTING})")
+    yield
+    await connection.execute(f"select pg_advisory_unlock({FORGETTING})")
 
 
 def day(told: str | None) -> date | None:
@@ -62,6 +82,7 @@ RECALLED_AT_ONCE = 8_000
 PAYOUTS_OF_A_TOUCH = 5_000
 """Looked at for findings together, in some 0.2 s."""
 LOOK = "notify findings"
+FORGETTING = lock_key("forgetting")
 ARRIVING = ("agencies", "payout_ids", "niks", "tolds", "told_kks", "starts")
 FRESH_MARK = (
     "fresh", "agencies", "payout_ids", "programmes", "starts", "ends", "persons", "households", "ranks", "appended",

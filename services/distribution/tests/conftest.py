@@ -59,6 +59,7 @@ TABLES = (
     "released", "withheld", "overlap_case", "case_clock", "clearance", "clearance_touch", "behind", "silence",
     "reclearing", "handover", "delivery", "return", "restock", "coupon", "round", "ranked", "ranking_part", "ranking",
     "round_due", "round_told", "held", "erased", "decision", "term", "cap", "finding", "finding_touch", "finding_group",
+    "forgotten_before",
     "finding_sweep", "filed", "position",
 )  # fmt: skip
 

@@ -420,7 +420,7 @@ async def rebuilt(ledger: Ledger, *, without: str = "") -> None:
     """A new database reads back what compaction leaves, in any order; `without` such acts, which never left."""
     rows = await ledger.database.pool.fetch("select topic, key, value from outbox order by id")
     last: dict[tuple[str, str], Any] = {
-        (row["topic"], row["key"]): SimpleNamespace(topic=row["topic"], value=row["value"])
+        (row["topic"], row["key"]): SimpleNamespace(topic=row["topic"], key=row["key"].encode(), value=row["value"])
         for row in rows
         if row["topic"] in rebuild.OURS and orjson.loads(row["value"])["data"].get("act") != without
     }

@@ -26,8 +26,25 @@ from tepat_distribution import api, coupon, progress, rounds_api
 from tepat_distribution.handlers import Rankings
 from tepat_distribution.progress import Progress
 from tepat_distribution.rounds import ROUNDS, TURNS
+from tepat_local.testing import tables_naming
 
-from .conftest import Ledger, contract, policy
+from .conftest import (
+    ANI,
+    APART,
+    BUDI,
+    CITRA,
+    MAWAR,
+    MELATI,
+    Ledger,
+    Registry,
+    contract,
+    kk,
+    lives,
+    merged,
+    nik,
+    payout,
+    policy,
+)
 
 pytestmark = pytest.mark.integration
 
@@ -454,9 +471,68 @@ async def test_rankings_come_in_any_order_and_the_erased_leave_them(office: Offi
     assert await office.pool.fetchval("select lat from delivery") is None
 
 
+MAY_STAY = {
+    "payout": "the ledger, as long as payouts must be kept",
+    "overlap": "of payouts that are kept, and goes with them",
+    "overlap_case": "of payouts that are kept, and goes with them",
+    "finding": "of payouts that are kept, and goes with them",
+    "aid": "of payouts that are kept, and goes with them",
+    "erased": "so that nobody says of payouts that are kept that the person was never registered",
+    "entry": "a fund's books, which nobody may change; of a household",
+    "act": "who saw the person, which they are told when they ask",
+    "outbox": "on its way",
+}
+
+
+async def test_no_table_names_the_erased_but_those_that_may(office: Office) -> None:
+    """Every table, whatever is added to the schema: a person, and a household that nobody is left of."""
+    ledger, registry, who, home = office.ledger, Registry(), nik(ANI), kk(MAWAR)
+    await ledger.hear(registry.learn([lives(ANI, MAWAR, died="2025-12-01"), merged(BUDI, ANI), lives(CITRA, MELATI)]))
+    decided = {"revision": 1, "decision": "ineligible", "reasons": [], "as_of": "2026-03-01", "programme": "SB"}
+    await ledger.decide([
+        {"data": decided | {"unit": "person", "person": who}},
+        {"data": decided | {"unit": "household", "household": home}},
+    ])  # fmt: skip
+    await ledger.take([payout("p1", days=("2026-01-01", "2026-03-31")), payout("p2", "BLT-DD", by="dpmd")])
+    for round_, subject_ in (("2026-W09", who), ("2026-W10", home)):
+        told = orjson.dumps(parts(round_, 3, 2)).decode().replace(subject(1), subject_)
+        await office.hear(*orjson.loads(told))
+        await office.open(round_)
+        await office.hand("psm", round_=round_, coupons=[coupon.code(KEY, round_, 1)])
+        await office.hand("rw", round_=round_, coupons=[coupon.code(KEY, round_, 1)])
+        await office.hand("resident", round_=round_, coupons=[coupon.code(KEY, round_, 1)], name="Mbah Karto Wiryono")
+    office.now += timedelta(days=1)
+    await office.close(round_="2026-W09")
+    await office.pool.execute("insert into kube values ('k', 'K', 'dinsos', '33', current_date, now(), 'rini')")
+    await office.pool.execute("insert into kube_member values ('k', $1, current_date, null, 'rini')", who)
+    await ledger.judge()
+    await ledger.find()
+    await ledger.tell()
+    async with office.pool.acquire() as connection:
+        stood = await tables_naming(connection, who, home, "Karto")
+        assert stood >= {
+            "person", "membership", "decision", "payout", "overlap", "finding", "aid", "ranked", "coupon", "handover",
+            "kube_member",
+        }  # fmt: skip
+        await connection.execute("delete from outbox")
+        told = orjson.dumps(parts("2026-W09", 3, 2, revision=2, without=[1])).decode()
+        await office.hear(*orjson.loads(told))
+        await ledger.forget(who, nik(BUDI))
+        await ledger.decide([], [f"SB|{who}", f"SB|{home}"])
+        ledger.now += APART
+        await ledger.judge()
+        await ledger.find()
+        await ledger.tell()
+        assert await tables_naming(connection, who, home, "Karto") <= MAY_STAY.keys()
+        assert await tables_naming(connection, "Karto") == set()
+        assert who not in str(await office.turns())
+
+
 async def test_a_person_is_told_of_their_rounds(office: Office) -> None:
     await office.hear(*parts("2026-W10", 3, 1))
     await office.open()
+    for to in ("psm", "rw", "resident"):
+        await office.hand(to, coupons=[coupon.code(KEY, "2026-W10", 1)], name=f"to {to}")
     await office.deliver(by_coupon(1))
     reader = Person("rini", "Bu Rini", EVERY_RIGHT, ())
 
@@ -470,6 +546,7 @@ async def test_a_person_is_told_of_their_rounds(office: Office) -> None:
     assert (first["round"], first["place"], first["state"], first["officer"], first["lat"]) == (
         "2026-W10", 1, "delivered", "Pak Slamet", -6.98,
     )  # fmt: skip
+    assert (first["handed_to"], first["handed_at"]) == ("to resident", NOON)
     (second,) = await held(2)
     assert (second["place"], second["state"]) == (2, None)
     assert await held(1, "33.75") == []

@@ -19,10 +19,10 @@ from tepat_contracts.topics import Kind
 
 from tepat_eligibility import api, fieldwork, policed, rankings
 from tepat_eligibility.handlers import PERSONS, Policies, Registry, Turns, Visits
-from tepat_eligibility.judge import SERVICE, Judge
+from tepat_eligibility.judge import Judge
 from tepat_eligibility.recall import recall
 from tepat_eligibility.settings import EligibilitySettings
-from tepat_eligibility.store import queries
+from tepat_eligibility.store import SERVICE, queries
 
 
 def build(settings: EligibilitySettings, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> FastAPI:

@@ -90,9 +90,8 @@ class Registry:
         """Forget who was erased, keep the others, and mark whom they concern."""
         erased, persons, cards = work
         if erased:
-            rounds = [row["round"] for row in await store.every(queries.rounds_with(connection, subjects=erased))]
             await queries.forget_persons(connection, persons=erased)
-            await rankings.tell(connection, rounds, datetime.now(UTC))
+            await rankings.forget(connection, erased, datetime.now(UTC))
         if persons:
             await store.take_persons(connection, persons)
         if cards:

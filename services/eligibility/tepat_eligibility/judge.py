@@ -24,14 +24,14 @@ from typing import Any
 import asyncpg
 import orjson
 import structlog
-from tepat_chassis.database import Connection, Database
+from tepat_chassis.database import Connection, Database, Lock, lock_key
 from tepat_chassis.outbox import Message, put
 from tepat_chassis.standing import InForce, Standing
 from tepat_contracts import envelope
 from tepat_contracts.events.ours import DECISION_MADE
 from tepat_contracts.policy import kept_since
 
-from tepat_eligibility import store
+from tepat_eligibility import rankings, store
 from tepat_eligibility.domain import (
     Day,
     Objection,
@@ -47,11 +47,10 @@ from tepat_eligibility.domain import (
 )
 from tepat_eligibility.households import Households, Stands, facts
 from tepat_eligibility.policed import Policed
-from tepat_eligibility.store import Announced, every, queries, visits_of
+from tepat_eligibility.store import SERVICE, Announced, every, queries, visits_of
 
 log = structlog.get_logger()
 
-SERVICE = "eligibility"
 DECISIONS = "eligibility.decisions.v1"
 MARKS_AT_ONCE = 5_000
 HOUSEHOLDS_AT_ONCE = 1_500
@@ -237,14 +236,18 @@ class Judge:
 
     async def _erase(self, connection: Connection) -> bool:
         """Let the erased live nowhere; what was decided of them becomes a tombstone, as does what was decided of
-        households that they leave empty. Whether there were any.
+        households that they leave empty, and all of these leave the rounds. Whether there were any.
+
+        The lock is for a round that is being made of decisions as they were.
         """
-        persons = [row["person"] for row in await every(queries.take_erased(connection, at_most=MARKS_AT_ONCE))]
-        if not persons:
+        if not await queries.any_erased(connection):
             return False
+        await connection.execute(f"select {Lock.EXCLUSIVE.value}({lock_key('facts')})")
+        persons = [row["person"] for row in await every(queries.take_erased(connection, at_most=MARKS_AT_ONCE))]
         left = await every(queries.left_by_erased(connection, persons=persons))
         emptied = [row["household"] for row in left if row["emptied"]]
         rows = await every(queries.erase_decisions(connection, subjects=[*persons, *emptied]))
+        await rankings.forget(connection, [*persons, *emptied], self._clock())
         await put(connection, [Message(DECISIONS, f"{row['programme']}|{row['subject']}", None) for row in rows])
         if stays := {row["household"]: None for row in left if not row["emptied"]}:
             await queries.touch(

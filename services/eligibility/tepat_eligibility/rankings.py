@@ -7,7 +7,7 @@ Invariants
 - A round rests on the decisions as announced and on persons as told at that moment, and cannot be worked out again. It
   is told on `eligibility.rankings.v1` in the transaction that makes it: a new database reads it back, but for what each
   rank rests on, which nobody else is told.
-- Who is erased leaves the rounds, and these are told anew.
+- Who is erased leaves the rounds, as do households that are left empty, and these are told anew.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +20,7 @@ from fastapi import APIRouter, Depends, HTTPException
 from pydantic import BaseModel, ConfigDict, Field
 from tepat_chassis import acts
 from tepat_chassis.auth import Person, Right, needs
-from tepat_chassis.database import Connection, Database
+from tepat_chassis.database import Connection, Database, Lock
 from tepat_chassis.http import Page, must_be_of, paging
 from tepat_chassis.outbox import Message, put
 from tepat_chassis.standing import InForce, Standing
@@ -30,11 +30,10 @@ from tepat_contracts.events.ours import RANKING_MADE
 from tepat_contracts.policy import Programme, Quota
 
 from tepat_eligibility.domain import Day, household_view, today
-from tepat_eligibility.judge import SERVICE
 from tepat_eligibility.policed import Policed
 from tepat_eligibility.ranking import BY_DEFAULT, RankBy, Scored, ranked, why
 from tepat_eligibility.score import Score
-from tepat_eligibility.store import every, queries, residents
+from tepat_eligibility.store import SERVICE, every, queries, residents
 
 Reader = Annotated[Person, Depends(needs(Right.read))]
 Operator = Annotated[Person, Depends(needs(Right.operate))]
@@ -75,7 +74,7 @@ class Rankings:
             raise HTTPException(403, "it lies outside your regions")
         policy = await self._standing.ruling()
         programme = policy.document.index.programmes.get(wanted.programme)
-        async with self._database.transaction() as connection:
+        async with self._database.transaction(Lock.SHARED) as connection:
             await every(queries.one_ranking_at_a_time(connection, programme=wanted.programme))
             made = await queries.ranking(connection, round=wanted.round)
             if made is not None:
@@ -148,6 +147,13 @@ def _places(programme: Programme, region: str) -> int:
     if (places := quota.places(region)) is None:
         raise HTTPException(409, f"the quota is for each {quota.per}: name one, or say how many `places`")
     return places
+
+
+async def forget(connection: Connection, subjects: Sequence[str], now: datetime) -> None:
+    """Take persons and households out of all rounds, and tell these anew."""
+    rounds = [row["round"] for row in await every(queries.rounds_with(connection, subjects=subjects))]
+    await queries.forget_ranked(connection, subjects=subjects)
+    await tell(connection, rounds, now)
 
 
 async def tell(connection: Connection, rounds: Sequence[str], now: datetime) -> None:

@@ -31,9 +31,8 @@ from tepat_eligibility import policed
 from tepat_eligibility.domain import Day, Decision, Told, Visit, card, restated
 from tepat_eligibility.handlers import IN_FORCE
 from tepat_eligibility.households import NOTHING, Decided, Households, Resident, Stands
-from tepat_eligibility.judge import SERVICE
 from tepat_eligibility.policed import Policed
-from tepat_eligibility.store import every, queries, residents, visits_of
+from tepat_eligibility.store import SERVICE, every, queries, residents, visits_of
 
 HOUSEHOLDS_AT_ONCE: Final = 1_500
 PERSONS_AT_ONCE: Final = 5_000

@@ -23,6 +23,7 @@ from tepat_chassis.database import Connection
 from tepat_eligibility.domain import WITHDRAWN, Decision, Visit
 from tepat_eligibility.households import Resident, Stands
 
+SERVICE: Final = "eligibility"
 queries: Any = aiosql.from_path(
     str(files("tepat_eligibility") / "sql" / "queries"), "asyncpg", mandatory_parameters=False
 )

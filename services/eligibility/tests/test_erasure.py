@@ -10,6 +10,7 @@ from tepat_chassis.auth import Person, Right
 from tepat_chassis.standing import NothingInForceError
 from tepat_chassis.subjects import Subject
 from tepat_eligibility import api, rankings
+from tepat_local.testing import tables_naming
 
 from .conftest import (
     NOON,
@@ -123,8 +124,7 @@ async def test_all_that_erasing_takes_away_is_told_before(eligibility: Eligibili
     await eligibility.forget(nik_of(1))
     await eligibility.decide()
     left = await held(1, "mawar")
-    assert {kind for kind, rows in left.items() if rows} == {"ranked"}  # the household's round, which is no person's
-    assert [each["round"] for each in left["ranked"]] == ["r-2"]
+    assert {kind for kind, rows in left.items() if rows} == set()
     assert [len(rows) for rows in (await held(2, "melati")).values()] == [1, 1, 1, 1, 2, 2]
 
 
@@ -150,3 +150,42 @@ async def test_a_visit_to_somebody_unknown_leaves_no_tombstone(eligibility: Elig
     await eligibility.take(visited(1))
     await eligibility.decide()
     assert await tombstones(eligibility) == []
+
+
+MAY_STAY = {
+    "act": "who saw the person, which they are told when they ask",
+    "outbox": "on its way",
+}
+
+
+async def test_no_table_names_the_erased_but_those_that_may(eligibility: Eligibility) -> None:
+    """Every table, whatever is added to the schema: two in one household, of which they leave nothing."""
+    cap = programme("CAP", "true", unit="person")
+    await eligibility.follow(policy(programme("PKH", "true"), cap, version="t-2"))
+    who, other, home = nik_of(1), nik_of(2), g("mawar")
+    await eligibility.take(
+        person(who, lives("mawar"), aliases=[other], attributes=POOR),
+        person(other, lives("mawar"), stands_for=who), person("ani", lives("melati"), attributes=POOR),
+    )  # fmt: skip
+    await eligibility.take(listed(1), visited(1, "rejected", reason="sudah mampu"), objected(1))
+    await eligibility.decide()
+    async with eligibility.asked(rounds(eligibility)) as client:
+        for round_, code in (("r-1", "CAP"), ("r-2", "PKH")):
+            assert (await made(client, round_, code)).json()["ranked"] == 2
+    await eligibility.take(person(who, lives("mawar"), aliases=[other], attributes={"decile": 9}, revision=9))
+    async with eligibility.database.pool.acquire() as connection:
+        assert await tables_naming(connection, who, other, home) >= {
+            "person", "residence", "verification", "listed", "objection", "decision", "stands", "mark", "ranked",
+        }  # fmt: skip
+        await eligibility.forget(who, other)
+        async with eligibility.asked(rounds(eligibility)) as client:  # before the duty knows: its decision still stands
+            assert (await made(client, "r-3", "CAP")).json()["ranked"] == 2
+        await eligibility.decide()
+        assert await tables_naming(connection, who, other, home) <= MAY_STAY.keys()
+        told = await connection.fetch(
+            "select key, convert_from(value, 'UTF8') as told from outbox where topic = $1 order by id",
+            rankings.RANKINGS,
+        )
+        last = {row["key"]: row["told"] for row in told}
+        assert last.keys() == {"r-1|1", "r-2|1", "r-3|1"}
+        assert not any(name in each for name in (who, other, home) for each in last.values())

@@ -139,16 +139,29 @@ def tracing(database: Database) -> APIRouter:
 
 
 async def held(connection: Connection, person: Person, subject: Subject) -> dict[str, Any]:
-    """Everything kept of a person's households: their overlaps, and to whom they were told. Persons stand nowhere."""
+    """Everything kept of a person and their households: the suspicions that name them, the overlaps, and to whom either
+    was told.
+    """
     rows = [
         row
         async for row in queries.overlaps_held(connection, households=subject.households)
         if person.covers(row["region"])
     ]
+    suspects = [
+        row
+        async for row in queries.suspects_held(connection, persons=list(map(str, subject.persons)))
+        if person.covers(row["region"])
+    ]
     ids = [row["overlap_id"] for row in rows]
+    causes = [*_causes(ids), *(row["cause_id"] for row in suspects)]
     steps = [step["detail"] async for row in queries.tellings_of(connection, ids=ids) for step in _told(row)]
-    steps += [step["detail"] async for row in queries.heard_of(connection, ids=_causes(ids)) for step in _heard(row)]
-    return {"overlaps": [_taken(row)["detail"] for row in rows], "notices": steps}
+    steps += [step["detail"] async for row in queries.heard_of(connection, ids=causes) for step in _heard(row)]
+    told = ("code", "verdict", "state", "announced_at")
+    return {
+        "suspects": [{name: row[name] for name in told} for row in suspects],
+        "overlaps": [_taken(row)["detail"] for row in rows],
+        "notices": steps,
+    }
 
 
 def _notice(row: Any) -> dict[str, Any]:

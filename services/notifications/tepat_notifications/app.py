@@ -8,6 +8,7 @@ from importlib.resources import files
 from fastapi import FastAPI
 from tepat_chassis import subjects
 from tepat_chassis.database import Connection, Lock
+from tepat_chassis.duty import by_steps
 from tepat_chassis.http import serve
 from tepat_chassis.pseudonyms import read_secret
 from tepat_chassis.service import Service
@@ -20,6 +21,7 @@ from tepat_notifications.domain import Province, province
 from tepat_notifications.handlers import Causes, Overlaps, Receipts, follow
 from tepat_notifications.hearings import Hearings
 from tepat_notifications.links import Links
+from tepat_notifications.retiring import Retirer
 from tepat_notifications.sending import DUTY, Sender
 from tepat_notifications.settings import NotificationsSettings
 from tepat_notifications.store import Store, queries
@@ -47,6 +49,7 @@ def build(settings: NotificationsSettings, clock: Callable[[], datetime] = lambd
         service.topic(topic, causes, lock=Lock.EXCLUSIVE, follows_policy=True)
     service.receipts(Receipts(store, clock), lock=Lock.EXCLUSIVE)
     sender.wake = service.duty(DUTY, sender.work).wake
+    service.duty("retire", by_steps(Retirer(service.standing, clock).step), drained=False)
     service.pending = partial(_pending, clock, timedelta(seconds=settings.notifications_gather_seconds))
     service.tells = lambda: {"channels": channels.states(clock())}
     app = service.api(

@@ -76,6 +76,8 @@ class Province:
     zone: ZoneInfo
     digest_at: time
     directory: Directory
+    notices_kept: str
+    """How long, as a period of the policy's `retention`."""
 
     def languages(self, agency: str) -> tuple[Language, ...]:
         """The languages an agency is written in: the one its contact names, else Indonesian and then English."""
@@ -117,6 +119,7 @@ def province(policy: Policy) -> Province:
             [agency.id for agency in policy.agencies if "merge" in agency.rights],
             policy.time_zone,
         ),
+        notices_kept=policy.retention.notices,
     )
 
 

@@ -33,6 +33,10 @@ CLEARED = "tepat.overlap.cleared.v1"
 REJECTED = "tepat.event.rejected.v1"
 REPLAYED = "tepat.event.replayed.v1"
 OVER = "over"
+FORGOTTEN: Mapping[str, NoticeKind] = {
+    "distribution.cases.v1": "case", "distribution.findings.v1": "finding", "registry.suspects.v1": "suspect",
+}  # fmt: skip
+"""What a tombstone forgets, by topic. A report leaves one where it goes on under another key."""
 AWAITING = ("opened", "reopened", "overdue", "waive_proposed")
 """Acts after which somebody must act in a case."""
 
@@ -67,10 +71,13 @@ class Overlap(NamedTuple):
 
 @dataclass(slots=True)
 class Announced:
-    """The newest announcement of each overlap of a batch, and under which policy's hours they were read."""
+    """The newest announcement of each overlap of a batch, under which policy's hours they were read, and the overlaps
+    that distribution had forgotten before.
+    """
 
     overlaps: list[Overlap]
     province: Province
+    forgotten: list[UUID] = field(default_factory=list)
 
 
 class Overlaps:
@@ -85,18 +92,29 @@ class Overlaps:
         """The newest announcement of each overlap."""
         assert in_force is not None
         newest: dict[UUID, Overlap] = {}
+        forgotten: dict[UUID, None] = {}
         now = self._clock()
         for span in spans:
             for record in span.records:
+                if record.value is None:
+                    gone = UUID(record.key.decode())
+                    newest.pop(gone, None)
+                    forgotten[gone] = None
+                    continue
                 overlap = _read(_overlap, record, now)
                 if overlap is not None:
                     known = newest.get(overlap.overlap_id)
                     if known is None or known.revision < overlap.revision:
                         newest[overlap.overlap_id] = overlap
-        return Announced(list(newest.values()), in_force.document)
+        return Announced(list(newest.values()), in_force.document, list(forgotten))
 
     async def write(self, connection: Connection, work: Announced) -> None:
-        """Keep them, and queue what agencies, or those whom the policy's routes name, are to hear."""
+        """Keep them, and queue what agencies, or those whom the policy's routes name, are to hear. Of what is forgotten
+        nobody hears anything, nor that it was.
+        """
+        if work.forgotten:
+            await self._store.forget_overlaps(connection, work.forgotten)
+            await self._hearings.forget(connection, [cause_id("overlap", str(each)) for each in work.forgotten])
         if work.overlaps:
             now, province = self._clock(), work.province
             routed = "overlap" in province.directory.kinds
@@ -130,23 +148,32 @@ class Causes:
         self._hearings = hearings
         self._clock = clock
 
-    def decode(self, spans: Sequence[Span], in_force: InForce[Any] | None) -> tuple[list[Stated], Province]:
-        """The newest announcement of each cause."""
+    def decode(
+        self, spans: Sequence[Span], in_force: InForce[Any] | None
+    ) -> tuple[list[Stated], list[UUID], Province]:  # fmt: skip
+        """The newest announcement of each cause, and those that were forgotten before."""
         assert in_force is not None
         newest: dict[UUID, Stated] = {}
+        forgotten: dict[UUID, None] = {}
         now = self._clock()
         for span in spans:
             for record in span.records:
+                if record.value is None and span.topic in FORGOTTEN:
+                    gone = cause_id(FORGOTTEN[span.topic], record.key.decode())
+                    newest.pop(gone, None)
+                    forgotten[gone] = None
                 stated = _read(_stated, record, now)
                 if stated is not None:
                     known = newest.get(stated.cause_id)
                     if known is None or known.revision < stated.revision:
                         newest[stated.cause_id] = stated
-        return list(newest.values()), in_force.document
+        return list(newest.values()), list(forgotten), in_force.document
 
-    async def write(self, connection: Connection, work: tuple[list[Stated], Province]) -> None:
-        """Keep them, and queue what recipients are to hear."""
-        await self._hearings.take(connection, *work, self._clock())
+    async def write(self, connection: Connection, work: tuple[list[Stated], list[UUID], Province]) -> None:
+        """Keep them, and queue what recipients are to hear. Of what is forgotten nobody hears anything."""
+        stated, forgotten, province = work
+        await self._hearings.forget(connection, forgotten)
+        await self._hearings.take(connection, stated, province, self._clock())
 
 
 def _stated(record: ConsumerRecord, now: datetime) -> Stated | None:

@@ -236,6 +236,11 @@ class Hearings:
         await queries.arm(connection, ids=causes, now=now)
         await self._open(connection, [row["agency"] async for row in queries.recipients(connection, ids=ids)], now)
 
+    async def forget(self, connection: Connection, ids: Sequence[UUID]) -> None:
+        """Know nothing of causes any more: whoever was still to hear of them hears nothing."""
+        if ids:
+            await queries.forget_causes(connection, ids=ids)
+
     # -- whether it is acknowledged ----------------------------------------------------------------
 
     async def _climb(self, connection: Connection, province: Province, now: datetime) -> int:

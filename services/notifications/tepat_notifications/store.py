@@ -141,6 +141,10 @@ class Store:
         """Let the digests that wait be due at another hour."""
         await queries.retime(connection, now=now, digest_at=digest_at)
 
+    async def forget_overlaps(self, connection: Connection, ids: Sequence[UUID]) -> None:
+        """Know nothing of overlaps any more, and tell nobody of them."""
+        await queries.forget_overlaps(connection, ids=ids)
+
     # -- what is told ------------------------------------------------------------------------------
 
     async def gather_notices(self, connection: Connection, ids: Sequence[UUID]) -> dict[UUID, dict[str, list[Any]]]:

@@ -40,6 +40,7 @@ from tepat_notifications.handlers import (
     follow,
 )
 from tepat_notifications.hearings import Hearings
+from tepat_notifications.retiring import Retirer
 from tepat_notifications.sending import Sender
 from tepat_notifications.store import Store, queries
 
@@ -218,6 +219,24 @@ class Desk:
         async with self.database.transaction(Lock.EXCLUSIVE) as connection:
             taken = Announced(list(overlaps), self.province)
             await Overlaps(self.store, self.clock).write(connection, taken)
+
+    async def forget(self, topic: str, *keys: str) -> None:
+        """Take tombstones, as distribution and the registry leave them."""
+        intake: Any = Overlaps(self.store, self.clock)
+        if topic != "distribution.overlaps.v1":
+            intake = Causes(self.hearings, self.clock)
+        records: list[Any] = [SimpleNamespace(key=key.encode(), value=None) for key in keys]
+        async with self.database.transaction(Lock.EXCLUSIVE) as connection:
+            await intake.write(
+                connection, intake.decode([Span(topic, 0, 0, len(records), records)], self.standing.in_force)
+            )
+
+    async def retire(self) -> None:
+        """Forget what is kept no longer, as another instance would."""
+        retirer = Retirer(self.standing, self.clock)
+        async with self.database.pool.acquire() as connection:
+            while await retirer.step(connection):
+                pass
 
     async def tell(self, type_name: str, **data: Any) -> None:
         """Take an event of a cause."""

@@ -1,8 +1,8 @@
 """Takes what households receive, as distribution tells it, and keeps who is needy: the two sides of who is missed.
 
 Invariants
-- Of each household what has the greatest revision is kept, however often and in whatever order it comes; whether its
-  persons are known by then changes nothing.
+- Of each household what has the greatest revision since its last tombstone is kept, however often it comes; whether its
+  persons are known by then changes nothing. Of one that distribution has forgotten nothing is.
 - `needy` holds, at the end of every transaction that changes a person or a report, what facts, links and reports say.
   It names days and does not depend on today: who is missed on a day is asked of it.
 """
@@ -33,9 +33,12 @@ class Aid:
     def __init__(self, queries: Any) -> None:
         self._queries = queries
 
-    def decode(self, spans: Sequence[Span], in_force: InForce[Any] | None) -> list[dict[str, Any]]:  # noqa: ARG002
-        """The latest of each household in the batch."""
+    def decode(
+        self, spans: Sequence[Span], in_force: InForce[Any] | None  # noqa: ARG002 – an intake's signature
+    ) -> tuple[list[dict[str, Any]], list[str]]:  # fmt: skip
+        """The latest of each household in the batch, and those forgotten before."""
         latest: dict[str, dict[str, Any]] = {}
+        forgotten: dict[str, None] = {}
         for span in spans:
             for record in span.records:
                 if record.value is not None:
@@ -43,10 +46,17 @@ class Aid:
                     held = latest.setdefault(data["household"], data)
                     if data["revision"] > held["revision"]:
                         latest[data["household"]] = data
-        return list(latest.values())
+                elif record.key is not None:
+                    latest.pop(record.key.decode(), None)
+                    forgotten[record.key.decode()] = None
+        return list(latest.values()), list(forgotten)
 
-    async def write(self, connection: Connection, work: list[dict[str, Any]]) -> None:
-        """Keep what is newer."""
+    async def write(self, connection: Connection, told: tuple[list[dict[str, Any]], list[str]]) -> None:
+        """Forget what is forgotten, and keep what is newer."""
+        work, forgotten = told
+        if forgotten:
+            await self._queries.forget_aid(connection, households=forgotten)
+            await self._queries.forget_received(connection, households=forgotten)
         if not work:
             return
         taken = {

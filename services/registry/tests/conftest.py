@@ -6,6 +6,7 @@ from functools import cache
 from importlib.resources import files
 from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -192,9 +193,13 @@ class Registry:
         async with self.database.transaction(Lock.EXCLUSIVE) as connection:
             await intake.write(connection, work)
 
-    async def hear(self, *told: dict[str, Any]) -> None:
-        """Take one batch of what distribution tells."""
-        records: list[Any] = [Record(AID, 0, n, 0, orjson.dumps({"data": data}), []) for n, data in enumerate(told)]
+    async def hear(self, *told: dict[str, Any] | str) -> None:
+        """Take one batch of what distribution tells, a household alone as a tombstone."""
+        records: list[Any] = [
+            SimpleNamespace(key=each.encode(), value=None) if isinstance(each, str)
+            else SimpleNamespace(key=each["household"].encode(), value=orjson.dumps({"data": each}))
+            for each in told
+        ]  # fmt: skip
         intake = Aid(queries)
         async with self.database.transaction(Lock.SHARED) as connection:
             await intake.write(connection, intake.decode([Span(AID, 0, 0, len(records), records)], None))

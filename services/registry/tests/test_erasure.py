@@ -9,6 +9,7 @@ import pytest
 from fastapi import HTTPException
 from tepat_contracts.policy import from_document
 from tepat_contracts.topics import Kind
+from tepat_local.testing import tables_naming
 from tepat_registry.api.subjects import refuse_what_must_stay
 
 from .conftest import Registry, erased, filed, merged, nik, number, policy, recorded
@@ -128,3 +129,47 @@ async def test_whom_only_a_report_named_is_missed_no_longer(registry: Registry) 
     await registry.take([erased(WHO, _time=THEN), erased(OTHER, _time=THEN)])
     assert await registry.database.pool.fetch(needy) == []
     assert await registry.database.pool.fetch("select * from named") == []
+
+
+MAY_STAY = {
+    "erased": "what comes late of the person is refused by it",
+    "announced": "the revision that goes on when the person is told of again, and nothing of what was told",
+    "act": "who saw the person, which they are told when they ask",
+    "aid": "payouts, as long as distribution keeps them",
+    "received": "payouts, as long as distribution keeps them",
+    "outbox": "on its way",
+}
+
+
+async def test_no_table_names_the_erased_but_those_that_may(registry: Registry) -> None:
+    """Every table, whatever is added to the schema: by pseudonym, NIK and name."""
+    name, born = "Karto Wiryono Sastro", "1955-03-09"
+    facts = {"name": name, "birth_date": born, "region": "33.74.01.1001", "attributes": {"decile": 1}}
+    known = [recorded(who, CARD, _time=BEFORE, **facts) for who in (WHO, number(3))]  # who may be one person
+    report = {"people": [{"nik": WHO, "name": name, "note": "sakit"}]}
+    await registry.take([*known, recorded(OTHER, CARD, _time=BEFORE), merged(number(4), WHO, _time=BEFORE)])
+    await registry.take([filed("r-1", _time=BEFORE, **report)], Kind.REPORTS)
+    days = {"from": "2010-01-01", "to": "2010-03-31"}
+    paid = {"person": nik(WHO), "programme": "PKH", "state": "disbursed", "covers": days}
+    household = nik(OTHER)  # any but the person's own
+    await registry.hear({"household": household, "revision": 1, "payouts": [paid]})
+    await registry.look()
+    await registry.route()
+    words = nik(WHO), WHO, str(int(WHO)), name
+    async with registry.database.pool.acquire() as connection:
+        stood = await tables_naming(connection, *words)
+        assert stood >= {
+            "fact", "number", "link", "suspect", "report_told", "statement", "named", "needy", "aid", "received"
+        }  # fmt: skip
+        await registry.take([erased(WHO, _time=THEN), erased(number(3), _time=THEN), erased(number(4), _time=THEN)])
+        await registry.look()
+        await registry.route()
+        assert await tables_naming(connection, *words) <= MAY_STAY.keys()
+        await connection.execute("delete from outbox")
+        assert await tables_naming(connection, *words) == {"erased", "announced", "aid", "received"}
+        assert (
+            await connection.fetchval("select count(*) from announced where digest is not null and key = $1", nik(WHO))
+            == 0
+        )
+        await registry.hear(household)  # distribution has forgotten the last payout
+        assert await tables_naming(connection, *words) == {"erased", "announced"}

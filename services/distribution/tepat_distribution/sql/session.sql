@@ -79,3 +79,8 @@ create temp table if not exists announced_finding (
     programme smallint, agencies smallint[], payout_ids text[], region text, evidence text, policy_version text,
     announced_at timestamptz
 ) on commit delete rows;
+
+-- Payouts just forgotten, and with whom they were.
+create temp table if not exists forgotten (
+    nik uuid, person uuid, household uuid, agency smallint, payout_id text collate "C"
+) on commit delete rows;

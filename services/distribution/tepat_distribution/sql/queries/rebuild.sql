@@ -16,6 +16,23 @@ on conflict (household) do update set
     revision = excluded.revision, told_at = excluded.told_at, digest = excluded.digest
 where excluded.revision > aid.revision;
 
+-- name: unrecall_overlaps!
+-- Tombstones: what was kept under these keys is forgotten.
+delete from overlap where overlap_id = any(:keys::text[]::uuid[]);
+
+-- name: unrecall_cases!
+delete from overlap_case where overlap_id = any(:keys::text[]::uuid[]);
+
+-- name: unrecall_findings!
+delete from finding where finding_id = any(:keys::text[]::uuid[]);
+
+-- name: unrecall_aid!
+delete from aid where household = any(:keys::text[]::uuid[]);
+
+-- name: unrecall_answers!
+delete from clearance c using agency a
+where a.code = :agency and c.agency = a.id and c.payout_id = any(:keys::text[]);
+
 -- name: set_recalled!
 -- All is read back. Where anything is announced, judging waits for the inbound records that stand now.
 with first as (

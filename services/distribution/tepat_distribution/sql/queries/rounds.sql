@@ -30,10 +30,14 @@ cross join lateral (select part::jsonb as t) as as_json
 cross join lateral jsonb_array_elements(t -> 'ranked') e;
 
 -- name: forget_in_rounds!
--- Persons are erased: they leave the lists, and a coupon of theirs, delivered or not, is nobody's.
-with listed as (delete from ranked where subject = any(:persons::uuid[])),
-     promised as (update coupon set subject = null where subject = any(:persons::uuid[]) returning round, place)
-update delivery d set lat = null, lon = null, elsewhere = null from promised p where (d.round, d.place) = (p.round, p.place);
+-- Persons or households are erased: they leave the lists, and a coupon of theirs, delivered or not, is nobody's. To
+-- whom a resident's coupon was handed may name them.
+with listed as (delete from ranked where subject = any(:subjects::uuid[])),
+     promised as (update coupon set subject = null where subject = any(:subjects::uuid[]) returning round, place),
+     handed as (
+        update handover h set name = null from promised p where (h.round, h.place, h.step) = (p.round, p.place, 3))
+update delivery d set lat = null, lon = null, elsewhere = null
+from promised p where (d.round, d.place) = (p.round, p.place);
 
 -- name: ranking^
 -- A ranking, and whether every part of it is here.
@@ -172,6 +176,10 @@ select round, turns_revision > 0 as closed from round
 where round in (select round from ranked where subject = any(:subjects::uuid[]))
 order by round for update;
 
+-- name: closed_rounds
+-- Those of these rounds that are closed, locked as acts lock them.
+select round from round where round = any(:rounds::text[]) and turns_revision > 0 order by round for update;
+
 -- name: tell_turns
 -- Closed rounds of which is told, now or anew, who had their turn; with their new revisions.
 update round set turns_revision = turns_revision + 1 where round = any(:rounds::text[])
@@ -286,10 +294,11 @@ select step, name, at, by from handover where round = :round and place = :place 
 -- name: in_rounds
 -- What subjects were promised and given in rounds, and on which lists they stand.
 select r.round, r.programme, r.day, l.place, coalesce(c.region, l.region) as region, c.state, d.delivery_id, d.at,
-       d.officer, d.lat, d.lon, d.proof, d.sha256, d.elsewhere, b.reason
+       h.at as handed_at, h.name as handed_to, d.officer, d.lat, d.lon, d.proof, d.sha256, d.elsewhere, b.reason
 from ranked l
 left join coupon c on (c.round, c.place) = (l.round, l.place)
 left join round r on r.round = l.round
+left join handover h on (h.round, h.place, h.step) = (l.round, l.place, 3)
 left join delivery d on (d.round, d.place) = (l.round, l.place)
 left join return b on (b.round, b.place) = (l.round, l.place)
 where l.subject = any(:subjects::uuid[])

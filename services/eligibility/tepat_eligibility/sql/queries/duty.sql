@@ -10,6 +10,9 @@ insert into today (day) values (:day) on conflict (one) do update set day = excl
 -- Marks those about whom something changes by itself up to a day.
 insert into mark (g) select person from residence where turns_on <= :day;
 
+-- name: any_erased$
+select exists (select from erased);
+
 -- name: take_erased
 -- Takes some of the erased; those told of again since are none.
 with taken as (

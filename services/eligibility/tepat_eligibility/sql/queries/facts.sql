@@ -10,8 +10,8 @@ with taken as (
 insert into mark (g, trace) select person, trace from taken;
 
 -- name: forget_persons!
--- Forgets what the registry, visits, lists and objections told of these persons and how they were ranked, and has
--- forgotten what was decided of them. Of their batches it is kept how many were forgotten.
+-- Forgets what the registry, visits, lists and objections told of these persons, and has forgotten what was decided of
+-- them. Of their batches it is kept how many were forgotten.
 with gone as (delete from person where person = any(:persons::uuid[])),
      seen as (delete from verification where nik = any(:persons::uuid[]) returning batch, nik, region),
      on_list as (delete from listed where nik = any(:persons::uuid[]) returning batch, nik, region),
@@ -23,8 +23,7 @@ with gone as (delete from person where person = any(:persons::uuid[])),
               where batch is not null group by batch, nik) as person
         group by batch, region order by batch, region
         on conflict (batch, region) do update set persons = forgotten.persons + excluded.persons),
-     objected as (delete from objection where nik = any(:persons::uuid[])),
-     in_round as (delete from ranked where subject = any(:persons::uuid[]))
+     objected as (delete from objection where nik = any(:persons::uuid[]))
 insert into erased (person) select unnest(:persons::uuid[]) on conflict (person) do nothing;
 
 -- name: take_renewals!

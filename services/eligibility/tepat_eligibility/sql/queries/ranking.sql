@@ -65,6 +65,9 @@ limit :at_most;
 select distinct round from ranked join ranking using (round)
 where subject = any(:subjects::uuid[]) and revision > 0 order by round;
 
+-- name: forget_ranked!
+delete from ranked where subject = any(:subjects::uuid[]);
+
 -- name: tell_rankings
 -- Rounds that are told, now or anew, with their new revisions.
 update ranking set revision = revision + 1 where round = any(:rounds::text[]) returning *;

@@ -46,6 +46,11 @@ select kind, count(*) as notices from delivery group by kind order by kind;
 -- name: overlaps_held
 select * from overlap where household = any(:households::uuid[]) order by overlap_id;
 
+-- name: suspects_held
+-- Possible duplicates in which persons were named, as they are told of here.
+select c.* from cause c
+where c.kind = 'suspect' and string_to_array(c.key, '+') && :persons::text[] order by c.cause_id;
+
 -- name: overlaps_named
 -- The overlaps an id may mean: an overlap, a household, the short code of a case, or a payout, of one agency or any.
 select * from overlap

@@ -113,6 +113,16 @@ on conflict (cause_id, recipient) where not heard do update set
     moment = case when h.moment = 'parked' then h.moment else excluded.moment end
 returning recipient;
 
+-- name: forget_causes!
+-- Know nothing of causes any more, nor who heard of them.
+with waiting as (
+    delete from awaited where cause_id = any(:ids::uuid[])
+), steps as (
+    delete from awaited_step where cause_id = any(:ids::uuid[])
+), told as (
+    delete from hearing where cause_id = any(:ids::uuid[]))
+delete from cause where cause_id = any(:ids::uuid[]);
+
 -- name: unopen!
 -- Under another policy notices that wait are opened anew.
 delete from delivery where terms_id is not null and state = 'queued' and attempts = 0;

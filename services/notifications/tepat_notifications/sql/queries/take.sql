@@ -93,6 +93,14 @@ where case k.kind
             = (w.agency, w.channel, case k.kind when 'overlaps' then 'now' else 'digest' end)) end
 on conflict (agency, channel, kind) where open and terms_id is null do nothing;
 
+-- name: forget_overlaps!
+-- Know nothing of overlaps any more, nor what was told of them.
+with waiting as (
+    delete from attention where overlap_id = any(:ids::uuid[])
+), told as (
+    delete from telling where overlap_id = any(:ids::uuid[]))
+delete from overlap where overlap_id = any(:ids::uuid[]);
+
 -- name: retime!
 -- The hour of the digests has changed.
 update delivery set due_at = :digest_at

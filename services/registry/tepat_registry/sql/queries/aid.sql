@@ -9,6 +9,9 @@ on conflict (household) do update set
 where excluded.revision > a.revision
 returning household;
 
+-- name: forget_aid!
+delete from aid where household = any(:households::uuid[]);
+
 -- name: forget_received!
 delete from received where household = any(:households::uuid[]);
 
