@@ -70,12 +70,15 @@ class Forged(Exception):
 class Channel(Protocol):
     """A way to a recipient.
 
-    ``fields`` of a contact it needs; tries it makes ``at_once``; a try is given up after ``seconds``; ``keyed`` where
-    the other side takes a notice once however often it is sent under one key, so that a try in doubt can be repeated.
+    ``fields`` of a contact it needs; ``limit``, the characters a message holds, none where there is room for all; tries
+    it makes ``at_once``; a try is given up after ``seconds``; ``keyed`` where the other side takes a notice once,
+    however often it is sent under one key, so that a try in doubt can be repeated.
     """
 
     @property
     def fields(self) -> tuple[str, ...]: ...
+    @property
+    def limit(self) -> int | None: ...
     @property
     def at_once(self) -> int: ...
     @property

@@ -68,6 +68,11 @@ class Gateway(BaseModel):
     seconds: float = Field(20.0, gt=0, le=300, description="until a try is given up")
     _resting: list[httpx.AsyncClient] = PrivateAttr(default_factory=list)
 
+    @property
+    def limit(self) -> int | None:
+        """Characters a message holds; none: room for all."""
+        return None
+
     def lane(self, contact: Mapping[str, str]) -> str:  # noqa: ARG002 – one gateway for all
         """All fail with the gateway."""
         return ""

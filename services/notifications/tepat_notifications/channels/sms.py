@@ -46,6 +46,11 @@ class Sms(Gateway):
             raise ValueError("give either sender or service")
         return self
 
+    @property
+    def limit(self) -> int:
+        """Of one message."""
+        return self.length
+
     def post(self, letter: Letter) -> Post | Outcome:
         """POST /2010-04-01/Accounts/{account}/Messages.json."""
         number = telephone(letter.contact["phone"])

@@ -14,6 +14,8 @@ from tepat_notifications.channels.gateway import Gateway, Post, json_of, sent
 from tepat_notifications.domain import Fault, Outcome
 
 TEXT_LIMIT: Final = 4_096
+SHORT: Final = 1_000
+"""What a person reads in a chat."""
 
 
 class Telegram(Gateway):
@@ -24,6 +26,11 @@ class Telegram(Gateway):
     kind: Literal["telegram"]
     token: SecretStr
     url: str = "https://api.telegram.org"
+
+    @property
+    def limit(self) -> int:
+        """In few words."""
+        return SHORT
 
     def post(self, letter: Letter) -> Post | Outcome:
         """POST /bot{token}/sendMessage."""

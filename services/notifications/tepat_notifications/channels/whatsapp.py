@@ -49,6 +49,11 @@ class WhatsApp(Gateway):
     template: Template | None = None
     url: str = "https://graph.facebook.com/v23.0"
 
+    @property
+    def limit(self) -> int:
+        """As much as a template takes."""
+        return PARAMETER_LIMIT
+
     def post(self, letter: Letter) -> Post | Outcome:
         """POST /{phone_id}/messages."""
         number = telephone(letter.contact["phone"])
