@@ -82,10 +82,7 @@ def router(database: Database, store: Store, clock: Callable[[], datetime]) -> A
                 raise HTTPException(409, f"the notice is not over: it is {row['state']}, and is tried again by itself")
             if row["state"] == State.SENT:
                 raise HTTPException(409, "the notice was sent: what was told is not told again")
-            if row["state"] == State.DOUBTFUL:
-                await store.unheard(connection, [delivery_id])
-            await queries.revive(connection, id=delivery_id)
-            by = await queries.reopen(connection, id=delivery_id, now=clock())
+            by = await store.again(connection, delivery_id, doubted=row["state"] == State.DOUBTFUL, now=clock())
             detail = {"was": row["state"], "by": str(by), "reason": asked.reason}
             await record(connection, person, "notices.again", str(delivery_id), detail)
             await connection.execute(f"notify {DUTY}")

@@ -185,6 +185,14 @@ from delivery d
 where d.delivery_id = any(:ids::uuid[]) and d.state in ('failed', 'skipped') and h.delivery_id = d.delivery_id
   and h.heard;
 
+-- name: unheard_again!
+-- What a notice told is to be told again as far as it holds, but where its recipient has heard more since or is about to.
+update hearing h set heard = false, delivery_id = null, due_at = :now
+from cause c
+where h.delivery_id = :id and h.heard and (c.cause_id, c.news) = (h.cause_id, h.news) and not exists (
+    select from hearing o
+    where (o.cause_id, o.recipient) = (h.cause_id, h.recipient) and (not o.heard or o.revision > h.revision));
+
 -- name: await_!
 -- From here on causes are to be acknowledged: those that were not, or whose news is another one, or that were settled
 -- by what happened and have come back.
