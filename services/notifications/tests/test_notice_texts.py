@@ -71,6 +71,7 @@ def rows(
     """What the query gives of so many causes like this one."""
     row = stated._asdict() | {
         "said": orjson.loads(stated.said), "level": level, "awaited": awaited, "number": number, "language": language,
+        "changed": stated.kind == "overlap",
     }  # fmt: skip
     return [row | {"place": place} for place in range(1, min(number, LISTED) + 1)]
 
