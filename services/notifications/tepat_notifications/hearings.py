@@ -268,7 +268,7 @@ class Hearings:
     async def acknowledge(
         self, connection: Connection, ids: Sequence[UUID], how: str, by: str, now: datetime
     ) -> list[UUID]:
-        """Somebody has acknowledged causes, by a *link* or in *person*; those of which that was still expected."""
+        """Somebody has acknowledged causes, by a *link*, a *reply* or in *person*; those that still waited for it."""
         return await self._end(connection, [End(each, how, by) for each in ids], now)
 
     async def _end(self, connection: Connection, ends: Sequence[End], now: datetime) -> list[UUID]:

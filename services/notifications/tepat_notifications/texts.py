@@ -93,7 +93,7 @@ class Texts:
         """
         short: Any = self._short.make_module({
             "language": language, "place": lambda code: _nearest(code, province.regions), "link": None,
-            "awaited": False, **content,
+            "awaited": False, "replied_to": False, "long": limit > SMS, **content,
         })  # fmt: skip
         about, amount, area, todo = (
             mask(plain(" ".join(str(part).split()))) for part in (short.about, short.amount, short.area, short.todo)

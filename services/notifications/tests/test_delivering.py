@@ -16,6 +16,7 @@ from tepat_notifications.channels import Channels
 from tepat_notifications.channels.gateway import Gateway
 from tepat_notifications.domain import RETRY_AFTER
 from tepat_notifications.hearings import cause_id
+from tepat_notifications.replying import Replies
 from tepat_notifications.store import Store
 from tepat_notifications.trying import FAILURES, PAUSE
 
@@ -322,7 +323,10 @@ async def asked(desk: Desk) -> AsyncIterator[httpx.AsyncClient]:
             return getattr(getattr(held, self._name), name)
 
     made: Any = Present
-    app.include_router(callbacks.router(desk.database, made("channels"), made("sender")), prefix="/v1")
+    app.include_router(
+        callbacks.router(desk.database, made("channels"), made("sender"), Replies(desk.hearings, desk.clock)),
+        prefix="/v1",
+    )
     app.include_router(api.router(desk.database, made("store"), desk.clock), prefix="/v1")
     app.dependency_overrides[authenticated] = lambda: Person("rini", "Bu Rini", frozenset(Right), ())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://t/v1/") as client:

@@ -166,7 +166,9 @@ async def test_who_was_told_hears_a_change_that_no_route_names_any_more_and_nobo
     await routed(desk, TO_AGENCIES)
     await desk.announce(overlap(1), overlap(2, amount_at_risk=400_000))
     await desk.at_once()
-    await desk.announce(overlap(1, 2, verdict="review", amount_at_risk=100_000), overlap(2, 2, amount_a=1, amount_at_risk=1))
+    await desk.announce(
+        overlap(1, 2, verdict="review", amount_at_risk=100_000), overlap(2, 2, amount_a=1, amount_at_risk=1)
+    )
     await desk.at_once()
     assert len(desk.mail.texts) == 2
     await desk.digest()

@@ -54,6 +54,11 @@ class Channels:
         limit = self._channels[name].limit
         return limit if limit is not None else LIMITS.get(name)
 
+    def replied_to(self, name: str) -> bool:
+        """Whether recipients can write back over a channel."""
+        found = self.gateway(name)
+        return found is not None and found.replied_to
+
     def keyed(self, name: str) -> bool:
         """Whether a try over this channel can be repeated without telling twice."""
         return name in self._channels and self._channels[name].keyed

@@ -63,6 +63,14 @@ class Report(NamedTuple):
     reason: str | None = None
 
 
+class Reply(NamedTuple):
+    """What a recipient wrote back. ``sender``: the address it came from, as ``Gateway.address`` writes addresses."""
+
+    message_id: str
+    sender: str
+    text: str
+
+
 class Forged(Exception):
     """A callback that does not come from the gateway."""
 

@@ -271,7 +271,7 @@ from (
     from hearing h join awaited w using (cause_id)
     where h.heard and h.delivery_id in (
         select delivery_id from hearing where heard and cause_id = any(:ids::uuid[]))
-      and w.how in ('link', 'person', 'event')
+      and w.how in ('link', 'reply', 'person', 'event')
     order by h.delivery_id, w.ended_at desc) a
 where d.delivery_id = a.delivery_id and d.acknowledged_at is null and d.state not in ('queued', 'sending', 'failed', 'skipped') and not exists (
     select from hearing h join awaited w using (cause_id)
