@@ -277,6 +277,18 @@ async def _input_problem(_: Request, error: Exception) -> Response:
     return _problem(422, "the request doesn't fit the interface", errors=wrong)
 
 
+_BOUNDS: Mapping[str, tuple[str, str]] = {
+    "less_than_equal": ("at most", "le"), "less_than": ("less than", "lt"),
+    "greater_than_equal": ("at least", "ge"), "greater_than": ("more than", "gt"),
+}  # fmt: skip
+"""The words of a limit, and where Pydantic tells it."""
+
+
+def _number(limit: Any) -> str:
+    """A limit of ours, its digits in threes: to a reader 16 of them are a number, and to the mask they are no NIK."""
+    return f"{limit:,}" if isinstance(limit, int | float) else str(limit)
+
+
 def _wanted(error: Mapping[str, Any]) -> str:
     """What is wanted instead, in words that need no knowledge of the interface."""
     told = error.get("ctx", {})
@@ -293,6 +305,9 @@ def _wanted(error: Mapping[str, Any]) -> str:
             said = f"must have at least {told['min_length']} characters"
         case "string_too_long":
             said = f"must have at most {told['max_length']} characters"
+        case bound if bound in _BOUNDS:
+            words, name = _BOUNDS[bound]
+            said = f"must be {words} {_number(told[name])}"
         case _:
             said = str(error["msg"]).replace("Input should be", "must be")
     return said

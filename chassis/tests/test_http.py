@@ -57,11 +57,12 @@ async def asked(
     region: Region = None,
     kind: Literal["one", "other"] | None = None,
     why: Annotated[str, Query(min_length=3, max_length=5, pattern="^[a-z]*$")] = "why",
-    many: Annotated[int, Query(ge=1)] = 1,
+    many: Annotated[int, Query(ge=1, le=10**15)] = 1,
+    much: Annotated[float, Query(gt=0.5, lt=1.5)] = 1,
     programme: str | None = None,
 ) -> dict[str, Any]:
     must_be_of({"PKH"}, "programme", programme, what="programme")
-    return {"errors": [], "asked": [region, kind, why, many]}
+    return {"errors": [], "asked": [region, kind, why, many, much]}
 
 
 @router.get("/gone")
@@ -192,7 +193,10 @@ async def test_wrong_input_is_pointed_at_and_not_repeated(
         ("why=x", "query/why must have at least 3 characters"),
         ("why=wherefore", "query/why must have at most 5 characters"),
         ("why=x:y", "query/why is not of the form that is wanted"),
-        ("many=0", "query/many must be greater than or equal to 1"),
+        ("many=0", "query/many must be at least 1"),
+        (f"many={NIK}", "query/many must be at most 1,000,000,000,000,000"),
+        ("much=0", "query/much must be more than 0.5"),
+        ("much=1.5", "query/much must be less than 1.5"),
         ("programme=NOPE", "query/programme must be a programme of the policy in force"),
         ("programme=PKH&why=xyz&region=33.74", ""),
     ],
