@@ -68,7 +68,8 @@ def wanted(error: Mapping[str, Any]) -> str:
         choice = str(told["expected"]).replace("'", "")
         english, indonesian = f"must be {choice}", f"harus {choice.replace(' or ', ' atau ')}"
     elif kind in _LENGTHS:
-        english, indonesian = (said.format(**told) for said in _LENGTHS[kind])
+        limits = {name: _in_threes(limit) for name, limit in told.items()}
+        english, indonesian = (said.format(**limits) for said in _LENGTHS[kind])
     elif kind == "string_pattern_mismatch" and told["pattern"] in _PATTERNS:
         english, indonesian = _PATTERNS[told["pattern"]]
     elif kind in _SAID:
@@ -76,6 +77,11 @@ def wanted(error: Mapping[str, Any]) -> str:
     else:
         return str(told["error"]) if "error" in told else str(error["msg"]).replace("Input should be", "must be")
     return f"{english} / {indonesian}"
+
+
+def _in_threes(limit: Any) -> str:
+    """A limit of ours: to a reader 16 digits in threes are a number, and to the mask of a message they are no NIK."""
+    return f"{limit:,}" if isinstance(limit, int | float) else str(limit)
 
 
 class Form:

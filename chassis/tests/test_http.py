@@ -58,13 +58,14 @@ async def asked(
     region: Region = None,
     kind: Literal["one", "other"] | None = None,
     why: Annotated[str, Query(min_length=3, max_length=5, pattern="^[a-z]*$")] = "why",
-    many: Annotated[int, Query(ge=1)] = 1,
+    many: Annotated[int, Query(ge=1, le=10**15)] = 1,
+    much: Annotated[float, Query(gt=0.5, lt=1.5)] = 1,
     programme: str | None = None,
     at: AwareDatetime | None = None,
     code: Annotated[str, Form("^[a-z]*$", "must be small letters", "harus huruf kecil")] = "",
 ) -> dict[str, Any]:
     must_be_of({"PKH"}, "programme", programme, what="programme")
-    return {"errors": [], "asked": [region, kind, why, many, at, code]}
+    return {"errors": [], "asked": [region, kind, why, many, much, at, code]}
 
 
 @router.get("/gone")
@@ -205,6 +206,9 @@ async def test_wrong_input_is_pointed_at_and_not_repeated(
         ("why=wherefore", "query/why must have at most 5 characters / paling banyak 5 karakter"),
         ("why=x:y", "query/why is not of the form that is wanted / bentuknya tidak seperti yang diminta"),
         ("many=0", "query/many must be 1 or more / harus 1 atau lebih"),
+        (f"many={NIK}", "query/many must be 1,000,000,000,000,000 or less / harus 1,000,000,000,000,000 atau kurang"),
+        ("much=0", "query/much must be more than 0.5 / harus lebih dari 0.5"),
+        ("much=1.5", "query/much must be less than 1.5 / harus kurang dari 1.5"),
         ("region=33.99", "query/region 33.99: no area has that code / tidak ada wilayah dengan kode itu"),
         ("many=x", "query/many must be a whole number, such as 750000 / harus bilangan bulat, contoh 750000"),
         (

@@ -8,7 +8,7 @@ from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOp
 from tepat_cli.services import Services, segment
 from tepat_cli.terminal import Item, Shown, details, json_line, listing, outlet, printable, say
 
-commands = typer.Typer(no_args_is_help=True, help="Notices and how they went: list, show, acknowledge, again.")
+commands = typer.Typer(no_args_is_help=True, help="Notices and how they went: list, show, acknowledge, again, replies.")
 
 CodeArgument = Annotated[str, typer.Argument(metavar="CODE", help="of the case, as the notice names it")]
 
@@ -43,10 +43,19 @@ HEARD = (
     Shown("at", lambda item: item.get("sending_at", item["due_at"])),
     Shown("acknowledged", lambda item: item.get("acknowledged_at")),
 )
+REPLIES = (
+    Shown("at", lambda item: item["came_at"]),
+    Shown("channel", lambda item: item["channel"]),
+    Shown("from", lambda item: item["sender"]),
+    Shown("outcome", lambda item: item["outcome"].replace("_", " ")),
+    Shown("cases", lambda item: ", ".join(item["codes"])),
+    Shown("text", lambda item: item.get("text")),
+)
 WORDS = {
     "awaited": "somebody is to acknowledge it",
     "climbed": "nobody did in time: the next level's turn",
     "link": "acknowledged by the link in the notice",
+    "reply": "acknowledged by a reply to the notice",
     "person": "acknowledged by an officer",
     "event": "answered by what was done",
     "ended": "over: nothing is left to acknowledge",
@@ -166,3 +175,23 @@ def again(
         say(f"{notice} was {told['was']} and is queued")
     else:
         say(f"{notice} was {told['was']}; what it would have said goes with {told['delivery_id']}, which is due now")
+
+
+@commands.command()
+def replies(
+    *,
+    outcome: Annotated[
+        str | None, typer.Option(help="acknowledged, nothing_awaited or not_understood: somebody may have to call back")
+    ] = None,
+    channel: Annotated[str | None, typer.Option(help="over this channel, such as whatsapp")] = None,
+    limit: LimitOption = None,
+    as_json: JsonOption = False,
+    data: DataOption = None,
+    kafka: KafkaOption = None,
+    api: ApiOption = None,
+    role: AsOption = None,
+) -> None:
+    """What recipients wrote back, the newest first, and what became of it."""
+    with Services(Place.of(data, kafka, api, role), "operator") as services:
+        found = services.items("notifications", "replies", most=limit, outcome=outcome, channel=channel)
+        listing(found, REPLIES, as_json=as_json, limit=limit, none="nobody has written back")

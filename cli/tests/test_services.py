@@ -359,6 +359,20 @@ def test_notices_are_listed_shown_and_acknowledged(api: Api, tepat: Tepat) -> No
     assert orjson.loads(api.asked[-1].content) == {"note": "rang"}
 
 
+def test_replies_are_listed(api: Api, tepat: Tepat) -> None:
+    lost = {
+        "reply_id": 2, "channel": "sms", "sender": "+62811", "came_at": "2026-03-02T03:01:00Z", "codes": [],
+        "outcome": "not_understood", "text": "siapa ini?",
+    }  # fmt: skip
+    taken = lost | {"reply_id": 1, "outcome": "acknowledged", "codes": ["K7QF2MZA"], "text": None}
+    api.answers["GET /notifications/v1/replies"] = {"items": [lost, taken], "next": None}
+    ran = tepat("notices", "replies", "--channel", "sms")
+    assert "not understood\t\tsiapa ini?" in ran.out
+    assert "acknowledged\tK7QF2MZA" in ran.out
+    assert api.asked[-1].url.params["channel"] == "sms"
+    assert objects(tepat("notices", "replies", "--json").out) == [lost, taken]
+
+
 def step(at: str, service: str, what: str) -> dict[str, Any]:
     return {"at": at, "service": service, "what": what, "detail": {"n": 1, "none": None}}
 

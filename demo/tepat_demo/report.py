@@ -170,6 +170,8 @@ def _notices(report: Report) -> Iterator[RenderableType]:
     told = report.notices
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(told.get("by_kind", {}).items()))
     yield Text(f"Notices sent: {told.get('sent', 0):,}{f' ({kinds})' if kinds else ''}", style="bold")
+    if told.get("climbed"):
+        yield Text(f"{told['climbed']:,} of them to the next level, since nobody below acknowledged it in time")
 
 
 def beside(told: Told) -> Iterator[RenderableType]:

@@ -103,12 +103,12 @@ class Report:
     by_kecamatan: Mapping[str, Row]
     refused: Refusals
     clearances: Mapping[tuple[str, str], tuple[int, int]]
-    notices: Mapping[str, Any]
     accepted: int
     announced: int
     expected: int
     too_large: int
     wrong: Sequence[str] = field(default_factory=list)
+    notices: Mapping[str, Any] = field(default_factory=dict)
     cases: cases.Told | None = None
     tegalsari: tegalsari.Held | None = None
 
@@ -157,7 +157,8 @@ async def run(
         told.stage("Tegalsari shares 100 packages", sum(1 for _ in families))
         held = await tegalsari.run(endpoints["kafka"], services, families, PATIENCE, told.advance)
         found = replace(found, tegalsari=held, wrong=[*found.wrong, *held.wrong])
-    return found
+    await settled(services, PATIENCE)
+    return replace(found, notices=await services.get("notifications", "notices/summary"))
 
 
 async def _run(
@@ -193,7 +194,7 @@ async def _run(
     answers = await services.get("distribution", "clearances/figures")
     at_last = await stream.read(kafka, await stream.topics(kafka, stream.RECEIPTS), committed=True)
     twice = stream.Unanswered(after, at_last).twice()
-    notices = await _notices(services)
+    await services.post("notifications", "digests/run", {"now": True})  # ahead of their hour
     standing = fold(announced)
     refused = refusals(receipts, {where: end for where, (_, end) in before.items()})
     return Report(
@@ -207,7 +208,6 @@ async def _run(
         by_kecamatan=_rows(standing.values(), _kecamatan),
         refused=refused,
         clearances={(row["programme"], row["decision"]): (row["payouts"], row["amount"]) for row in answers["items"]},
-        notices=notices,
         accepted=accepted,
         announced=len(standing),
         expected=len(outcome.overlaps),
@@ -246,13 +246,6 @@ def _judge(accepted: list[Record], policy: Mapping[str, Any], secret: bytes) -> 
         return outcome, clearances(accepted, policy, outcome.overlaps)
     finally:
         gc.enable()
-
-
-async def _notices(services: Services) -> Mapping[str, Any]:
-    """Digests ahead of their hour, and then how many notices there are."""
-    await services.post("notifications", "digests/run", {"now": True})
-    await settled(services, PATIENCE)
-    return await services.get("notifications", "notices/summary")
 
 
 def refusals(receipts: Iterable[Record], since: Mapping[stream.Partition, int]) -> Refusals:

@@ -71,7 +71,7 @@ class StandIn:
         if (service, path) == ("distribution", "clearances/figures"):
             return {"items": [{"programme": "PKH", "decision": "clear", "payouts": 3, "amount": 9}]}
         assert (service, path) == ("notifications", "notices/summary")
-        return {"by_state": {"sent": 7}, "by_kind": {"overlaps": 5, "digest": 2}, "sent": 7}
+        return {"by_state": {"sent": 7}, "by_kind": {"overlaps": 5, "digest": 2}, "sent": 7, "climbed": 1}
 
     async def post(self, service: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
         assert (service, path, body) == ("notifications", "digests/run", {"now": True})
@@ -202,7 +202,7 @@ def made(wrong: list[str]) -> Report:
         by_kecamatan=dict.fromkeys(names, row),
         refused=Refusals({(agency, "programme_unknown"): 12_345 for agency in AGENCIES}),
         clearances={("PKH", "clear"): (6_123, 4_000_000_000), ("PKH", "hold"): (123, 98_000_000)},
-        notices={"sent": 7, "by_kind": {"overlaps": 5, "digest": 2}},
+        notices={"sent": 7, "by_kind": {"overlaps": 5, "digest": 2}, "climbed": 1},
         accepted=232_580,
         announced=20_259,
         expected=20_259,
@@ -229,6 +229,7 @@ def test_the_report_is_plain_and_fits_100_columns() -> None:
     assert "11,679 events/s" in shown
     assert "Rp 98.000.000" in shown
     assert "Notices sent: 7 (2 digest, 5 overlaps)" in shown
+    assert "1 of them to the next level, since nobody below acknowledged it in time" in shown
     assert "\x1b" in printed(made([]), force_terminal=True)
 
 

@@ -67,14 +67,16 @@ def router(database: Database, standing: Standing[Province], store: Store, clock
 
     @routes.get("/notices/summary")
     async def summary(person: Reader) -> dict[str, Any]:  # noqa: ARG001
-        """How many notices there are, by state, by kind, and of each channel by state."""
+        """How many notices there are, by state, by kind, and of each channel by state; of those sent, how many
+        ``climbed``: they went to the next level, since nobody below had acknowledged in time."""
         by_state = {row["state"]: row["notices"] async for row in queries.by_state(database.pool)}
         by_kind = {row["kind"]: row["notices"] async for row in queries.by_kind(database.pool)}
         by_channel: dict[str, dict[str, int]] = {}
         async for row in queries.by_channel(database.pool):
             by_channel.setdefault(row["channel"], {})[row["state"]] = row["notices"]
         sent = sum(by_state.get(each, 0) for each in (State.SENT, State.DELIVERED, State.READ))
-        return {"by_state": by_state, "by_kind": by_kind, "by_channel": by_channel, "sent": sent}
+        climbed = await queries.climbed(database.pool)
+        return {"by_state": by_state, "by_kind": by_kind, "by_channel": by_channel, "sent": sent, "climbed": climbed}
 
     @routes.post("/notices/{delivery_id}/again")
     async def again(delivery_id: UUID, asked: Again, person: Operator) -> dict[str, Any]:
@@ -88,10 +90,7 @@ def router(database: Database, standing: Standing[Province], store: Store, clock
                 raise HTTPException(409, f"the notice is not over: it is {row['state']}, and is tried again by itself")
             if row["state"] == State.SENT:
                 raise HTTPException(409, "the notice was sent: what was told is not told again")
-            if row["state"] == State.DOUBTFUL:
-                await store.unheard(connection, [delivery_id])
-            await queries.revive(connection, id=delivery_id)
-            by = await queries.reopen(connection, id=delivery_id, now=clock())
+            by = await store.again(connection, delivery_id, doubted=row["state"] == State.DOUBTFUL, now=clock())
             detail = {"was": row["state"], "by": str(by), "reason": asked.reason}
             await record(connection, person, "notices.again", str(delivery_id), detail)
             await connection.execute(f"notify {DUTY}")

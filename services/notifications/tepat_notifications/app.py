@@ -15,7 +15,7 @@ from tepat_chassis.service import Service
 from tepat_chassis.standing import StandingIntake
 from tepat_contracts.policy import from_document
 
-from tepat_notifications import acknowledging, api, callbacks
+from tepat_notifications import acknowledging, api, callbacks, replying
 from tepat_notifications.channels import Channels
 from tepat_notifications.domain import Province, province
 from tepat_notifications.handlers import Causes, Overlaps, Receipts, follow
@@ -56,10 +56,13 @@ def build(settings: NotificationsSettings, clock: Callable[[], datetime] = lambd
         api.router(service.database, service.standing, store, clock),
         api.tracing(service.database),
         acknowledging.router(service.database, hearings, clock),
+        replying.router(service.database),
         subjects.router(service.name, service.database, api.held),
     )
     app.include_router(acknowledging.link_router(service.database, hearings, links, clock), prefix="/v1")  # signed
-    app.include_router(callbacks.router(service.database, channels, sender), prefix="/v1")  # signed, not by a token
+    app.include_router(
+        callbacks.router(service.database, channels, sender, replying.Replies(hearings, clock)), prefix="/v1"
+    )  # signed, not by a token
     return app
 
 

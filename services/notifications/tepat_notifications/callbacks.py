@@ -2,6 +2,7 @@
 
 Invariants
 - Nothing is taken that the gateway did not sign, and nothing is told to who did not.
+- What gateways bring of recipients' replies (``replying.py``) is answered once it is kept: at most once.
 - A report is kept in one transaction, under the service's exclusive lock, before it is answered; in whatever order and
   however often reports come, a notice never goes back from *read* or *delivered*.
 """
@@ -9,19 +10,20 @@ Invariants
 from typing import Any
 
 import structlog
-from fastapi import APIRouter, HTTPException, Request
+from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import PlainTextResponse
 from tepat_chassis.database import Database, Lock
 
 from tepat_notifications.channels import Channels
 from tepat_notifications.channels.base import Forged
 from tepat_notifications.channels.gateway import Call, Gateway
+from tepat_notifications.replying import Replies
 from tepat_notifications.sending import Sender
 
 log = structlog.get_logger()
 
 
-def router(database: Database, channels: Channels, sender: Sender) -> APIRouter:
+def router(database: Database, channels: Channels, sender: Sender, replies: Replies) -> APIRouter:
     """The routes below /v1."""
     routes = APIRouter(tags=["callbacks"])
 
@@ -39,11 +41,13 @@ def router(database: Database, channels: Channels, sender: Sender) -> APIRouter:
         except Forged as forged:
             raise HTTPException(403, str(forged)) from None
 
-    @routes.post("/callbacks/{channel}")
-    async def report(channel: str, request: Request) -> dict[str, Any]:
-        """What became of notices that a gateway took; how many reports were read."""
+    @routes.post("/callbacks/{channel}", response_model=None)
+    async def report(channel: str, request: Request) -> Response | dict[str, Any]:
+        """What became of notices that a gateway took, and what recipients wrote back; how many of each were read, or
+        what a gateway sends to them who wrote."""
+        by, call = gateway(channel), await _call(request)
         try:
-            reports = gateway(channel).reports(await _call(request))
+            reports, written = by.reports(call), by.replies(call)
         except Forged as forged:
             log.warning("a callback was refused", channel=channel, reason=str(forged))
             raise HTTPException(403, str(forged)) from None
@@ -51,7 +55,11 @@ def router(database: Database, channels: Channels, sender: Sender) -> APIRouter:
             raise HTTPException(400, "the callback is not the one that the gateway documents") from None
         async with database.transaction(Lock.EXCLUSIVE) as connection:
             await sender.reported(connection, channel, reports)
-        return {"reports": len(reports)}
+            answers = await replies.take(connection, channel, by, written)
+        said = await by.answer(answers) if written else None
+        if said is not None:
+            return Response(said[0], media_type=said[1])
+        return {"reports": len(reports), "replies": len(written)}
 
     return routes
 

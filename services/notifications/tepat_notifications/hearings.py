@@ -3,7 +3,8 @@
 Invariants
 - Whoever writes here holds the service's exclusive lock. What waits to be told always is what is true, by the policy
   in force: a cause that ends, is answered or says something else takes with it what was not told yet.
-- Nobody hears one thing of a cause twice, and of its end only who heard of it.
+- Nobody hears one thing of a cause twice, and of its end only who heard of it. Who heard of an overlap hears in a
+  digest what of it has changed since, whatever the routes say of it by then.
 - A timer is a row. It starts once somebody at its level has been told; when it is over one level more is told,
   however long ago that was, and only then its own timer starts: an outage ends in one step, not in all of them.
 - A policy holds for what is announced after it, and for what still waits to be told or acknowledged.
@@ -140,20 +141,32 @@ class Hearings:
         if not ids:
             return
         rows = await every(queries.to_judge(connection, ids=ids))
-        over = [row["cause_id"] for row in rows if row["state"] == "over" and row["kind"] != "rejection"]
-        wanted = [
-            (row["cause_id"], row["recipient"], row["level"], _terms(row), "digest")
-            for row in await every(queries.hearers(connection, ids=over))
+        told = [
+            row["cause_id"]
+            for row in rows
+            if row["kind"] == "overlap" or (row["state"] == "over" and row["kind"] != "rejection")
         ]
+        heard: dict[UUID, list[Any]] = {}
+        for row in await every(queries.hearers(connection, ids=told)):
+            heard.setdefault(row["cause_id"], []).append(row)
+        wanted: list[tuple[UUID, str, int, Terms, str]] = []
         awaited: dict[UUID, timedelta] = {}
         ends: list[End] = []
         for row in rows:
+            plan = Plan() if row["state"] == "over" else _plan(row, province)
+            planned = {
+                each.recipient: (row["cause_id"], each.recipient, level, each.terms, each.moment)
+                for level, hearers in enumerate(plan.levels[: row["level"] + 1])
+                for each in hearers
+            }
+            known = {
+                each["recipient"]: (row["cause_id"], each["recipient"], each["level"], _terms(each), "digest")
+                for each in heard.get(row["cause_id"], ())
+            }
+            wanted += (known | planned).values()
             if row["state"] == "over":
                 ends.append(End(row["cause_id"], "ended"))
                 continue
-            plan = _plan(row, province)
-            for level, hearers in enumerate(plan.levels[: row["level"] + 1]):
-                wanted += [(row["cause_id"], each.recipient, level, each.terms, each.moment) for each in hearers]
             if row["state"] == "answered":
                 ends.append(End(row["cause_id"], "event", row["by"]))
             elif plan.within is not None and plan.levels:
@@ -174,14 +187,11 @@ class Hearings:
         kept = await every(queries.keep_terms(connection, given=_json([[*each] for each in known])))
         numbers = {known[row["place"] - 1]: row["terms_id"] for row in kept}
         soon = now + timedelta(seconds=self._gather)
-        dues = {
-            (terms, moment): after_quiet(
-                terms, soon if moment == "now" else next_hour(province.digest_at, terms.zone, now)
-            )
-            for _, _, _, terms, moment in wanted
-        }
+        soonest = {terms: after_quiet(terms, soon) for terms in known}
+        digests = {terms: after_quiet(terms, next_hour(province.digest_at, terms.zone, now)) for terms in known}
         await connection.copy_records_to_table("wanted", records=[
-            (cause, recipient, level, numbers[terms], moment, dues[terms, moment])
+            (cause, recipient, level, numbers[terms], moment, (soonest if moment == "now" else digests)[terms],
+             digests[terms])
             for cause, recipient, level, terms, moment in wanted
         ])  # fmt: skip
         await queries.unwant(connection, ids=ids)
@@ -263,7 +273,7 @@ class Hearings:
     async def acknowledge(
         self, connection: Connection, ids: Sequence[UUID], how: str, by: str, now: datetime
     ) -> list[UUID]:
-        """Somebody has acknowledged causes, by a *link* or in *person*; those of which that was still expected."""
+        """Somebody has acknowledged causes, by a *link*, a *reply* or in *person*; those that still waited for it."""
         return await self._end(connection, [End(each, how, by) for each in ids], now)
 
     async def _end(self, connection: Connection, ends: Sequence[End], now: datetime) -> list[UUID]:

@@ -254,7 +254,10 @@ class Sender:
                     self._channels.breaker(row["via"], province.contacts[row["agency"]]).ended(None, now)
                 continue
             contact = province.contacts[row["agency"]]
-            text = self._texts.write(row["kind"], row["agency"], told, province, channel=row["via"])
+            text = self._texts.write(
+                row["kind"], row["agency"], told | {"replied_to": self._channels.replied_to(row["via"])}, province,
+                limit=self._channels.limit(row["via"]),
+            )  # fmt: skip
             begun.append(self._try(row, text, contact, province))
             recipient = self._channels.recipient(row["via"], contact)
             sending.append(Sending(row["delivery_id"], recipient, *text, causes))
@@ -272,7 +275,7 @@ class Sender:
                 row["agency"],
                 contact,
                 *text,
-                short=text[1] if row["via"] in texts.LIMITS else None,
+                short=text[1] if self._channels.limit(row["via"]) is not None else None,
             ),
             self._channels.breaker(row["via"], contact),
         )

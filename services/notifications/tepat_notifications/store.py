@@ -197,6 +197,15 @@ class Store:
         await queries.unheard(connection, ids=ids)
         await queries.judge(connection)
 
+    async def again(self, connection: Connection, delivery_id: UUID, *, doubted: bool, now: datetime) -> UUID:
+        """Queue a notice once more that has ended, one in doubt as if it had told nothing; the notice that goes."""
+        if doubted:
+            await self.unheard(connection, [delivery_id])
+            await queries.unheard_again(connection, id=delivery_id, now=now)
+        await queries.revive(connection, id=delivery_id)
+        by: UUID = await queries.reopen(connection, id=delivery_id, now=now)
+        return by
+
     async def move(self, connection: Connection, moved: Sequence[Moved]) -> None:
         """Let notices take another channel, or wait."""
         if moved:

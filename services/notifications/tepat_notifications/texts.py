@@ -3,9 +3,10 @@
 Invariants
 - No template gets anything but names, numbers, dates and codes: no NIK, no KK, no pseudonym. Should an agency have
   made its payout's number of a NIK, it is masked like everywhere.
-- A subject is one line. What goes over a channel of ``LIMITS`` is no longer than that, and names the case by its code.
-- A message over SMS is written in the 7-bit alphabet of GSM 03.38, one language alone: a single letter beyond it would
-  leave 70 characters of the 160.
+- A subject is one line. What goes over a channel that carries only so many characters is no longer than that; in it
+  the code of the case comes first, and the link by which it is acknowledged is whole.
+- Such a message is written in the 7-bit alphabet of GSM 03.38, a short one in one language alone: in an SMS a single
+  letter beyond it would leave 70 characters of the 160.
 """
 
 from collections import Counter
@@ -22,6 +23,7 @@ from tepat_chassis.logging import mask
 from tepat_contracts.cases import LETTERS
 from tepat_contracts.regions import time_zone
 
+from tepat_notifications.channels.base import plain
 from tepat_notifications.domain import LANGUAGES, Kind, Language, Province
 
 LISTED = 50
@@ -29,12 +31,15 @@ LISTED = 50
 NAME_LENGTH = 80
 SUBJECT_LENGTH = 200
 BETWEEN_LANGUAGES = "\n\n" + "-" * 72 + "\n\n"
-LIMITS: Mapping[str, int] = {"sms": 160, "whatsapp": 1_000, "telegram": 1_000}
-"""The most characters of a message over a channel by this name; over others there is room for all."""
 SMS = 160
-CODE_AND_COMMA = LETTERS + 2
-BEFORE_CODES = ". Kasus ..."
-_VARIANTS = ((True, True, True), (False, True, True), (False, False, True), (False, False, False))
+BOTH_LANGUAGES = 500
+"""Characters from which on a message that carries only so many has room for both languages, and for what to do."""
+CODE_AND_COMMA = LETTERS + len(", ")
+LEAST_ABOUT = 12
+"""Characters that say what it is about, below which a link is left out: it is that long."""
+CUT = "..."
+OVER = "cleared"
+"""What is said of an overlap that is over."""
 CLOCKS: Mapping[str, str] = {"Asia/Jakarta": "WIB", "Asia/Makassar": "WITA", "Asia/Jayapura": "WIT"}
 LOCALES: Mapping[Language, str] = {"id": "id_ID", "en": "en_GB"}
 
@@ -61,13 +66,13 @@ class Texts:
             for language, locale in LOCALES.items()
         }
         self._notice = environment.get_template("notice.j2")
-        self._brief = environment.get_template("short.j2")
+        self._short = environment.get_template("short.j2")
 
     def write(
         self, kind: Kind, agency: str, content: Mapping[str, Any], province: Province,
-        *, channel: str = "email",
+        *, limit: int | None = None,
     ) -> Text:  # fmt: skip
-        """A notice to a recipient, in their languages or that of its route, as long as the channel takes; ``content``
+        """A notice to a recipient, in their languages or that of its route, of at most so many characters; ``content``
         is what ``told``, ``refused`` or ``heard`` makes.
         """
         languages = tuple(each for each in LANGUAGES if each == content.get("route_language")) or province.languages(
@@ -75,36 +80,39 @@ class Texts:
         )
         parts = [self._one(kind, each, agency, content, province) for each in languages]
         subject = f"[Tepat] {' / '.join(subject for subject, _ in parts)}"[:SUBJECT_LENGTH]
-        if channel in LIMITS and "sorts" in content:
-            return Text(subject, self._short(languages, content, province, LIMITS[channel]))
-        return Text(subject, BETWEEN_LANGUAGES.join(body for _, body in parts) + "\n")
-
-    def _short(self, languages: Sequence[Language], content: Mapping[str, Any], province: Province, limit: int) -> str:
-        """A message of at most so many characters; in each language where there is room for more than one."""
-        if limit == SMS:
-            return self._within(limit, languages[0], content, province)
-        share = limit // len(languages) - 1
-        return "\n".join(self._within(share, each, content, province) for each in languages)
+        if limit is None:
+            return Text(subject, BETWEEN_LANGUAGES.join(body for _, body in parts) + "\n")
+        if limit < BOTH_LANGUAGES:
+            languages = languages[:1]
+        share = limit // len(languages) - (len(languages) - 1)
+        return Text(subject, "\n".join(self._within(share, each, content, province) for each in languages))
 
     def _within(self, limit: int, language: Language, content: Mapping[str, Any], province: Province) -> str:
-        """As much as there is room for: the code of its case, what it is about, where it is acknowledged, and then
-        the amount, the place and, of several, the other codes.
+        """A message of at most so many characters: the code of its case, what it is about, and where it is
+        acknowledged; as far as there is room the amount, the place, what to do, and of several the other codes.
         """
-        codes = [cause["code"] for sort in content["sorts"] for cause in sort["listed"]]
-
-        def written(number: int, *, place: bool, amount: bool, link: bool) -> str:
-            text = self._brief.render(
-                content, language=language, codes=codes[:number], with_place=place, with_amount=amount,
-                with_link=link, with_todo=limit > SMS, place=lambda code: _nearest(code, province.regions),
-            )  # fmt: skip
-            return mask(text.strip())
-
-        for place, amount, link in _VARIANTS:
-            text = written(0, place=place, amount=amount, link=link)
-            if len(text) <= limit:
-                room = max(limit - len(text) - len(BEFORE_CODES), 0) // CODE_AND_COMMA
-                return written(room, place=place, amount=amount, link=link)
-        return text[:limit]
+        short: Any = self._short.make_module({
+            "language": language, "place": lambda code: _nearest(code, province.regions), "link": None,
+            "awaited": False, "replied_to": False, "long": limit > SMS, **content,
+        })  # fmt: skip
+        about, amount, area, todo = (
+            mask(plain(" ".join(str(part).split()))) for part in (short.about, short.amount, short.area, short.todo)
+        )
+        head, confirm = str(short.head), str(short.confirm)
+        if len(head) + len(confirm) + LEAST_ABOUT > limit:
+            confirm = ""
+        room = limit - len(head) - len(" ") - (len(confirm) + len(" ") if confirm else 0)
+        if len(about) + len(".") > room:
+            about = about[: room - len(CUT)].rstrip(" ,;:(") + CUT
+        else:
+            for more in filter(None, (amount, area)):
+                if len(about) + len(", .") + len(more) <= room:
+                    about = f"{about}, {more}"
+            about += "."
+            if limit > SMS and todo and len(about) + len(" ") + len(todo) <= room:
+                about = f"{about} {todo}"
+            about += _others(str(short.case), content, room - len(about))
+        return " ".join(filter(None, (head, about, confirm)))
 
     def _one(
         self, kind: Kind, language: Language, agency: str, content: Mapping[str, Any], province: Province
@@ -123,7 +131,7 @@ class Texts:
             at = datetime.fromisoformat(told).astimezone(ZoneInfo(zone))
             return f"{format_date(at, 'long', LOCALES[language])} {at:%H.%M} {CLOCKS.get(zone, zone)}"
 
-        template = self._notice if "sorts" in content else self._templates[kind, language]
+        template = self._templates.get((kind, language), self._notice)
         text = template.render(
             agency=_name(agency, province), day=day, programme=programme, moment=moment,
             iso_day=lambda told: day(date.fromisoformat(told)), kind=kind, language=language,
@@ -145,7 +153,7 @@ def told(tallies: Sequence[Mapping[str, Any]], cases: Sequence[Mapping[str, Any]
     pairs: dict[tuple[str, str], dict[str, Any]] = {}
     for tally in tallies:
         numbers[tally["what"]] += tally["cases"]
-        if tally["what"] != "cleared":
+        if tally["what"] != OVER:
             programmes = {name: tally[name] for name in ("programme_a", "programme_b")}
             pair = pairs.setdefault((*programmes.values(),), {"cases": 0, "at_risk": 0} | programmes)
             pair["cases"] += tally["cases"]
@@ -160,16 +168,24 @@ def told(tallies: Sequence[Mapping[str, Any]], cases: Sequence[Mapping[str, Any]
         "at_risk": sum(pair["at_risk"] for pair in pairs.values()),
         "listed": listed,
         "left": {what: number - len(listed.get(what, ())) for what, number in numbers.items()},
+        "sorts": [
+            _sort("overlap", [{**row, "amount": row["amount_at_risk"]} for row in of], numbers[what], over=what == OVER)
+            for what, of in listed.items()
+        ],
     }
 
 
 def refused(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """What a notice about rejected records says: how many, by reason and topic."""
+    reasons: Counter[str] = Counter()
+    for row in rows:
+        reasons[row["reason"]] += row["records"]
     return {
         "number": sum(row["records"] for row in rows),
         "rows": rows,
         "since": min(row["since"] for row in rows),
         "until": max(row["until"] for row in rows),
+        "sorts": [_sort("rejection", [], len(reasons)) | {"left": 0, "verdicts": reasons.most_common()}],
     }
 
 
@@ -184,11 +200,8 @@ def heard(rows: Iterable[Mapping[str, Any]], link: str | None) -> dict[str, Any]
     sorts = []
     for (over, kind), found in groupby(rows, lambda row: (row["state"] == "over", row["kind"])):
         listed = list(found)
-        number = listed[0]["number"]
-        sorts.append({
-            "kind": kind, "over": over, "number": number, "listed": listed, "left": number - len(listed),
-            "climbed": any(row["level"] for row in listed) and not over,
-        })  # fmt: skip
+        sort = _sort(kind, listed, listed[0]["number"], over=over)
+        sorts.append(sort | {"climbed": any(row["level"] for row in listed) and not over})
     return {
         "number": sum(sort["number"] for sort in sorts),
         "sorts": sorts,
@@ -196,6 +209,24 @@ def heard(rows: Iterable[Mapping[str, Any]], link: str | None) -> dict[str, Any]
         "link": link,
         "route_language": next((sort["listed"][0]["language"] for sort in sorts), None),
     }
+
+
+def _sort(kind: str, listed: Sequence[Mapping[str, Any]], number: int, *, over: bool = False) -> dict[str, Any]:
+    """So many of one kind, of which these are listed; ``verdicts``: how many of those are of which, the most first."""
+    return {
+        "kind": kind, "over": over, "number": number, "listed": listed, "left": number - len(listed),
+        "verdicts": Counter(row["verdict"] or "" for row in listed).most_common(),
+    }  # fmt: skip
+
+
+def _others(case: str, content: Mapping[str, Any], room: int) -> str:
+    """The codes of a notice's further cases, as many as there is room for."""
+    codes = [row["code"] for sort in content["sorts"] for row in sort["listed"]][1:]
+    begin = f" {case} "
+    fit = (room - len(begin) - len(CUT) + len(", ")) // CODE_AND_COMMA
+    if not codes or fit < 1:
+        return ""
+    return begin + ", ".join(codes[:fit]) + (CUT if fit < content["number"] - 1 else ".")
 
 
 def rupiah(amount: int) -> str:

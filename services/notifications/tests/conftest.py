@@ -197,6 +197,7 @@ class Desk:
     channels: Channels
     clock: Clock
     mail: Mail
+    link: Callable[[UUID], str | None] = lambda _: None
     held: list[tuple[Any, Any]] = field(default_factory=list)
     sender: Sender = field(init=False)
     woken: asyncio.Event = field(default_factory=asyncio.Event)
@@ -267,7 +268,7 @@ class Desk:
         """Win the duty of sending anew, as another instance would."""
         sender = Sender(
             self.store, self.channels, self.standing, clock=self.clock, registry=CollectorRegistry(),
-            chance=lambda: 0.0,
+            chance=lambda: 0.0, link=self.link,
         )  # fmt: skip
         sender.wake = self.woken.set
         connection = await self.database.connect()

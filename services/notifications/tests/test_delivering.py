@@ -10,10 +10,13 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from tepat_chassis.auth import Person, Right, authenticated
+from tepat_contracts.cases import case_code
 from tepat_notifications import api, callbacks
 from tepat_notifications.channels import Channels
 from tepat_notifications.channels.gateway import Gateway
 from tepat_notifications.domain import RETRY_AFTER
+from tepat_notifications.hearings import cause_id
+from tepat_notifications.replying import Replies
 from tepat_notifications.store import Store
 from tepat_notifications.trying import FAILURES, PAUSE
 
@@ -320,7 +323,10 @@ async def asked(desk: Desk) -> AsyncIterator[httpx.AsyncClient]:
             return getattr(getattr(held, self._name), name)
 
     made: Any = Present
-    app.include_router(callbacks.router(desk.database, made("channels"), made("sender")), prefix="/v1")
+    app.include_router(
+        callbacks.router(desk.database, made("channels"), made("sender"), Replies(desk.hearings, desk.clock)),
+        prefix="/v1",
+    )
     app.include_router(api.router(desk.database, desk.standing, made("store"), desk.clock), prefix="/v1")
     app.dependency_overrides[authenticated] = lambda: Person("rini", "Bu Rini", frozenset(Right), ())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://t/v1/") as client:
@@ -505,6 +511,82 @@ async def test_one_in_doubt_is_sent_again_only_where_somebody_says_so(desk: Desk
     await desk.send()
     assert len(desk.mail.texts) == 2
     assert {each["state"] for each in await desk.deliveries(agency="dinsos")} == {"sent"}
+
+
+FIRE = {
+    "revision": 1, "agency": "dpmd", "kind": "fire", "region": "33.74.01.1001", "step": "kelurahan",
+    "state": "waiting", "in_charge": "dinsos", "deadline": "2026-03-03T03:00:00+00:00",
+}  # fmt: skip
+
+
+async def in_doubt(desk: Desk, *reports: str) -> UUID:
+    """A notice by routes of these reports, lost from sight after its text was handed over."""
+    await equip(desk, {"email": "a@dinsos.invalid"}, email=email(desk))
+    lurah = [{"name": "M", "role": "lurah", "contact": {"email": "m@kel.invalid"}}]
+    route = {"kinds": ["report"], "to": {"officers": "lurah"}, "acknowledge": {"within": "PT4H", "then": []}}
+    await desk.apply(routes={"recipients": {"lurah": lurah}, "notices": [route]})
+    desk.mail.at_text = lambda server: server.transport.abort()
+    for each in reports:
+        await desk.tell("tepat.report.routed.v1", report_id=each, **FIRE)
+    await desk.at_once()
+    desk.mail.at_text = lambda server: None
+    (one,) = await desk.deliveries(state="doubtful")
+    delivery_id: UUID = one["delivery_id"]
+    return delivery_id
+
+
+async def test_one_by_routes_in_doubt_is_sent_again_once_where_somebody_says_so(
+    desk: Desk, asked: httpx.AsyncClient
+) -> None:
+    one = await in_doubt(desk, "L-1", "L-2")
+    for _ in range(2):
+        await desk.digest()
+    assert desk.mail.texts == []
+    answer = await asked.post(f"notices/{one}/again", json={"reason": "the lurah has nothing"})
+    assert (answer.status_code, answer.json()) == (200, {"delivery_id": str(one), "was": "doubtful"})
+    assert (await asked.post(f"notices/{one}/again", json={})).status_code == 409
+    await desk.send()
+    await desk.digest()
+    (text,) = desk.mail.texts
+    assert "2 laporan warga" in text["Subject"]
+    assert (await asked.post(f"notices/{one}/again", json={})).status_code == 409
+    acts = await desk.database.pool.fetch("select who, act, target from act")
+    assert [tuple(each) for each in acts] == [("rini", "notices.again", str(one))]
+
+
+async def test_of_one_by_routes_in_doubt_only_what_nobody_has_heard_since_is_told_again(
+    desk: Desk, asked: httpx.AsyncClient
+) -> None:
+    one = await in_doubt(desk, "L-1", "L-2", "L-3")
+    await desk.tell("tepat.report.routed.v1", report_id="L-1", **FIRE | {"revision": 2, "step": "kota"})
+    await desk.at_once()
+    await desk.tell("tepat.report.routed.v1", report_id="L-2", **FIRE | {"revision": 2, "state": "closed"})
+    await desk.tell("tepat.report.routed.v1", report_id="L-4", **FIRE)
+    answer = (await asked.post(f"notices/{one}/again", json={})).json()
+    assert answer["delivery_id"] != str(one)  # it goes with the notice that gathers, before its hour
+    await desk.send()
+    await desk.at_once()
+    await desk.digest()
+    first, second, third, fourth = (text.get_content() for text in desk.mail.texts)
+    codes = [case_code(cause_id("report", f"dpmd/L-{number}")) for number in range(1, 5)]
+    assert [code in first for code in codes] == [True, False, False, False]
+    assert [code in second for code in codes] == [False, False, True, False]
+    assert [code in third for code in codes] == [False, False, False, True]
+    assert [code in fourth for code in codes] == [False, True, False, False]
+
+
+async def test_one_by_routes_given_up_can_be_sent_again(desk: Desk, asked: httpx.AsyncClient) -> None:
+    desk.mail.at_recipient = lambda address: "550 5.1.1 no such mailbox"
+    with pytest.raises(ValueError, match="not enough values"):
+        await in_doubt(desk, "L-1")
+    for wait in RETRY_AFTER:
+        desk.clock.now += wait
+        await desk.send()
+    desk.mail.at_recipient = lambda address: None
+    (one,) = await desk.deliveries(state="failed")
+    assert (await asked.post(f"notices/{one['delivery_id']}/again", json={})).status_code == 200
+    await desk.send()
+    assert len(desk.mail.texts) == 1
 
 
 async def test_what_was_told_since_is_not_told_again(desk: Desk, asked: httpx.AsyncClient) -> None:

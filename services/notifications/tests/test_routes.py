@@ -133,15 +133,94 @@ async def test_what_is_over_before_it_is_told_is_told_to_nobody(desk: Desk) -> N
     assert [row["state"] for row in await desk.deliveries()] == ["skipped"]
 
 
-async def test_an_overlap_told_before_there_were_routes_is_not_told_again(desk: Desk) -> None:
-    await desk.announce(overlap(1))
+async def test_of_an_overlap_told_before_there_were_routes_only_its_change_is_told(desk: Desk) -> None:
+    await desk.announce(overlap(1), overlap(2))
     await desk.at_once()
     assert len(desk.mail.texts) == 2
     await routed(desk, {"kinds": ["overlap"], "to": {"agency": "concerned"}})
-    await desk.announce(overlap(1, 2, amount_a=800_000))
+    await desk.announce(overlap(1, 2, amount_a=800_000), overlap(2, 2))
     await desk.at_once()
+    assert len(desk.mail.texts) == 2
+    await desk.digest()
+    assert sorted(recipients(desk)[2:]) == ["bank@himbara.invalid", "pkh@dinsos.invalid"]
+    assert all("(1)" in text["Subject"] or ", 1 hal" in text["Subject"] for text in desk.mail.texts[2:])
+
+
+TO_AGENCIES = {"kinds": ["overlap"], "verdicts": ["exclusive"], "at_least": 500_000, "to": {"agency": "concerned"}}
+
+
+async def test_a_change_of_what_was_told_comes_with_the_next_digest_once(desk: Desk) -> None:
+    await routed(desk, TO_AGENCIES)
+    await desk.announce(overlap(1), overlap(2))
+    await desk.at_once()
+    told = len(desk.mail.texts)
+    for revision, amount in enumerate((700_000, 800_000, 900_000), 2):
+        await desk.announce(overlap(1, revision, amount_a=amount))
+        await desk.at_once()
+    assert len(desk.mail.texts) == told
+    await desk.digest()
+    changes = [text.get_content() for text in desk.mail.texts[told:]]
+    assert len(changes) == 2
+    for text in changes:
+        assert overlap(1).code in text
+        assert overlap(2).code not in text
+        assert "Rp 900.000" in text
+        assert "berubah sejak kabar kami sebelumnya" in text or "changed since we told you of it" in text
+    await desk.announce(overlap(1, 5, amount_a=900_000))  # what it says is known
+    await desk.digest()
+    assert len(desk.mail.texts) == told + 2
+
+
+async def test_a_change_taken_back_before_it_was_told_is_told_to_nobody(desk: Desk) -> None:
+    await routed(desk, TO_AGENCIES)
+    await desk.announce(overlap(1))
+    await desk.at_once()
+    await desk.announce(overlap(1, 2, starts=overlap(1).starts.replace(day=5)))  # type: ignore[union-attr]
+    await desk.announce(overlap(1, 3))
     await desk.digest()
     assert len(desk.mail.texts) == 2
+
+
+async def test_who_was_told_hears_a_change_that_no_route_names_any_more_and_nobody_else_does(desk: Desk) -> None:
+    await routed(desk, TO_AGENCIES)
+    await desk.announce(overlap(1), overlap(2, amount_at_risk=400_000))
+    await desk.at_once()
+    await desk.announce(
+        overlap(1, 2, verdict="review", amount_at_risk=100_000), overlap(2, 2, amount_a=1, amount_at_risk=1)
+    )
+    await desk.at_once()
+    assert len(desk.mail.texts) == 2
+    await desk.digest()
+    assert all(overlap(1).code in text.get_content() for text in desk.mail.texts[2:])
+    assert all(overlap(2).code not in text.get_content() for text in desk.mail.texts[2:])
+    assert len(desk.mail.texts) == 4
+    await desk.announce(overlap(1, 3, live=False))
+    await desk.announce(overlap(1, 4, amount_a=2))
+    await desk.announce(overlap(1, 5, live=False))
+    await desk.digest()
+    assert len(desk.mail.texts) == 6
+    await desk.announce(overlap(1, 6, amount_a=3))  # back again
+    await desk.digest()
+    assert len(desk.mail.texts) == 8
+
+
+async def test_a_change_asks_nobody_to_acknowledge_anew_and_holds_up_no_climbing(desk: Desk) -> None:
+    await routed(desk, CLIMBING | TO_AGENCIES)
+    await desk.announce(overlap(1))
+    await desk.at_once()
+    assert await desk.acknowledge(overlap(1).code) == 1
+    await desk.announce(overlap(1, 2, amount_a=800_000))
+    await desk.digest()
+    desk.clock.forward(days=2)
+    await desk.send()
+    assert CAMAT not in recipients(desk)
+    await desk.announce(overlap(2))
+    await desk.at_once()
+    desk.clock.forward(hours=5)
+    await desk.announce(overlap(2, 2, amount_a=800_000))
+    await desk.send()
+    await desk.at_once()
+    assert recipients(desk)[-1] == CAMAT
 
 
 # -- when --------------------------------------------------------------------------------------------------------

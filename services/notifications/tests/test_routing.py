@@ -1,13 +1,15 @@
 """Who is told and when, against a plain reading of the policy's own text."""
 
 from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tepat_contracts.policy import notice_routes
+from tepat_contracts.policy import NoticeKind, load, notice_routes
+from tepat_notifications.domain import province
 from tepat_notifications.routing import Cause, Directory, Terms, after_quiet, goes_at, next_hour
 
 AREAS = ("33", "33.74", "33.74.01", "33.74.01.1001", "64.72.01.1001", "91")
@@ -200,3 +202,25 @@ def test_the_next_hour_is_always_later() -> None:
     now = datetime(2026, 3, 2, 0, 0, tzinfo=UTC)
     assert next_hour(time(7), "Asia/Jakarta", now) == now + timedelta(days=1)
     assert next_hour(time(7), "Asia/Makassar", now) == now + timedelta(hours=23)
+
+
+def test_the_example_policy_lets_a_fire_climb_and_other_reports_wait_for_the_morning() -> None:
+    example = load((Path(__file__).parents[3] / "contracts" / "examples" / "semarang.yaml").read_text())
+    directory = province(example).directory
+
+    def plan(kind: NoticeKind, verdict: str) -> tuple[list[list[str]], list[str], Terms, str]:
+        told = directory.plan(Cause(kind, verdict, None, [], ["himbara-bpnt"], "33.74.08.1006"))
+        first = told.levels[0][0]
+        levels = [[hearer.recipient.partition("/")[0] for hearer in level] for level in told.levels]
+        return levels, [hearer.moment for hearer in told.levels[0]], first.terms, str(told.within)
+
+    levels, moments, terms, within = plan("report", "fire")
+    assert (levels, moments, within) == ([["lurah"], ["camat"], ["kota"], ["pimpinan"]], ["now"], "1:00:00")
+    assert (terms.channels[0], terms.quiet_from, terms.at_most) == ("sms", None, None)
+    levels, _, terms, within = plan("report", "unserved_poor")
+    assert (levels, within) == ([["lurah"], ["camat"], ["kota"]], "1 day, 0:00:00")
+    assert (terms.channels[0], terms.quiet_from, terms.quiet_to, terms.at_most) == ("whatsapp", time(21), time(5), 10)
+    levels, moments, _, _ = plan("finding", "paid_to_deceased")
+    assert (levels, moments) == ([["kota", "himbara-bpnt"], ["pimpinan"]], ["now", "digest"])
+    assert plan("suspect", "duplicate")[:2] == ([["dinsos-jateng"]], ["digest"])
+    assert directory.kinds == {"report", "finding", "case", "suspect"}

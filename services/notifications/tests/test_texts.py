@@ -15,6 +15,7 @@ CASE = {
     "what": "exclusive", "code": "K7QF2MZA", "place": 1, "region": "33.74.01.1001", "starts": date(2026, 1, 1),
     "ends": date(2026, 3, 31), "programme_a": "PKH", "programme_b": "BPNT", "amount_a": 750_000, "amount_b": 600_000,
     "agency_a": "dinsos", "agency_b": "himbara", "payout_a": "PKH-2026-T1-000123", "payout_b": "S-77", "reason": None,
+    "verdict": "exclusive", "amount_at_risk": 600_000,
 }  # fmt: skip
 REASONS = (
     "malformed", "schema", "source_mismatch", "unknown_type", "nik_invalid", "kk_invalid", "programme_unknown",

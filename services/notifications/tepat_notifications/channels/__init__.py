@@ -49,6 +49,16 @@ class Channels:
         found = self._channels.get(name)
         return found if isinstance(found, Gateway) else None
 
+    def limit(self, name: str) -> int | None:
+        """Characters a message over a channel holds; none: room for all. An Apprise URL says so by its name."""
+        limit = self._channels[name].limit
+        return limit if limit is not None else LIMITS.get(name)
+
+    def replied_to(self, name: str) -> bool:
+        """Whether recipients can write back over a channel."""
+        found = self.gateway(name)
+        return found is not None and found.replied_to
+
     def keyed(self, name: str) -> bool:
         """Whether a try over this channel can be repeated without telling twice."""
         return name in self._channels and self._channels[name].keyed
@@ -99,6 +109,7 @@ class Channels:
         await asyncio.gather(*(channel.close() for channel in self._channels.values()))
 
 
+LIMITS: Mapping[str, int] = {"sms": 160, "whatsapp": 1_000, "telegram": 1_000}
 LOOKED_AT = 500
 """Notices of a channel that is left alone, looked at in one step: they take another, or wait."""
 

@@ -63,6 +63,14 @@ class Report(NamedTuple):
     reason: str | None = None
 
 
+class Reply(NamedTuple):
+    """What a recipient wrote back. ``sender``: the address it came from, as ``Gateway.address`` writes addresses."""
+
+    message_id: str
+    sender: str
+    text: str
+
+
 class Forged(Exception):
     """A callback that does not come from the gateway."""
 
@@ -70,12 +78,15 @@ class Forged(Exception):
 class Channel(Protocol):
     """A way to a recipient.
 
-    ``fields`` of a contact it needs; tries it makes ``at_once``; a try is given up after ``seconds``; ``keyed`` where
-    the other side takes a notice once however often it is sent under one key, so that a try in doubt can be repeated.
+    ``fields`` of a contact it needs; ``limit``, the characters a message holds, none where there is room for all; tries
+    it makes ``at_once``; a try is given up after ``seconds``; ``keyed`` where the other side takes a notice once,
+    however often it is sent under one key, so that a try in doubt can be repeated.
     """
 
     @property
     def fields(self) -> tuple[str, ...]: ...
+    @property
+    def limit(self) -> int | None: ...
     @property
     def at_once(self) -> int: ...
     @property

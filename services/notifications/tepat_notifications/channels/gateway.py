@@ -12,7 +12,7 @@ Invariants
 import asyncio
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.util import find_spec
 from typing import Any, ClassVar, Final, NamedTuple
@@ -22,7 +22,7 @@ import httpx
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
-from tepat_notifications.channels.base import Forged, Letter, Report, doubtful, failed, named
+from tepat_notifications.channels.base import Forged, Letter, Reply, Report, doubtful, failed, named
 from tepat_notifications.domain import Fault, Outcome, State
 
 logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells URLs, which hold a bot's token
@@ -68,6 +68,11 @@ class Gateway(BaseModel):
     seconds: float = Field(20.0, gt=0, le=300, description="until a try is given up")
     _resting: list[httpx.AsyncClient] = PrivateAttr(default_factory=list)
 
+    @property
+    def limit(self) -> int | None:
+        """Characters a message holds; none: room for all."""
+        return None
+
     def lane(self, contact: Mapping[str, str]) -> str:  # noqa: ARG002 – one gateway for all
         """All fail with the gateway."""
         return ""
@@ -92,11 +97,31 @@ class Gateway(BaseModel):
         """What a callback reports. Raises Forged; ValueError, KeyError, TypeError where it cannot be read."""
         raise Forged("this channel has no callbacks")
 
+    @property
+    def replied_to(self) -> bool:
+        """Whether recipients can write back."""
+        return False
+
+    def address(self, written: str) -> str | None:
+        """An address as a contact has it, in the one way that ``replies`` writes it; none: it is none."""
+        return written
+
+    def replies(self, call: Call) -> list[Reply]:  # noqa: ARG002
+        """What recipients wrote back, as a callback tells it. Raises as ``reports``."""
+        return []
+
+    async def answer(self, answers: Sequence[tuple[Reply, str]]) -> tuple[str, str] | None:  # noqa: ARG002
+        """Answer replies; what the callback itself is answered, and of what media type, where that is the way."""
+        return None
+
     async def send(self, letter: Letter) -> Outcome:
         """Ask the gateway to take a notice."""
         post = self.post(letter)
         if isinstance(post, Outcome):
             return post
+        return await self._ask(post)
+
+    async def _ask(self, post: Post) -> Outcome:
         client = self._resting.pop() if self._resting else self._client()
         try:
             answer = await client.post(post.url, content=post.content, headers=post.headers)

@@ -98,6 +98,7 @@ class Session(AppriseSMTPController):
 class Mail:
     """E-mail over one Apprise URL (mailto, mailtos); sessions are used again."""
 
+    limit = None
     keyed = False
 
     def __init__(self, url: str, at_once: int = AT_ONCE, seconds: float = SECONDS) -> None:
@@ -188,6 +189,7 @@ def _unsent(error: BaseException) -> Outcome:
 class Other:
     """Any further channel that Apprise knows, by its URL. It answers yes or no and not why: a no is doubt."""
 
+    limit = None
     keyed = False
     at_once = 4
     seconds = SECONDS

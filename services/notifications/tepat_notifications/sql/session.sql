@@ -21,5 +21,6 @@ create temp table if not exists stated (
 
 -- Who is to hear of causes, by the policy in force.
 create temp table if not exists wanted (
-    cause_id uuid, recipient text collate "C", level int, terms_id int, moment text, due_at timestamptz
+    cause_id uuid, recipient text collate "C", level int, terms_id int, moment text, due_at timestamptz,
+    digest_at timestamptz
 ) on commit delete rows;

@@ -40,6 +40,10 @@ select shown_state(state, receipt) as state, count(*) as notices from delivery g
 select coalesce(via, channel) as channel, shown_state(state, receipt) as state, count(*) as notices
 from delivery group by 1, 2 order by 1, 2;
 
+-- name: climbed$
+-- Notices sent to whoever came after somebody who did not acknowledge.
+select count(*) from delivery where level > 0 and state = 'sent';
+
 -- name: by_kind
 select kind, count(*) as notices from delivery group by kind order by kind;
 

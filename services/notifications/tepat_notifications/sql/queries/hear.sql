@@ -87,29 +87,28 @@ from given g join added a
 order by g.place;
 
 -- name: unwant!
--- What is true no more, or nobody's to hear any more, is told to nobody.
-delete from hearing h
-where h.cause_id = any(:ids::uuid[]) and not h.heard and not exists (
-    select from wanted w join cause c using (cause_id)
-    where (w.cause_id, w.recipient, c.news) = (h.cause_id, h.recipient, h.news));
+-- What is true no more, or nobody's to hear any more, or again as it was heard, is told to nobody.
+delete from hearing h using cause c
+where h.cause_id = any(:ids::uuid[]) and not h.heard and c.cause_id = h.cause_id and (
+    not exists (select from wanted w where (w.cause_id, w.recipient, c.news) = (h.cause_id, h.recipient, h.news))
+    or exists (
+        select from heard_last(c.cause_id, case c.kind when 'overlap' then c.subject end, h.recipient) l
+        where (l.news, l.figures) is not distinct from (c.news, c.figures)));
 
 -- name: want
--- Those who are to hear of causes and have not: whose last word of them was another one. With `anew` those who wait go
--- by the terms wanted now. An overlap told before there were routes was heard.
+-- Those who are to hear of causes and have not: whose last word of them was another one. Where it differs by its amounts
+-- or days alone, it goes into the next digest. With `anew` those who wait go by the terms wanted now.
 insert into hearing as h (cause_id, recipient, news, level, terms_id, moment, due_at)
-select w.cause_id, w.recipient, c.news, w.level, w.terms_id, w.moment, w.due_at
+select w.cause_id, w.recipient, c.news, w.level, w.terms_id,
+       case when l.news = c.news then 'digest' else w.moment end,
+       case when l.news = c.news then w.digest_at else w.due_at end
 from wanted w
 join cause c using (cause_id)
-left join lateral (
-    select news from hearing l where l.heard and (l.cause_id, l.recipient) = (w.cause_id, w.recipient)
-    order by l.revision desc limit 1) last on true
-where last.news is distinct from c.news
-  and not (c.kind = 'overlap' and exists (
-      select from telling t
-      where t.heard and (t.overlap_id, t.agency, t.what) = (c.subject, w.recipient, c.news)))
+left join lateral heard_last(c.cause_id, case c.kind when 'overlap' then c.subject end, w.recipient) l on true
+where (l.news, l.figures) is distinct from (c.news, c.figures)
 on conflict (cause_id, recipient) where not heard do update set
     terms_id = excluded.terms_id, level = excluded.level,
-    due_at = case when :anew::boolean then excluded.due_at else h.due_at end,
+    due_at = case when :anew::boolean then excluded.due_at else least(h.due_at, excluded.due_at) end,
     moment = case when h.moment = 'parked' then h.moment else excluded.moment end
 returning recipient;
 
@@ -163,7 +162,7 @@ from unnest(:ids::uuid[], :dues::timestamptz[]) t (delivery_id, due_at) where d.
 
 -- name: gather_news!
 -- Write into notices what their recipients are to hear, as it stands now.
-update hearing h set delivery_id = d.delivery_id, heard = true, revision = c.revision
+update hearing h set delivery_id = d.delivery_id, heard = true, revision = c.revision, figures = c.figures
 from delivery d, cause c
 where d.delivery_id = any(:ids::uuid[]) and (h.recipient, h.terms_id) = (d.agency, d.terms_id)
   and c.cause_id = h.cause_id and not h.heard
@@ -174,12 +173,17 @@ where d.delivery_id = any(:ids::uuid[]) and (h.recipient, h.terms_id) = (d.agenc
 
 -- name: news
 -- What each notice tells of, those before which climbed furthest and then the largest first; `number` is that of all
--- of a sort, of which at most so many are listed.
+-- of a sort, of which at most so many are listed; `changed` where an overlap was told before under the same verdict.
 select * from (
     select h.delivery_id, h.level, c.kind, c.code, c.state, c.news, c.verdict, c.amount, c.programmes, c.agencies,
            c.region, c.said, t.language, count(*) over sort as number,
            row_number() over (sort order by h.level desc, c.amount desc nulls last, c.cause_id) as place,
-           exists (select from awaited a where a.cause_id = h.cause_id and a.how is null) as awaited
+           exists (select from awaited a where a.cause_id = h.cause_id and a.how is null) as awaited,
+           c.kind = 'overlap' and (
+               exists (select from hearing e where e.heard and (e.cause_id, e.recipient, e.news)
+                                                             = (h.cause_id, h.recipient, c.news) and e.revision < h.revision)
+               or exists (select from telling t where t.heard and (t.overlap_id, t.agency, t.verdict)
+                                                                  = (c.subject, h.recipient, c.news))) as changed
     from hearing h join cause c using (cause_id) join terms t using (terms_id)
     where h.delivery_id = any(:ids::uuid[]) and h.heard
     window sort as (partition by h.delivery_id, c.kind, c.state = 'over')) ranked
@@ -194,6 +198,14 @@ update hearing h set
 from delivery d
 where d.delivery_id = any(:ids::uuid[]) and d.state in ('failed', 'skipped') and h.delivery_id = d.delivery_id
   and h.heard;
+
+-- name: unheard_again!
+-- What a notice told is to be told again as far as it holds, but where its recipient has heard more since or is about to.
+update hearing h set heard = false, delivery_id = null, due_at = :now
+from cause c
+where h.delivery_id = :id and h.heard and (c.cause_id, c.news) = (h.cause_id, h.news) and not exists (
+    select from hearing o
+    where (o.cause_id, o.recipient) = (h.cause_id, h.recipient) and (not o.heard or o.revision > h.revision));
 
 -- name: await_!
 -- From here on causes are to be acknowledged: those that were not, or whose news is another one, or that were settled
@@ -269,7 +281,7 @@ from (
     from hearing h join awaited w using (cause_id)
     where h.heard and h.delivery_id in (
         select delivery_id from hearing where heard and cause_id = any(:ids::uuid[]))
-      and w.how in ('link', 'person', 'event')
+      and w.how in ('link', 'reply', 'person', 'event')
     order by h.delivery_id, w.ended_at desc) a
 where d.delivery_id = a.delivery_id and d.acknowledged_at is null and d.state not in ('queued', 'sending', 'failed', 'skipped') and not exists (
     select from hearing h join awaited w using (cause_id)
