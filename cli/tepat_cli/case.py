@@ -58,21 +58,30 @@ WORDS: Final[Mapping[str, str]] = {
     "reopened": "reopened: what was judged has changed",
     "overdue": "overdue: nobody resolved it in time",
     "closed": "closed: the overlap has ended",
+    "payout_ended": "a payout has ended",
+    "payout_changed": "a payout was changed",
+    "household_changed": "person or household is another",
+    "policy_changed": "the policy has changed",
 }
 
 
 def _happened(step: Item) -> str:
     words = WORDS.get(step["what"], step["what"]) + str(step.get("assigned_to", ""))
     if "payout" in step:
-        words += f": {step['payout']}, {rupiah(step['amount'])}"
+        words += f": {step['payout']} (revision {step['revision']}), {rupiah(step['amount'])}"
+        return words + (", late: what holds over it was told before" if step.get("late") else "")
+    if "amount_at_risk" in step:
+        words += f" ({', '.join(step['changed'])})" if "changed" in step else ""
+        words += f": {step['verdict']}, {' + '.join(step['states'])}, {rupiah(step['amount_at_risk'])} at risk"
     return words
 
 
 TIMELINE: Final = (
     Shown("at", lambda item: item["at"]),
     Shown("what happened", _happened),
+    Shown("agency's own time", lambda item: item.get("dated")),
     Shown("by", lambda item: item.get("by")),
-    Shown("reason", lambda item: item.get("reason")),
+    Shown("reason", lambda item: WORDS.get(str(item.get("reason")), item.get("reason"))),
     Shown("basis", lambda item: item.get("basis")),
     Shown("overlap revision", lambda item: item.get("overlap_revision"), justify="right"),
 )

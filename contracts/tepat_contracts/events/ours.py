@@ -77,6 +77,12 @@ class Payee(TypedDict):
     payout_id: PayoutId
 
 
+class Parted(Payee):
+    """A payout of an overlap that was cleared; of the one whose end cleared it the revision with which it `ended`."""
+
+    ended: NotRequired[Revision]
+
+
 class OverlapDetected(TypedDict):
     """Two live payouts overlap under a rule; said anew with a higher revision when what is said changes.
 
@@ -103,7 +109,7 @@ class OverlapCleared(TypedDict):
 
     overlap_id: Uuid
     revision: Announced
-    payouts: Annotated[list[Payee], Field(min_length=2, max_length=2)]
+    payouts: Annotated[list[Parted], Field(min_length=2, max_length=2)]
     reason: Literal["payout_ended", "payout_changed", "household_changed", "policy_changed"]
 
 

@@ -27,6 +27,7 @@ from tepat_distribution.domain import STATES, VERDICTS
 from tepat_distribution.policed import Policed
 from tepat_distribution.resolving import Act, Case, Judgement, RefusedError
 from tepat_distribution.store import every, queries
+from tepat_distribution.timeline import timeline
 
 Reader = Annotated[Person, Depends(needs(Right.read))]
 Resolver = Annotated[Person, Depends(needs(Right.resolve))]
@@ -179,7 +180,10 @@ def router(database: Database, in_force: InForce[Policed], clock: Callable[[], d
             payouts = [
                 _payout(each) for each in await every(queries.payouts_of_case(connection, overlap_id=overlap_id))
             ]
-        told = _told(row, terms) | {"payouts": payouts, "timeline": _timeline(row, payouts)}
+            events = await every(queries.events_of_case(connection, overlap_id=overlap_id))
+            announced = await every(queries.announcements_of(connection, overlap_id=overlap_id))
+        acts_of_it = orjson.loads(row["told"]).get("acts", ()) if row["told"] is not None else ()
+        told = _told(row, terms) | {"payouts": payouts, "timeline": timeline(events, announced, acts_of_it)}
         if row["rule"] is None:
             return told
         facts, case, became = cases.standing(row, terms)
@@ -281,25 +285,6 @@ def _told(row: Any, terms: Cases) -> dict[str, Any]:
 def _payout(row: Any) -> dict[str, Any]:
     return {
         "agency": row["agency"], "payout_id": row["payout_id"], "revision": row["revision"],
-        "state": STATES[row["rank"]], "at": row["event_time"], "programme": row["programme"],
+        "state": STATES[row["rank"]], "programme": row["programme"],
         "amount": row["amount"], "covers": {"from": row["starts"], "to": row["ends"]}, "region": row["region"],
     }  # fmt: skip
-
-
-def _timeline(row: Any, payouts: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What is known to have happened, in its order: the last announcement, the last event of each payout, every act."""
-    steps: list[dict[str, Any]] = [{
-        "at": row["announced_at"], "what": "overlap announced" if row["live"] else "overlap cleared",
-        "overlap_revision": row["overlap_revision"],
-    }]  # fmt: skip
-    steps += [
-        {
-            "at": payout["at"], "what": f"payout {payout['state']}", "revision": payout["revision"],
-            "payout": f"{payout['agency']}/{payout['payout_id']}", "amount": payout["amount"],
-        }
-        for payout in payouts
-    ]  # fmt: skip
-    told = orjson.loads(row["told"]) if row["told"] is not None else {}
-    for act in told.get("acts", ()):
-        steps.append(act | {"at": datetime.fromisoformat(act["at"]), "what": act["act"]})
-    return sorted(steps, key=lambda step: step["at"])

@@ -2,8 +2,8 @@
 
 Invariants
 - A payout's row is packed at the door into PostgreSQL's binary form: nothing touches it again in Python.
-- Of several events about one payout in a batch the one that holds is staged; those that do not are kept beside the
-  ledger. Events are never dropped for an id seen before; those that misuse one id are told apart by their canonical data.
+- Of several events about one payout in a batch the one that holds is staged, the others are kept beside the ledger.
+  Events are never dropped for an id seen before; those that misuse one id are told apart by their canonical data.
 """
 
 from collections.abc import Callable, Sequence

@@ -10,7 +10,7 @@ Invariants
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from functools import partial
 from typing import Any
@@ -71,18 +71,22 @@ async def recall(kafka: str, database: Database, store: Store) -> None:
 
 
 async def _keep(database: Database, store: Store, batch: Sequence[ConsumerRecord]) -> None:
-    """Keep the latest record of each key."""
+    """Keep the latest record of each key, and what is left of earlier announcements of overlaps."""
     if batch[0].topic == ROUNDS:
         await progress.keep(database, batch)
         return
     latest: dict[tuple[str, str], Any] = {}
+    earlier = []
     for record in batch:
         if record.value is not None:
             event = orjson.loads(record.value)
             data = event["data"]
             key = record.topic, data.get("overlap_id") or data.get("finding_id") or data["household"]
-            if key not in latest or data["revision"] > latest[key]["data"]["revision"]:
+            known = latest.get(key)
+            if known is None or data["revision"] > known["data"]["revision"]:
                 latest[key] = event
+            if known is not None and record.topic == OVERLAPS:
+                earlier.append(min(known, event, key=lambda each: int(each["data"]["revision"])))
     overlaps = [event for (topic, _), event in latest.items() if topic == OVERLAPS]
     decided = [event["data"] for event in latest.values() if event["type"] == CASE_TOLD]
     large: list[Any] = []
@@ -93,7 +97,8 @@ async def _keep(database: Database, store: Store, batch: Sequence[ConsumerRecord
     aid = [event for event in latest.values() if event["type"] == AID_TOLD]
     if overlaps:
         async with database.transaction(Lock.EXCLUSIVE) as connection:
-            await _keep_overlaps(connection, store, overlaps)
+            await _keep_overlaps(connection, store, earlier, queries.recall_earlier)
+            await _keep_overlaps(connection, store, overlaps, queries.announce)
     if decided:
         await queries.recall_cases(database.pool, **cases.columns(decided))
     if findings:
@@ -142,7 +147,9 @@ def _finding(event: Mapping[str, Any], agencies: Mapping[str, int], programmes: 
     )  # fmt: skip
 
 
-async def _keep_overlaps(connection: Connection, store: Store, events: Sequence[Any]) -> None:
+async def _keep_overlaps(
+    connection: Connection, store: Store, events: Sequence[Any], keep: Callable[[Connection], Awaitable[object]]
+) -> None:
     sides = [side for event in events for side in event["data"]["payouts"]]
     agencies, programmes = await store.numbered(
         connection,
@@ -151,7 +158,7 @@ async def _keep_overlaps(connection: Connection, store: Store, events: Sequence[
     )
     rows = [_row(event, agencies, programmes) for event in events]
     await connection.copy_records_to_table("announced", records=rows)
-    await queries.announce(connection)
+    await keep(connection)
 
 
 async def _keep_answers(database: Database, store: Store, batch: Sequence[ConsumerRecord]) -> None:
@@ -184,12 +191,12 @@ def _row(event: Mapping[str, Any], agencies: Mapping[str, int], programmes: Mapp
         UUID(data["overlap_id"]), data["revision"],
     )  # fmt: skip
     if event["type"] == "tepat.overlap.cleared.v1":
-        return (*key, False, *[None] * 18, at)
+        return (*key, False, *[None] * 18, at, data["reason"], a.get("ended"), b.get("ended"))
     during, person = data["during"], data.get("person")
     return (
         *key, True, data["rule"], data["scope"] == "person", VERDICTS.index(data["verdict"]),
         date.fromisoformat(during["from"]), date.fromisoformat(during["to"]), UUID(data["household"]), data["region"],
         data["amount_at_risk"], a["amount"], b["amount"], programmes[a["programme"]], programmes[b["programme"]],
         a["revision"], b["revision"], STATES.index(a["state"]), STATES.index(b["state"]),
-        UUID(person) if person else None, data["policy_version"], at,
+        UUID(person) if person else None, data["policy_version"], at, None, None, None,
     )  # fmt: skip

@@ -433,8 +433,11 @@ class Store:
             await queries.announce(connection)
         if cleared:
             await queries.clear(
-                connection, ids=[a.overlap_id for a in cleared], revisions=[a.revision for a in cleared], at=now
-            )
+                connection, at=now, ids=[a.overlap_id for a in cleared], revisions=[a.revision for a in cleared],
+                reasons=[a.data["reason"] for a in cleared],
+                ended_a=[a.data["payouts"][0].get("ended") for a in cleared],
+                ended_b=[a.data["payouts"][1].get("ended") for a in cleared],
+            )  # fmt: skip
 
     async def codes(self, connection: Connection) -> tuple[dict[int, str], dict[int, str]]:
         """Agencies and programmes by the ledger's numbers."""

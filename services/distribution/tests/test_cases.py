@@ -18,6 +18,7 @@ from fastapi import FastAPI
 from tepat_chassis.auth import Person, Right, authenticated
 from tepat_chassis.subjects import Subject
 from tepat_contracts.cases import case_code
+from tepat_contracts.envelope import UNDATED
 from tepat_distribution import api, cases, cases_api, rebuild
 from tepat_distribution.cases import CASES, Deadlines
 from tepat_distribution.domain import overlap_id
@@ -201,6 +202,69 @@ async def test_what_is_done_in_a_case_is_told_recorded_and_one_timeline(desk: De
         (held,) = (await api.held(connection, person("officer"), subject))["cases"]
     assert [each["act"] for each in held["acts"]] == ["assigned", "held", "released", "upheld"]
     assert not {nik(ANI), nik(BUDI), kk(MAWAR)} & set(str(held).split("'"))  # it keeps nobody
+
+
+async def test_the_timeline_tells_every_event_announcement_and_act_in_whatever_order_they_came(desk: Desk) -> None:
+    ledger = desk.ledger
+    events = [
+        PKH, VILLAGE, payout("p1"), payout("d1", "BLT-DD", of=BUDI, by="dpmd", amount=500_000, revision=1),
+        ended("p1", "returned", time=UNDATED),
+    ]  # fmt: skip
+    records = [ledger.append(told) for told in events]
+    told = []
+    for turn in (records, [*records[::-1], *records]):
+        await ledger.database.pool.execute(
+            "".join(f"delete from {each};" for each in ("payout", "payout_event", "overlap", "announcement", "mark"))
+        )
+        async with ledger.taking_records(turn[:2]):
+            pass
+        await ledger.judge()
+        async with ledger.taking_records(turn[2:]):
+            pass
+        await ledger.judge()
+        if turn is not records:  # nothing overlapped by then: one more announcement, so that there is a case
+            await announced(ledger, payout("p1", revision=1))
+        told.append((await desk.get(f"/{BLT}"))["timeline"])
+    paid = [
+        [{name: step.get(name) for name in ("at", "dated", "what", "payout", "amount")} for step in each
+         if "payout" in step and step["revision"] < 1 + (step["payout"] != "dinsos/p1")]
+        for each in told
+    ]  # fmt: skip
+    assert paid[0] == paid[1]
+    assert [(each["what"], each["payout"], each["amount"], each["dated"] is not None) for each in paid[0]] == [
+        ("payout planned", "dinsos/p1", 750_000, True), ("payout planned", "dpmd/d1", 600_000, True),
+        ("payout disbursed", "dinsos/p1", 750_000, True), ("payout disbursed", "dpmd/d1", 500_000, True),
+        ("payout returned", "dinsos/p1", 750_000, False),
+    ]  # fmt: skip
+    beside = [step for step in told[0] if "payout" not in step]
+    assert [(step["what"], step["overlap_revision"], step.get("reason")) for step in beside] == [
+        ("overlap announced", 1, None), ("overlap cleared", 2, "payout_ended"), ("closed", 2, None)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("compacted", [True, False])
+async def test_every_announcement_is_kept_and_those_on_the_topic_are_read_back(desk: Desk, compacted: bool) -> None:
+    ledger = desk.ledger
+    await announced(ledger, PKH, VILLAGE)
+    await announced(ledger, payout("p1", revision=1, amount=500_000))
+    await desk.done(BLT, "uphold")
+    await announced(ledger, ended("d1", by="dpmd", revision=1))
+    await announced(ledger, payout("d1", "BLT-DD", of=BUDI, by="dpmd", amount=600_000, state="planned", revision=2))
+
+    async def told() -> list[tuple[Any, ...]]:
+        steps = (await desk.get(f"/{BLT}"))["timeline"]
+        names = ("overlap_revision", "what", "changed", "amount_at_risk", "reason")
+        return [tuple(map(step.get, names)) for step in steps if step["what"].startswith("overlap")]
+
+    every = [
+        (1, "overlap announced", None, 600_000, None),
+        (2, "overlap changed", ["amounts", "states", "revisions"], 500_000, None),
+        (3, "overlap cleared", None, None, "payout_ended"),
+        (4, "overlap announced", None, 500_000, None),
+    ]
+    assert await told() == every
+    await rebuilt(ledger, compacted=compacted)
+    assert await told() == (every[3:] if compacted else every)
 
 
 async def test_facts_that_change_reopen_what_was_judged_and_an_end_closes_it(desk: Desk) -> None:
@@ -416,17 +480,26 @@ async def test_money_kept_is_what_was_paid_twice_and_upheld_or_past(desk: Desk) 
     assert (await desk.get(f"/{BLT}"))["money"] == {"returned": 600_000}
 
 
-async def rebuilt(ledger: Ledger, *, without: str = "") -> None:
-    """A new database reads back what compaction leaves, in any order; `without` such acts, which never left."""
+async def rebuilt(ledger: Ledger, *, without: str = "", compacted: bool = True) -> None:
+    """A new database reads back what compaction leaves, in any order, or where it has left all as it was told;
+    `without` such acts, which never left.
+    """
     rows = await ledger.database.pool.fetch("select topic, key, value from outbox order by id")
-    last: dict[tuple[str, str], Any] = {
-        (row["topic"], row["key"]): SimpleNamespace(topic=row["topic"], value=row["value"])
+    told: list[tuple[str, Any]] = [
+        (row["key"], SimpleNamespace(topic=row["topic"], value=row["value"]))
         for row in rows
         if row["topic"] in rebuild.OURS and orjson.loads(row["value"])["data"].get("act") != without
-    }
+    ]
+    last = {(each.topic, key): each for key, each in told}
     await ledger.empty()
-    for record in last.values():
-        await rebuild._keep(ledger.database, ledger.store, [record])
+    if compacted:
+        batches = [[record] for record in last.values()]
+    else:
+        batches = [[each for _, each in told if each.topic == topic][part] for topic in (rebuild.OVERLAPS, CASES)
+                   for part in (slice(0, 2), slice(2, None))]  # fmt: skip
+    for batch in batches:
+        if batch:
+            await rebuild._keep(ledger.database, ledger.store, batch)
     async with ledger.database.transaction() as connection:
         await cases.recalled(connection, NOW)
     await ledger.follow(policy(PKH_BPNT, PKH_BLT, version="again") | {"cases": TERMS})

@@ -27,7 +27,7 @@ group by agency, payout_id, revision, rank, event_time, event_id, amount;
 
 alter table overlap
     add column reason  text collate "C",     -- of one that is cleared: why; none: before that was kept
-    add column ended_a bigint,               -- of one cleared by the end of its first payout: the revision of that end
+    add column ended_a bigint,               -- of one cleared by the end of this payout: the revision of that end
     add column ended_b bigint;
 
 -- What was announced of overlaps before what stands in `overlap`: of one announced once there is none.

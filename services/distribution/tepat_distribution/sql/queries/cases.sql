@@ -36,7 +36,7 @@ order by k.overlap_id limit :at_most;
 
 -- name: payouts_of_case
 -- The two payouts of an overlap as they are now.
-select a.code as agency, p.payout_id, p.revision, p.rank, p.event_time, pr.code as programme, p.amount, p.starts, p.ends,
+select a.code as agency, p.payout_id, p.revision, p.rank, pr.code as programme, p.amount, p.starts, p.ends,
        p.region, p.person
 from overlap o
 cross join lateral (values (o.agency_a, o.payout_a), (o.agency_b, o.payout_b)) s (agency, payout_id)
@@ -45,6 +45,29 @@ join agency a on a.id = p.agency
 left join programme pr on pr.id = p.programme
 where o.overlap_id = :overlap_id
 order by a.code, p.payout_id;
+
+-- name: events_of_case
+-- Every event about the two payouts of an overlap, of each in the order in which they hold; `last_amount`: as the ledger
+-- has it, where what was told before an end is not known.
+select a.code as agency, s.payout_id, t.revision, t.rank, t.event_time, t.amount, t.appended, p.amount as last_amount
+from overlap o
+cross join lateral (values (o.agency_a, o.payout_a), (o.agency_b, o.payout_b)) s (agency, payout_id)
+cross join lateral (
+    select * from payout_told t where t.agency = s.agency and t.payout_id = s.payout_id offset 0) t
+join payout p on (p.agency, p.payout_id) = (s.agency, s.payout_id)
+join agency a on a.id = s.agency
+where o.overlap_id = :overlap_id
+order by a.code, s.payout_id, t.revision, t.rank, t.event_time, t.event_id, t.amount;
+
+-- name: announcements_of
+-- What was announced of an overlap, the first first.
+select told.*, pa.code as code_a, pb.code as code_b
+from (select * from announcement where overlap_id = :overlap_id
+      union all
+      select * from overlap where overlap_id = :overlap_id) told
+left join programme pa on pa.id = told.programme_a
+left join programme pb on pb.id = told.programme_b
+order by told.revision;
 
 -- name: start_clock!
 -- The deadline of these runs, should nobody touch them.
