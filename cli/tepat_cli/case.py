@@ -264,13 +264,19 @@ def figures(
     api: ApiOption = None,
     role: AsOption = None,
 ) -> None:
-    """Rupiah that did not leave twice, came back, or were kept, by programme and kabupaten or kota."""
+    """Rupiah that did not leave twice, came back, or were kept, in cases that the policy or somebody judged, by programme
+    and kabupaten or kota: of what `tepat report` counts as prevented and recovered that part."""
     with Services(Place.of(data, kafka, api, role), "reader") as services:
         told = services.get("distribution", "cases/figures", programme=programme, region=region)
+    if not as_json:
+        say(
+            "cases that the policy or somebody judged: overlaps that exclude themselves, or that somebody held or upheld"
+        )
     listing(told["items"], FIGURES, as_json=as_json, limit=0, none="nothing was prevented, recovered or kept yet")
     if not as_json:
-        total = told["total"]
-        say(", ".join(f"{rupiah(total[name])} {name}" for name in ("prevented", "recovered", "kept")))
+        say(", ".join(f"{rupiah(amount)} {name}" for name, amount in told["total"].items()))
+        beside = ", ".join(f"{rupiah(amount)} {name}" for name, amount in told["beside"].items())
+        say(f"beside them, of reviews that nobody held and of what somebody let go: {beside}")
 
 
 def _act(

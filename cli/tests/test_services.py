@@ -319,10 +319,14 @@ def test_a_case_is_assigned_and_what_cases_saved_is_summed(api: Api, tepat: Tepa
     item = {"programme": "PKH", "region": "33.74"} | {
         name: value for each in names for name, value in ((each, 750_000), (f"payouts_{each}", 1))
     }  # fmt: skip
-    api.answers["GET /distribution/v1/cases/figures"] = {"items": [item], "total": dict.fromkeys(names, 750_000)}
+    api.answers["GET /distribution/v1/cases/figures"] = {
+        "items": [item], "total": dict.fromkeys(names, 750_000), "beside": {"prevented": 5, "recovered": 0},
+    }  # fmt: skip
     ran = tepat("case", "figures", "--region", "33.74")
     assert "PKH\t33.74\tRp 750.000\t1" in ran.out
+    assert ran.err.startswith("cases that the policy or somebody judged")
     assert "Rp 750.000 prevented, Rp 750.000 recovered, Rp 750.000 kept" in ran.err
+    assert "of what somebody let go: Rp 5 prevented, Rp 0 recovered" in ran.err
 
 
 def test_answers_to_no_report_and_circles_of_merges_are_listed(api: Api, tepat: Tepat) -> None:

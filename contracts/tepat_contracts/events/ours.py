@@ -408,7 +408,8 @@ class AidTold(TypedDict):
 class Money(TypedDict):
     """What became of the money of a case, in rupiah: stopped before it left, returned, or kept by who received it.
 
-    It is one of the three, and never more than the lesser of the two amounts.
+    It is one of the three: of the payout that was stopped or returned all of it, of two that were both paid the lesser.
+    A payout that stood in several overlaps is told in the case of each whose end it was: sums count it once.
     """
 
     stopped: NotRequired[Rupiah]

@@ -5,7 +5,7 @@ Every act is done to the overlap as whoever does it saw it: they name its revisi
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -35,6 +35,8 @@ Waiver = Annotated[Person, Depends(needs(Right.waive))]
 Seen = Annotated[int, Field(ge=1, description="`overlap_revision` as whoever decides saw it")]
 Why = Annotated[str, Field(min_length=3, max_length=500)]
 Basis = Annotated[str, Field(min_length=3, max_length=200, description="the rule that allows it: a law, a decree")]
+
+BECAME: Final = ("prevented", "recovered", "kept")
 
 
 class Assignment(BaseModel):
@@ -154,20 +156,31 @@ def router(database: Database, in_force: InForce[Policed], clock: Callable[[], d
     @routes.get("/cases/figures")
     async def figures(person: Reader, programme: str | None = None, region: Region = None) -> dict[str, Any]:
         """Rupiah that did not leave, came back, or were kept, by programme and kabupaten or kota of the payout that was
-        stopped, returned, or paid beside another: each payout once.
+        stopped, returned, or paid beside another: each payout once, in cases that the policy or somebody judged.
+
+        ``beside`` is what was stopped and returned in the others: reviews that nobody held, and what somebody let go.
+        Both together are the report's prevented and recovered.
         """
         policy = (await in_force.ruling()).document.index.policy
         if programme is not None:
             must_be_of({each.code for each in policy.programmes}, "programme", programme, what="programme")
         today = clock().astimezone(ZoneInfo(policy.time_zone)).date()
+        rows = await every(queries.figures(
+            database.pool, today=today, programme=programme, region=region, regions=list(person.regions)
+        ))  # fmt: skip
         items = [
-            dict(row)
-            for row in await every(queries.figures(
-                database.pool, today=today, programme=programme, region=region, regions=list(person.regions)
-            ))
+            {
+                "programme": row["programme"], "region": row["region"],
+                **{name: value for each in BECAME
+                   for name, value in ((each, int(row[each])), (f"payouts_{each}", row[f"payouts_{each}"]))},
+            }
+            for row in rows if any(row[f"payouts_{each}"] for each in BECAME)
         ]  # fmt: skip
-        total = {name: sum(item[name] for item in items) for name in ("prevented", "recovered", "kept")}
-        return {"as_of": clock(), "items": items, "total": total}
+        return {
+            "as_of": clock(), "items": items,
+            "total": {name: sum(item[name] for item in items) for name in BECAME},
+            "beside": {name: sum(int(row[f"{name}_beside"]) for row in rows) for name in BECAME[:2]},
+        }  # fmt: skip
 
     @routes.get("/cases/{which}")
     async def show(which: str, person: Reader) -> dict[str, Any]:

@@ -133,14 +133,15 @@ def money(case: Case, facts: Facts, became: tuple[str, int] | None, *, past: boo
     """What became of the money, as it is told and counted.
 
     Args:
-        became: what the ledger says of it: ``stopped``, ``returned`` or ``kept``, and the rupiah.
+        became: what the ledger says of it: ``stopped``, ``returned`` or ``kept``, and the rupiah: of the payout whose
+            end cleared the overlap, or at risk.
         past: the days of the overlap are over, so that who received twice has kept it.
     """
     if became is None or not case.counts(facts.verdict):
         return {}
     if became[0] == "kept":
         return dict([became]) if facts.live and (past or case.state == "upheld") else {}
-    return dict([became]) if case.cleared == "payout_ended" else {}
+    return dict([became])
 
 
 def opened(facts: Facts, terms: Cases) -> Case:

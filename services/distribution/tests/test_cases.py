@@ -449,7 +449,8 @@ async def test_money_that_somebody_let_go_or_that_ended_otherwise_is_not_counted
     await announced(ledger, PKH, VILLAGE, FOOD)
     await desk.done(BLT, "waive")  # and the review nobody held
     await announced(ledger, ended("p1", revision=1))
-    assert (await desk.get("/figures"))["items"] == []
+    told = await desk.get("/figures")
+    assert (told["items"], told["beside"]) == ([], {"prevented": 750_000, "recovered": 0})
     assert (await desk.get(f"/{BLT}"))["money"] == {}
     twice = [payout("x1", of=CITRA, card=KENANGA), payout("x2", of=CITRA, card=KENANGA)]
     await announced(ledger, *twice)
@@ -458,7 +459,7 @@ async def test_money_that_somebody_let_go_or_that_ended_otherwise_is_not_counted
         ledger, payout("x2", of=CITRA, card=KENANGA, days=("2026-04-01", "2026-04-30"), revision=1, state="planned")
     )
     await announced(ledger, ended("x2", revision=2))
-    assert (await desk.get("/figures"))["items"] == []
+    assert (await desk.get("/figures")) == told
 
 
 async def test_money_kept_is_what_was_paid_twice_and_upheld_or_past(desk: Desk) -> None:
@@ -478,6 +479,25 @@ async def test_money_kept_is_what_was_paid_twice_and_upheld_or_past(desk: Desk) 
     await announced(ledger, ended("d1", "returned", by="dpmd"))
     assert (await desk.get("/figures"))["total"] == {"prevented": 0, "recovered": 600_000, "kept": 0}
     assert (await desk.get(f"/{BLT}"))["money"] == {"returned": 600_000}
+    # paid anew and returned long after: that is not what this overlap saved
+    later = {"days": ("2026-07-01", "2026-09-30"), "revision": 1}
+    await announced(ledger, payout("d1", "BLT-DD", of=BUDI, by="dpmd", amount=600_000, **later))
+    await announced(ledger, ended("d1", "returned", by="dpmd", revision=1))
+    assert (await desk.get("/figures"))["items"] == []
+    assert (await desk.get(f"/{BLT}"))["money"] == {}
+
+
+async def test_of_two_that_ended_the_one_told_first_was_saved_by_their_overlap_and_outlives_the_database(
+    desk: Desk,
+) -> None:
+    ledger = desk.ledger
+    await announced(ledger, PKH, VILLAGE)
+    await announced(ledger, ended("d1", by="dpmd"), ended("p1"))
+    (item,) = (await desk.get("/figures"))["items"]
+    assert (item["programme"], item["prevented"], item["payouts_prevented"]) == ("BLT-DD", 600_000, 1)
+    await rebuilt(ledger)
+    await announced(ledger, PKH, VILLAGE, ended("d1", by="dpmd"), ended("p1"))
+    assert (await desk.get("/figures"))["items"] == [item]
 
 
 async def rebuilt(ledger: Ledger, *, without: str = "", compacted: bool = True) -> None:
