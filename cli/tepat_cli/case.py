@@ -211,7 +211,8 @@ def release(
     api: ApiOption = None,
     role: AsOption = None,
 ) -> None:
-    """There is nothing against it: the payments may go, as long as they stay as they are."""
+    """Lift what was held: the payments of a review may go as long as they stay as they are, and what a rule prefers.
+    What a rule excludes takes a waiver."""
     said = {"reason": reason, "basis": basis}
     _act("release", case, said, revision, Place.of(data, kafka, api, role), "officer", as_json=as_json)
 
@@ -264,14 +265,12 @@ def figures(
     api: ApiOption = None,
     role: AsOption = None,
 ) -> None:
-    """Rupiah that did not leave twice, came back, or were kept, in cases that the policy or somebody judged, by programme
-    and kabupaten or kota: of what `tepat report` counts as prevented and recovered that part."""
+    """Rupiah that did not leave twice, came back, or were kept, in cases that the policy or somebody judged: that part
+    of what `tepat report` counts as prevented and recovered. By programme and kabupaten or kota."""
     with Services(Place.of(data, kafka, api, role), "reader") as services:
         told = services.get("distribution", "cases/figures", programme=programme, region=region)
     if not as_json:
-        say(
-            "cases that the policy or somebody judged: overlaps that exclude themselves, or that somebody held or upheld"
-        )
+        say("cases that the policy or somebody judged: overlaps that exclude themselves, or were held or upheld")
     listing(told["items"], FIGURES, as_json=as_json, limit=0, none="nothing was prevented, recovered or kept yet")
     if not as_json:
         say(", ".join(f"{rupiah(amount)} {name}" for name, amount in told["total"].items()))

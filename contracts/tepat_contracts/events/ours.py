@@ -447,8 +447,10 @@ class CaseTold(TypedDict):
 
     An overlap announced is an open case without being told so. `reopened` (the facts it judged have changed),
     `overdue`, and `closed` (the overlap ended, as `cleared` says, while it `was` in that state) are acts of the
-    service, all others of the account `by`. `released` and `waived` let the payments go as long as the facts stay as
-    they were `judged`. A waiver above the policy's amount is `waive_proposed` by one person and `waived` by another.
+    service, all others of the account `by`. A case that is `released` or `waived` lets the payments go as long as the
+    facts stay as they were `judged`. An exclusive overlap is only waived: where its rule prefers one payment, the act
+    `released` lifts a hold, and the case is `open` again. A waiver above the policy's amount is `waive_proposed` by one
+    person and `waived` by another.
     `payouts`, `programmes`, `amount_at_risk`, `verdict` and `region` are those of the overlap when it was last
     announced; `acts` are all until now, the last 100, so that the newest record tells the whole case.
     """

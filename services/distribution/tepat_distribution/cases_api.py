@@ -222,7 +222,7 @@ def _acting(routes: APIRouter, desk: Desk) -> None:
 
     @routes.post("/cases/{which}/release")
     async def release(which: str, said: Resolution, person: Resolver) -> dict[str, Any]:
-        """There is nothing against it: the payments may go."""
+        """What somebody held in a review may go, or what the rule prefers; an exclusive overlap takes a waiver."""
         return await desk.judge(which, person, "released", said)
 
     @routes.post("/cases/{which}/uphold")

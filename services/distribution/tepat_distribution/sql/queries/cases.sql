@@ -152,8 +152,10 @@ with w as materialized (
 update overlap o set revision = o.revision from w where o.overlap_id = w.overlap_id returning o.overlap_id;
 
 -- name: cases_named
--- Overlaps with their cases, and what became of their money.
-select k.*, m.what, m.amount
+-- Overlaps with their cases, what became of their money, and whether their rule prefers one of the two.
+select k.*, m.what, m.amount, exists (
+           select from rule r join programme p on p.id = r.prefer
+           where r.id = k.rule and p.code in (k.code_a, k.code_b) and k.code_a <> k.code_b) as prefers
 from cases k
 left join lateral (
     select what, amount from saved s where s.overlap_id = k.overlap_id
