@@ -289,6 +289,8 @@ def _act(
     if as_json:
         json_line(told)
         return
+    if "warning" in told:
+        say(told["warning"], "yellow")
     proposed = told["last_act"]["act"] == "waive_proposed"
     say(
         f"{told['code']} is {told['state']}"

@@ -315,6 +315,9 @@ def test_a_case_is_assigned_and_what_cases_saved_is_summed(api: Api, tepat: Tepa
     api.answers["POST /distribution/v1/cases/N4FB6DTK/assign"] = CASE
     assert tepat("case", "assign", "N4FB6DTK", "--to", "rini", "--revision", 4).status == 0
     assert orjson.loads(api.asked[-1].content) == {"to": "rini", "revision": 4}
+    api.answers["POST /distribution/v1/cases/N4FB6DTK/assign"] = CASE | {"warning": "nobody has acted here as rini yet"}
+    ran = tepat("case", "assign", "N4FB6DTK", "--to", "rini", "--revision", 4)
+    assert (ran.status, "nobody has acted here as rini yet" in ran.err) == (0, True)
     names = ("prevented", "recovered", "kept")
     item = {"programme": "PKH", "region": "33.74"} | {
         name: value for each in names for name, value in ((each, 750_000), (f"payouts_{each}", 1))

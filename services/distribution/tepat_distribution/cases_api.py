@@ -3,6 +3,7 @@
 Every act is done to the overlap as whoever does it saw it: they name its revision, and are told where it has changed.
 """
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
@@ -11,7 +12,8 @@ from zoneinfo import ZoneInfo
 
 import orjson
 from fastapi import APIRouter, Depends, HTTPException, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 from tepat_chassis import acts
 from tepat_chassis.auth import Person, Right, needs
 from tepat_chassis.database import Connection, Database
@@ -37,13 +39,29 @@ Why = Annotated[str, Field(min_length=3, max_length=500)]
 Basis = Annotated[str, Field(min_length=3, max_length=200, description="the rule that allows it: a law, a decree")]
 
 BECAME: Final = ("prevented", "recovered", "kept")
+ACCOUNT: Final = re.compile("[!-~]{1,255}")
+NO_ACCOUNT: Final = (
+    "must be the account that somebody signs in with, 1 to 255 letters, digits and signs without spaces / harus akun "
+    "yang dipakai untuk masuk, 1 sampai 255 huruf, angka dan tanda tanpa spasi"
+)
+UNHEARD: Final = (
+    "nobody has acted here as {0} yet: see that it is spelt right / belum ada yang bertindak di sini sebagai {0}: "
+    "periksa ejaannya"
+)
+
+
+def _account(said: str) -> str:
+    """An account as a token's ``sub`` may name it (OpenID Connect Core 1.0, 2: ASCII, 255 characters at most)."""
+    if not ACCOUNT.fullmatch(said):
+        raise PydanticCustomError("account", NO_ACCOUNT)
+    return said
 
 
 class Assignment(BaseModel):
     """Who is to see to it."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-    to: Annotated[str, Field(min_length=1, max_length=128, description="the account that has charge of it")]
+    to: Annotated[str, AfterValidator(_account), Field(description="the account that has charge of it")]
     reason: Why | None = None
     revision: Seen
 
@@ -71,15 +89,20 @@ class Desk:
         self._clock = clock
 
     async def assign(self, which: str, person: Person, said: Assignment) -> dict[str, Any]:
-        """Say who has charge of it; the case as it stands then. Raises HTTPException."""
+        """Say who has charge of it; the case as it stands then, with a ``warning`` where that account never acted here:
+        who has one only their issuer knows. Raises HTTPException.
+        """
+        account = mask(said.to)
 
         def change(before: Standing, _: Cases, now: datetime) -> Case:
             reason = mask(said.reason) if said.reason is not None else None
             return resolving.assign(
-                before.case, Act("assigned", now, before.facts.revision, person.sub, mask(said.to), reason)
+                before.case, Act("assigned", now, before.facts.revision, person.sub, account, reason)
             )
 
-        return await self._act(which, person, said.revision, change)
+        told = await self._act(which, person, said.revision, change)
+        unheard = account != person.sub and not await queries.acted(self._database.pool, account=account)
+        return told | ({"warning": UNHEARD.format(account)} if unheard else {})
 
     async def judge(self, which: str, person: Person, judgement: Judgement, said: Hold) -> dict[str, Any]:
         """Judge it; the case as it stands then. Raises HTTPException."""

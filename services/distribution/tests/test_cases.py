@@ -362,6 +362,20 @@ async def test_rights_and_regions_are_asked(desk: Desk) -> None:
     assert (await desk.act(UUID(int=1), "hold", revision=1)).status_code == 404
 
 
+async def test_a_case_is_assigned_to_an_account_and_one_never_heard_of_is_told(desk: Desk) -> None:
+    await announced(desk.ledger, PKH, VILLAGE)
+    for wrong in ("", " ", "bu rini", "rini\n", "x" * 256, "rini\u200b"):
+        refused = await desk.act(BLT, "assign", to=wrong)
+        assert refused.status_code == 422
+    assert "warning" not in await desk.done(BLT, "assign", to="rini")
+    told = await desk.done(BLT, "assign", to="budi")
+    assert told["assigned_to"] == "budi"
+    assert "nobody has acted here as budi yet" in told["warning"]
+    await desk.done(BLT, "hold", "budi")
+    assert "warning" not in await desk.done(BLT, "assign", "rini", to="budi")
+    assert (await desk.done(BLT, "assign", to="x" * 255))["assigned_to"] == "x" * 255
+
+
 async def test_what_nobody_resolves_in_time_is_overdue_once(desk: Desk) -> None:
     ledger = desk.ledger
     await announced(ledger, PKH, VILLAGE, FOOD)

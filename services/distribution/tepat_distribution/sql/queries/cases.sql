@@ -59,6 +59,10 @@ join agency a on a.id = s.agency
 where o.overlap_id = :overlap_id
 order by a.code, s.payout_id, t.revision, t.rank, t.event_time, t.event_id, t.amount;
 
+-- name: acted$
+-- Whether anybody ever acted under an account.
+select exists (select from act where who = :account);
+
 -- name: announcements_of
 -- What was announced of an overlap, the first first.
 select told.*, pa.code as code_a, pb.code as code_b
