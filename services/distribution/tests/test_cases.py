@@ -35,6 +35,7 @@ from .conftest import (
     PKH_BLT,
     PKH_BPNT,
     REGION,
+    SQL,
     Ledger,
     ended,
     kk,
@@ -507,6 +508,12 @@ async def test_of_two_that_ended_the_one_told_first_was_saved_by_their_overlap_a
     await announced(ledger, ended("d1", by="dpmd"), ended("p1"))
     (item,) = (await desk.get("/figures"))["items"]
     assert (item["programme"], item["prevented"], item["payouts_prevented"]) == ("BLT-DD", 600_000, 1)
+    # of what was cleared before anybody kept by whose end, it is found out when the database is brought up
+    await ledger.database.pool.execute("update overlap set reason = null, ended_a = null, ended_b = null")
+    assert (await desk.get("/figures"))["items"] == []
+    script = (SQL / "migrations" / "0161_saved.sql").read_text()
+    await ledger.database.pool.execute(script[script.index("update overlap o set") :])
+    assert (await desk.get("/figures"))["items"] == [item]
     await rebuilt(ledger)
     await announced(ledger, PKH, VILLAGE, ended("d1", by="dpmd"), ended("p1"))
     assert (await desk.get("/figures"))["items"] == [item]
