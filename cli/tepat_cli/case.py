@@ -58,21 +58,30 @@ WORDS: Final[Mapping[str, str]] = {
     "reopened": "reopened: what was judged has changed",
     "overdue": "overdue: nobody resolved it in time",
     "closed": "closed: the overlap has ended",
+    "payout_ended": "a payout has ended",
+    "payout_changed": "a payout was changed",
+    "household_changed": "person or household is another",
+    "policy_changed": "the policy has changed",
 }
 
 
 def _happened(step: Item) -> str:
     words = WORDS.get(step["what"], step["what"]) + str(step.get("assigned_to", ""))
     if "payout" in step:
-        words += f": {step['payout']}, {rupiah(step['amount'])}"
+        words += f": {step['payout']} (revision {step['revision']}), {rupiah(step['amount'])}"
+        return words + (", late: what holds over it was told before" if step.get("late") else "")
+    if "amount_at_risk" in step:
+        words += f" ({', '.join(step['changed'])})" if "changed" in step else ""
+        words += f": {step['verdict']}, {' + '.join(step['states'])}, {rupiah(step['amount_at_risk'])} at risk"
     return words
 
 
 TIMELINE: Final = (
     Shown("at", lambda item: item["at"]),
     Shown("what happened", _happened),
+    Shown("agency's own time", lambda item: item.get("dated")),
     Shown("by", lambda item: item.get("by")),
-    Shown("reason", lambda item: item.get("reason")),
+    Shown("reason", lambda item: WORDS.get(str(item.get("reason")), item.get("reason"))),
     Shown("basis", lambda item: item.get("basis")),
     Shown("overlap revision", lambda item: item.get("overlap_revision"), justify="right"),
 )
@@ -202,7 +211,8 @@ def release(
     api: ApiOption = None,
     role: AsOption = None,
 ) -> None:
-    """There is nothing against it: the payments may go, as long as they stay as they are."""
+    """Lift what was held: the payments of a review may go as long as they stay as they are, and what a rule prefers.
+    What a rule excludes takes a waiver."""
     said = {"reason": reason, "basis": basis}
     _act("release", case, said, revision, Place.of(data, kafka, api, role), "officer", as_json=as_json)
 
@@ -255,13 +265,17 @@ def figures(
     api: ApiOption = None,
     role: AsOption = None,
 ) -> None:
-    """Rupiah that did not leave twice, came back, or were kept, by programme and kabupaten or kota."""
+    """Rupiah that did not leave twice, came back, or were kept, in cases that the policy or somebody judged: that part
+    of what `tepat report` counts as prevented and recovered. By programme and kabupaten or kota."""
     with Services(Place.of(data, kafka, api, role), "reader") as services:
         told = services.get("distribution", "cases/figures", programme=programme, region=region)
+    if not as_json:
+        say("cases that the policy or somebody judged: overlaps that exclude themselves, or were held or upheld")
     listing(told["items"], FIGURES, as_json=as_json, limit=0, none="nothing was prevented, recovered or kept yet")
     if not as_json:
-        total = told["total"]
-        say(", ".join(f"{rupiah(total[name])} {name}" for name in ("prevented", "recovered", "kept")))
+        say(", ".join(f"{rupiah(amount)} {name}" for name, amount in told["total"].items()))
+        beside = ", ".join(f"{rupiah(amount)} {name}" for name, amount in told["beside"].items())
+        say(f"beside them, of reviews that nobody held and of what somebody let go: {beside}")
 
 
 def _act(
@@ -275,6 +289,8 @@ def _act(
     if as_json:
         json_line(told)
         return
+    if "warning" in told:
+        say(told["warning"], "yellow")
     proposed = told["last_act"]["act"] == "waive_proposed"
     say(
         f"{told['code']} is {told['state']}"

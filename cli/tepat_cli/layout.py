@@ -6,12 +6,15 @@ what it tells does not depend on that.
 The time of an event decides between two of equal revision and rank (`overlap.md`), and the same row must always
 give the same event. So it is never the moment of sending, but the row's own: its `Waktu` column, else the day it
 speaks of (`Kind.dated_by`), at midnight in Western Indonesian Time. A cancellation that names no day is put at
-1970-01-01: its rank stands above what it ends whatever the time. It follows that of two different rows about one
-payout and of one revision the later file does not win by being later: a correction needs a higher revision.
+1970-01-01 (`UNDATED`), which is shown as no time at all: its rank stands above what it ends whatever the time. It
+follows that of two different rows about one payout and of one revision the later file does not win by being later: a
+correction needs a higher revision.
 """
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
+
+from tepat_contracts.envelope import UNDATED
 
 from tepat_cli.columns import (
     BENEFICIARIES,
@@ -27,9 +30,6 @@ from tepat_cli.columns import (
     Kind,
 )
 from tepat_cli.values import TEXT_COLUMN, Cell, Unreadable, midnight
-
-BEFORE_ALL: Final = "1970-01-01T00:00:00+07:00"
-"""Time of an event whose row names no day."""
 
 ENDED: Final = ("cancelled", "returned")
 ENDED_READS: Final = ("payout_id", "revision", "reason", "covers.from", "time")
@@ -172,7 +172,7 @@ class Layout:
         first_day, time = row.pop("covers.from"), row.pop("time")
         data = {path: value for path, value in row.items() if value is not None}
         data.setdefault("revision", revision)
-        time = time or (midnight(first_day) if first_day else BEFORE_ALL)
+        time = time or (midnight(first_day) if first_day else UNDATED)
         return Told(f"tepat.payout.{status}.v1", data, time, key(self.kind, data))
 
     @staticmethod
@@ -203,7 +203,7 @@ def _dated(kind: Kind, data: Data) -> str:
             return midnight(found)
     if kind is REPORTS and "filed_by" in data:
         raise Unreadable("A report needs its day: fill Waktu or Tanggal Kejadian. / Isi Waktu atau Tanggal Kejadian.")
-    return BEFORE_ALL
+    return UNDATED
 
 
 def key(kind: Kind, data: Data) -> str:

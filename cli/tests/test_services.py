@@ -265,12 +265,18 @@ def test_cases_are_listed_and_each_is_one_timeline_in_words(api: Api, tepat: Tep
         "limit": "500", "state": "open", "overdue": "true", "assigned_to": "rini"
     }  # fmt: skip
     happened: list[dict[str, Any]] = [
-        {"what": "overlap announced", "overlap_revision": 4},
-        {"what": "payout planned", "payout": "dinsos/A", "amount": 750_000, "revision": 0},
+        {"what": "payout planned", "payout": "dinsos/A", "amount": 750_000, "revision": 0,
+         "dated": "2026-01-01T00:00:00Z"},
+        {"what": "overlap announced", "overlap_revision": 3, "verdict": "exclusive", "rule": "pkh-blt",
+         "states": ["planned", "planned"], "amount_at_risk": 750_000},
+        {"what": "payout cancelled", "payout": "dinsos/A", "amount": 750_000, "revision": 0, "late": True},
+        {"what": "overlap changed", "overlap_revision": 4, "verdict": "exclusive", "rule": "pkh-blt",
+         "states": ["planned", "disbursed"], "amount_at_risk": 750_000, "changed": ["states", "revisions"]},
         {"what": "assigned", "act": "assigned", "assigned_to": "rini", "by": "kepala", "overlap_revision": 4},
         {"what": "waive_proposed", "by": "kepala", "reason": "in need", "basis": "Perda 1", "overlap_revision": 4},
         {"what": "held", "by": "rini"},
-    ]
+        {"what": "overlap cleared", "overlap_revision": 5, "reason": "payout_changed"},
+    ]  # fmt: skip
     shown = CASE | {
         "timeline": [{"at": f"2026-01-0{n}T08:00:00Z", **each} for n, each in enumerate(happened, 1)],
         "money": {"kept": 750_000},
@@ -278,8 +284,13 @@ def test_cases_are_listed_and_each_is_one_timeline_in_words(api: Api, tepat: Tep
     api.answers["GET /distribution/v1/cases/N4FB6DTK"] = shown
     ran = tepat("case", "show", "N4FB6DTK")
     for words in (
-        "proposed by  kepala", "money        kept Rp 750.000", "payout planned: dinsos/A, Rp 750.000",
-        "has charge of it: rini\tkepala", "it takes somebody else\tkepala\tin need\tPerda 1\t4", "held\trini",
+        "proposed by  kepala", "money        kept Rp 750.000",
+        "2026-01-01T08:00:00Z\tpayout planned: dinsos/A (revision 0), Rp 750.000\t2026-01-01T00:00:00Z",
+        "payout cancelled: dinsos/A (revision 0), Rp 750.000, late: what holds over it was told before\t\t",
+        "overlap announced: exclusive, planned + planned, Rp 750.000 at risk\t\t\t\t\t3",
+        "overlap changed (states, revisions): exclusive, planned + disbursed, Rp 750.000 at risk",
+        "overlap cleared\t\t\ta payout was changed\t\t5", "has charge of it: rini\t\tkepala",
+        "it takes somebody else\t\tkepala\tin need\tPerda 1\t4", "held\t\trini",
     ):  # fmt: skip
         assert words in ran.out
     assert objects(tepat("case", "show", "N4FB6DTK", "--json").out) == [shown]
@@ -304,14 +315,21 @@ def test_a_case_is_assigned_and_what_cases_saved_is_summed(api: Api, tepat: Tepa
     api.answers["POST /distribution/v1/cases/N4FB6DTK/assign"] = CASE
     assert tepat("case", "assign", "N4FB6DTK", "--to", "rini", "--revision", 4).status == 0
     assert orjson.loads(api.asked[-1].content) == {"to": "rini", "revision": 4}
+    api.answers["POST /distribution/v1/cases/N4FB6DTK/assign"] = CASE | {"warning": "nobody has acted here as rini yet"}
+    ran = tepat("case", "assign", "N4FB6DTK", "--to", "rini", "--revision", 4)
+    assert (ran.status, "nobody has acted here as rini yet" in ran.err) == (0, True)
     names = ("prevented", "recovered", "kept")
     item = {"programme": "PKH", "region": "33.74"} | {
         name: value for each in names for name, value in ((each, 750_000), (f"payouts_{each}", 1))
     }  # fmt: skip
-    api.answers["GET /distribution/v1/cases/figures"] = {"items": [item], "total": dict.fromkeys(names, 750_000)}
+    api.answers["GET /distribution/v1/cases/figures"] = {
+        "items": [item], "total": dict.fromkeys(names, 750_000), "beside": {"prevented": 5, "recovered": 0},
+    }  # fmt: skip
     ran = tepat("case", "figures", "--region", "33.74")
     assert "PKH\t33.74\tRp 750.000\t1" in ran.out
+    assert ran.err.startswith("cases that the policy or somebody judged")
     assert "Rp 750.000 prevented, Rp 750.000 recovered, Rp 750.000 kept" in ran.err
+    assert "of what somebody let go: Rp 5 prevented, Rp 0 recovered" in ran.err
 
 
 def test_answers_to_no_report_and_circles_of_merges_are_listed(api: Api, tepat: Tepat) -> None:

@@ -23,6 +23,9 @@ BINARY_PREFIX: Final = "ce_"
 #: Largest value the services take, in bytes (1 MiB); a value of exactly this size is taken.
 MAX_VALUE_BYTES: Final = 1_048_576
 
+#: Time of an event that has none of its own, as of a file's row that names no day: the same row gives the same event.
+UNDATED: Final = "1970-01-01T00:00:00+07:00"
+
 AGENCY_ID_PATTERN: Final = r"[a-z0-9][a-z0-9-]{1,38}[a-z0-9]"
 _AGENCY_ID: Final = re.compile(AGENCY_ID_PATTERN)
 _AGENCY_SOURCE: Final = "urn:tepat:agency:"

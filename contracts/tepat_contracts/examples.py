@@ -186,7 +186,7 @@ OUTBOUND_DATA: Final[Mapping[str, dict[str, Any]]] = {
         "overlap_id": _OVERLAP,
         "revision": 2,
         "payouts": [
-            {"agency": AGENCY, "payout_id": "PKH-2026-T1-000123"},
+            {"agency": AGENCY, "payout_id": "PKH-2026-T1-000123", "ended": 1},
             {"agency": "himbara-bpnt", "payout_id": "BPNT-2026-01-000077"},
         ],
         "reason": "payout_ended",

@@ -77,6 +77,12 @@ class Payee(TypedDict):
     payout_id: PayoutId
 
 
+class Parted(Payee):
+    """A payout of an overlap that was cleared; of the one whose end cleared it the revision with which it `ended`."""
+
+    ended: NotRequired[Revision]
+
+
 class OverlapDetected(TypedDict):
     """Two live payouts overlap under a rule; said anew with a higher revision when what is said changes.
 
@@ -103,7 +109,7 @@ class OverlapCleared(TypedDict):
 
     overlap_id: Uuid
     revision: Announced
-    payouts: Annotated[list[Payee], Field(min_length=2, max_length=2)]
+    payouts: Annotated[list[Parted], Field(min_length=2, max_length=2)]
     reason: Literal["payout_ended", "payout_changed", "household_changed", "policy_changed"]
 
 
@@ -402,7 +408,8 @@ class AidTold(TypedDict):
 class Money(TypedDict):
     """What became of the money of a case, in rupiah: stopped before it left, returned, or kept by who received it.
 
-    It is one of the three, and never more than the lesser of the two amounts.
+    It is one of the three: of the payout that was stopped or returned all of it, of two that were both paid the lesser.
+    A payout that stood in several overlaps is told in the case of each whose end it was: sums count it once.
     """
 
     stopped: NotRequired[Rupiah]
@@ -440,8 +447,10 @@ class CaseTold(TypedDict):
 
     An overlap announced is an open case without being told so. `reopened` (the facts it judged have changed),
     `overdue`, and `closed` (the overlap ended, as `cleared` says, while it `was` in that state) are acts of the
-    service, all others of the account `by`. `released` and `waived` let the payments go as long as the facts stay as
-    they were `judged`. A waiver above the policy's amount is `waive_proposed` by one person and `waived` by another.
+    service, all others of the account `by`. A case that is `released` or `waived` lets the payments go as long as the
+    facts stay as they were `judged`. An exclusive overlap is only waived: where its rule prefers one payment, the act
+    `released` lifts a hold, and the case is `open` again. A waiver above the policy's amount is `waive_proposed` by one
+    person and `waived` by another.
     `payouts`, `programmes`, `amount_at_risk`, `verdict` and `region` are those of the overlap when it was last
     announced; `acts` are all until now, the last 100, so that the newest record tells the whole case.
     """

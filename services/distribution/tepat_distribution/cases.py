@@ -49,7 +49,9 @@ class Standing(NamedTuple):
 
 
 def standing(row: Any, terms: Cases) -> Standing:
-    """A row of view ``cases`` whose overlap is known whole; of ``cases_named`` also what became of the money."""
+    """A row of view ``cases`` whose overlap is known whole; of ``cases_named`` also what became of the money, and
+    whether its rule prefers one of the two.
+    """
     facts = facts_of(row)
     case = resolving.read(orjson.loads(row["told"])) if row["told"] is not None else resolving.opened(facts, terms)
     what = row.get("what")
@@ -82,6 +84,7 @@ def facts_of(row: Any) -> Facts:
         states=(a["state"], b["state"]), payouts=((a["agency"], a["payout_id"]), (b["agency"], b["payout_id"])),
         programmes=(a["programme"], b["programme"]), amount_at_risk=row["amount_at_risk"], region=row["region"],
         ends=row["ends"], announced_at=row["announced_at"], digest=resolving.digest(overlap),
+        prefers=bool(row.get("prefers")),
     )  # fmt: skip
 
 

@@ -3,15 +3,17 @@
 Every act is done to the overlap as whoever does it saw it: they name its revision, and are told where it has changed.
 """
 
+import re
 from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import orjson
 from fastapi import APIRouter, Depends, HTTPException, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 from tepat_chassis import acts
 from tepat_chassis.auth import Person, Right, needs
 from tepat_chassis.database import Connection, Database
@@ -27,6 +29,7 @@ from tepat_distribution.domain import STATES, VERDICTS
 from tepat_distribution.policed import Policed
 from tepat_distribution.resolving import Act, Case, Judgement, RefusedError
 from tepat_distribution.store import every, queries
+from tepat_distribution.timeline import timeline
 
 Reader = Annotated[Person, Depends(needs(Right.read))]
 Resolver = Annotated[Person, Depends(needs(Right.resolve))]
@@ -35,12 +38,30 @@ Seen = Annotated[int, Field(ge=1, description="`overlap_revision` as whoever dec
 Why = Annotated[str, Field(min_length=3, max_length=500)]
 Basis = Annotated[str, Field(min_length=3, max_length=200, description="the rule that allows it: a law, a decree")]
 
+BECAME: Final = ("prevented", "recovered", "kept")
+ACCOUNT: Final = re.compile("[!-~]{1,255}")
+NO_ACCOUNT: Final = (
+    "must be the account that somebody signs in with, 1 to 255 letters, digits and signs without spaces / harus akun "
+    "yang dipakai untuk masuk, 1 sampai 255 huruf, angka dan tanda tanpa spasi"
+)
+UNHEARD: Final = (
+    "nobody has acted here as {0} yet: see that it is spelt right / belum ada yang bertindak di sini sebagai {0}: "
+    "periksa ejaannya"
+)
+
+
+def _account(said: str) -> str:
+    """An account as a token's ``sub`` may name it (OpenID Connect Core 1.0, 2: ASCII, 255 characters at most)."""
+    if not ACCOUNT.fullmatch(said):
+        raise PydanticCustomError("account", NO_ACCOUNT)
+    return said
+
 
 class Assignment(BaseModel):
     """Who is to see to it."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-    to: Annotated[str, Field(min_length=1, max_length=128, description="the account that has charge of it")]
+    to: Annotated[str, AfterValidator(_account), Field(description="the account that has charge of it")]
     reason: Why | None = None
     revision: Seen
 
@@ -68,15 +89,20 @@ class Desk:
         self._clock = clock
 
     async def assign(self, which: str, person: Person, said: Assignment) -> dict[str, Any]:
-        """Say who has charge of it; the case as it stands then. Raises HTTPException."""
+        """Say who has charge of it; the case as it stands then, with a ``warning`` where that account never acted here:
+        who has one only their issuer knows. Raises HTTPException.
+        """
+        account = mask(said.to)
 
         def change(before: Standing, _: Cases, now: datetime) -> Case:
             reason = mask(said.reason) if said.reason is not None else None
             return resolving.assign(
-                before.case, Act("assigned", now, before.facts.revision, person.sub, mask(said.to), reason)
+                before.case, Act("assigned", now, before.facts.revision, person.sub, account, reason)
             )
 
-        return await self._act(which, person, said.revision, change)
+        told = await self._act(which, person, said.revision, change)
+        unheard = account != person.sub and not await queries.acted(self._database.pool, account=account)
+        return told | ({"warning": UNHEARD.format(account)} if unheard else {})
 
     async def judge(self, which: str, person: Person, judgement: Judgement, said: Hold) -> dict[str, Any]:
         """Judge it; the case as it stands then. Raises HTTPException."""
@@ -154,20 +180,31 @@ def router(database: Database, in_force: InForce[Policed], clock: Callable[[], d
     @routes.get("/cases/figures")
     async def figures(person: Reader, programme: str | None = None, region: Region = None) -> dict[str, Any]:
         """Rupiah that did not leave, came back, or were kept, by programme and kabupaten or kota of the payout that was
-        stopped, returned, or paid beside another: each payout once.
+        stopped, returned, or paid beside another: each payout once, in cases that the policy or somebody judged.
+
+        ``beside`` is what was stopped and returned in the others: reviews that nobody held, and what somebody let go.
+        Both together are the report's prevented and recovered.
         """
         policy = (await in_force.ruling()).document.index.policy
         if programme is not None:
             must_be_of({each.code for each in policy.programmes}, "programme", programme, what="programme")
         today = clock().astimezone(ZoneInfo(policy.time_zone)).date()
+        rows = await every(queries.figures(
+            database.pool, today=today, programme=programme, region=region, regions=list(person.regions)
+        ))  # fmt: skip
         items = [
-            dict(row)
-            for row in await every(queries.figures(
-                database.pool, today=today, programme=programme, region=region, regions=list(person.regions)
-            ))
+            {
+                "programme": row["programme"], "region": row["region"],
+                **{name: value for each in BECAME
+                   for name, value in ((each, int(row[each])), (f"payouts_{each}", row[f"payouts_{each}"]))},
+            }
+            for row in rows if any(row[f"payouts_{each}"] for each in BECAME)
         ]  # fmt: skip
-        total = {name: sum(item[name] for item in items) for name in ("prevented", "recovered", "kept")}
-        return {"as_of": clock(), "items": items, "total": total}
+        return {
+            "as_of": clock(), "items": items,
+            "total": {name: sum(item[name] for item in items) for name in BECAME},
+            "beside": {name: sum(int(row[f"{name}_beside"]) for row in rows) for name in BECAME[:2]},
+        }  # fmt: skip
 
     @routes.get("/cases/{which}")
     async def show(which: str, person: Reader) -> dict[str, Any]:
@@ -180,7 +217,10 @@ def router(database: Database, in_force: InForce[Policed], clock: Callable[[], d
             payouts = [
                 _payout(each) for each in await every(queries.payouts_of_case(connection, overlap_id=overlap_id))
             ]
-        told = _told(row, terms) | {"payouts": payouts, "timeline": _timeline(row, payouts)}
+            events = await every(queries.events_of_case(connection, overlap_id=overlap_id))
+            announced = await every(queries.announcements_of(connection, overlap_id=overlap_id))
+        acts_of_it = orjson.loads(row["told"]).get("acts", ()) if row["told"] is not None else ()
+        told = _told(row, terms) | {"payouts": payouts, "timeline": timeline(events, announced, acts_of_it)}
         if row["rule"] is None:
             return told
         facts, case, became = cases.standing(row, terms)
@@ -206,7 +246,7 @@ def _acting(routes: APIRouter, desk: Desk) -> None:
 
     @routes.post("/cases/{which}/release")
     async def release(which: str, said: Resolution, person: Resolver) -> dict[str, Any]:
-        """There is nothing against it: the payments may go."""
+        """What somebody held in a review may go, or what the rule prefers; an exclusive overlap takes a waiver."""
         return await desk.judge(which, person, "released", said)
 
     @routes.post("/cases/{which}/uphold")
@@ -282,25 +322,6 @@ def _told(row: Any, terms: Cases) -> dict[str, Any]:
 def _payout(row: Any) -> dict[str, Any]:
     return {
         "agency": row["agency"], "payout_id": row["payout_id"], "revision": row["revision"],
-        "state": STATES[row["rank"]], "at": row["event_time"], "programme": row["programme"],
+        "state": STATES[row["rank"]], "programme": row["programme"],
         "amount": row["amount"], "covers": {"from": row["starts"], "to": row["ends"]}, "region": row["region"],
     }  # fmt: skip
-
-
-def _timeline(row: Any, payouts: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What is known to have happened, in its order: the last announcement, the last event of each payout, every act."""
-    steps: list[dict[str, Any]] = [{
-        "at": row["announced_at"], "what": "overlap announced" if row["live"] else "overlap cleared",
-        "overlap_revision": row["overlap_revision"],
-    }]  # fmt: skip
-    steps += [
-        {
-            "at": payout["at"], "what": f"payout {payout['state']}", "revision": payout["revision"],
-            "payout": f"{payout['agency']}/{payout['payout_id']}", "amount": payout["amount"],
-        }
-        for payout in payouts
-    ]  # fmt: skip
-    told = orjson.loads(row["told"]) if row["told"] is not None else {}
-    for act in told.get("acts", ()):
-        steps.append(act | {"at": datetime.fromisoformat(act["at"]), "what": act["act"]})
-    return sorted(steps, key=lambda step: step["at"])

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 from uuid import UUID, uuid5
 from zlib import crc32
 
@@ -199,7 +199,7 @@ def _detected(
         row["agency_a"], payout_a, row["agency_b"], payout_b, identity, revision, True, row["rule"], row["by_person"],
         row["strength"], row["starts"], row["ends"], row["household"], row["region"], row["amount_at_risk"],
         row["amount_a"], row["amount_b"], row["programme_a"], row["programme_b"], row["revision_a"], row["revision_b"],
-        row["rank_a"], row["rank_b"], row["person"], policy_version, now,
+        row["rank_a"], row["rank_b"], row["person"], policy_version, now, None, None, None,
     )  # fmt: skip
     return Announcement(identity, revision, "tepat.overlap.detected.v1", data, kept, row["trace"])
 
@@ -218,12 +218,14 @@ def _side(agency: str, payout: str, row: Mapping[str, Any], side: str, programme
 def _cleared(row: Mapping[str, Any], agencies: Mapping[int, str]) -> Announcement:
     had = row["had"]
     revision = had["revision"] + 1
+    ended = whose_end(row["now_a"], row["now_b"])
     data = {
         "overlap_id": str(had["overlap_id"]),
         "revision": revision,
         "payouts": [
-            {"agency": agencies[row["agency_a"]], "payout_id": row["payout_a"]},
-            {"agency": agencies[row["agency_b"]], "payout_id": row["payout_b"]},
+            {"agency": agencies[row[f"agency_{side}"]], "payout_id": row[f"payout_{side}"]}
+            | ({"ended": row[f"now_{side}"]["revision"]} if side == ended else {})
+            for side in "ab"
         ],
         "reason": why_cleared(had, row["now_a"], row["now_b"]),
     }
@@ -247,6 +249,20 @@ def why_cleared(had: Mapping[str, Any], a: Mapping[str, Any] | None, b: Mapping[
     if a[group] != b[group]:
         return "household_changed"
     return "policy_changed"
+
+
+def whose_end(a: Mapping[str, Any] | None, b: Mapping[str, Any] | None) -> Literal["a", "b"] | None:
+    """Which payout's end cleared a pair: of two that have ended the one whose end the broker was told first.
+
+    Args:
+        a, b: the payouts as they are now, none where not in the ledger.
+    """
+    ended: list[tuple[int, Literal["a", "b"]]] = []
+    if a is not None and not a["live"]:
+        ended.append((a["appended"], "a"))
+    if b is not None and not b["live"]:
+        ended.append((b["appended"], "b"))
+    return min(ended)[1] if ended else None
 
 
 def group_finding(

@@ -2,8 +2,8 @@
 
 Invariants
 - A payout's row is packed at the door into PostgreSQL's binary form: nothing touches it again in Python.
-- Of several events about one payout in a batch only the one that holds is staged. Events are never dropped
-  for an id seen before; those that misuse one id are told apart by their canonical data.
+- Of several events about one payout in a batch the one that holds is staged, the others are kept beside the ledger.
+  Events are never dropped for an id seen before; those that misuse one id are told apart by their canonical data.
 """
 
 from collections.abc import Callable, Sequence
@@ -82,33 +82,34 @@ class Payouts:
         return Staged((number, data.payout_id), order, packed, packed_id, layout, record, agency)
 
     async def write(self, connection: Connection, taken: list[Staged | None]) -> None:
-        """Stage and take the payouts that hold; of those that have ended also what was last told of them before."""
+        """Stage and take the events that hold, and those told of the same payouts that do not."""
         holding: dict[tuple[int, str], Staged] = {}
+        beaten: list[Staged] = []
         for row in taken:
             if row is None:
                 continue
-            _hold(holding, row)
-        ended = {row.payout for row in holding.values() if row.layout is rows.OF_ENDED}
-        before: dict[tuple[int, str], Staged] = {}
-        for row in taken if ended else ():
-            if row is not None and row.layout is rows.OF_LIVE and row.payout in ended:
-                _hold(before, row)
+            other = holding.get(row.payout)
+            if other is None:
+                holding[row.payout] = row
+            elif row.order == other.order and row.record.value == other.record.value:  # told twice: as it was first
+                holding[row.payout] = min(row, other, key=_appended)
+            elif _holds(row, other):
+                holding[row.payout] = row
+                beaten.append(other)
+            else:
+                beaten.append(row)
         if holding:
-            await self._store.take_payouts(connection, list(holding.values()), list(before.values()))
+            await self._store.take_payouts(connection, list(holding.values()), beaten)
 
 
-def _hold(holding: dict[tuple[int, str], Staged], row: Staged) -> None:
-    """Of two events about one payout the one that holds."""
-    other = holding.get(row.payout)
-    if other is None or row.order > other.order or (row.order == other.order and _greater(row, other)):
-        holding[row.payout] = row
+def _appended(row: Staged) -> int:
+    """When the broker appended it, in milliseconds."""
+    return row.record.timestamp
 
 
-def _greater(row: Staged, other: Staged) -> bool:
-    """Of two events that misuse one id, whether the first holds."""
-    if row.record.value == other.record.value:
-        return False
-    return data_of(row.record) > data_of(other.record)
+def _holds(row: Staged, other: Staged) -> bool:
+    """Of two events about one payout, or two that misuse one id, whether the first holds."""
+    return row.order > other.order or (row.order == other.order and data_of(row.record) > data_of(other.record))
 
 
 def data_of(record: Told) -> str:

@@ -11,7 +11,8 @@ Invariants
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from functools import partial
 from typing import Any
@@ -84,21 +85,23 @@ async def _recall(kafka: str, database: Database, store: Store) -> None:
 
 
 async def _keep(database: Database, store: Store, batch: Sequence[ConsumerRecord]) -> None:
-    """Keep the latest record of each key."""
+    """Keep the latest record of each key, and what is left of earlier announcements of overlaps."""
     if batch[0].topic == ROUNDS:
         await progress.keep(database, batch)
         return
     topic, latest = batch[0].topic, dict[str, Any]()
-    gone = dict[str, None]()
+    gone, earlier = dict[str, None](), defaultdict[str, list[Any]](list)
     for record in batch:
         key = record.key.decode()
+        known = latest.pop(key, None)
         if record.value is None:
-            latest.pop(key, None)
+            earlier.pop(key, None)
             gone[key] = None
             continue
-        event = orjson.loads(record.value)
-        if key not in latest or event["data"]["revision"] > latest[key]["data"]["revision"]:
-            latest[key] = event
+        told = sorted(filter(None, (known, orjson.loads(record.value))), key=_revision)
+        latest[key] = told[-1]
+        if topic == OVERLAPS:
+            earlier[key] += told[:-1]
     if gone:
         await _FORGET[topic](database.pool, keys=list(gone))
     overlaps = list(latest.values()) if topic == OVERLAPS else []
@@ -111,7 +114,9 @@ async def _keep(database: Database, store: Store, batch: Sequence[ConsumerRecord
     aid = [event for event in latest.values() if event["type"] == AID_TOLD]
     if overlaps:
         async with database.transaction(Lock.EXCLUSIVE) as connection:
-            await _keep_overlaps(connection, store, overlaps)
+            before = [event for events in earlier.values() for event in events]
+            await _keep_overlaps(connection, store, before, queries.recall_earlier)
+            await _keep_overlaps(connection, store, overlaps, queries.announce)
     if decided:
         await queries.recall_cases(database.pool, **cases.columns(decided))
     if findings:
@@ -133,6 +138,10 @@ async def _keep(database: Database, store: Store, batch: Sequence[ConsumerRecord
             households=[data["household"] for data in told], revisions=[data.pop("revision") for data in told],
             at=[datetime.fromisoformat(event["time"]) for event in aid], digests=[digest(data) for data in told],
         )  # fmt: skip
+
+
+def _revision(event: Mapping[str, Any]) -> int:
+    return int(event["data"]["revision"])
 
 
 async def _keep_findings(connection: Connection, store: Store, events: Sequence[Any]) -> None:
@@ -160,7 +169,9 @@ def _finding(event: Mapping[str, Any], agencies: Mapping[str, int], programmes: 
     )  # fmt: skip
 
 
-async def _keep_overlaps(connection: Connection, store: Store, events: Sequence[Any]) -> None:
+async def _keep_overlaps(
+    connection: Connection, store: Store, events: Sequence[Any], keep: Callable[[Connection], Awaitable[object]]
+) -> None:
     sides = [side for event in events for side in event["data"]["payouts"]]
     agencies, programmes = await store.numbered(
         connection,
@@ -169,7 +180,7 @@ async def _keep_overlaps(connection: Connection, store: Store, events: Sequence[
     )
     rows = [_row(event, agencies, programmes) for event in events]
     await connection.copy_records_to_table("announced", records=rows)
-    await queries.announce(connection)
+    await keep(connection)
 
 
 async def _keep_answers(database: Database, store: Store, batch: Sequence[ConsumerRecord]) -> None:
@@ -206,12 +217,12 @@ def _row(event: Mapping[str, Any], agencies: Mapping[str, int], programmes: Mapp
         UUID(data["overlap_id"]), data["revision"],
     )  # fmt: skip
     if event["type"] == "tepat.overlap.cleared.v1":
-        return (*key, False, *[None] * 18, at)
+        return (*key, False, *[None] * 18, at, data["reason"], a.get("ended"), b.get("ended"))
     during, person = data["during"], data.get("person")
     return (
         *key, True, data["rule"], data["scope"] == "person", VERDICTS.index(data["verdict"]),
         date.fromisoformat(during["from"]), date.fromisoformat(during["to"]), UUID(data["household"]), data["region"],
         data["amount_at_risk"], a["amount"], b["amount"], programmes[a["programme"]], programmes[b["programme"]],
         a["revision"], b["revision"], STATES.index(a["state"]), STATES.index(b["state"]),
-        UUID(person) if person else None, data["policy_version"], at,
+        UUID(person) if person else None, data["policy_version"], at, None, None, None,
     )  # fmt: skip

@@ -7,8 +7,9 @@ Invariants
   to the rupiah. All figures of an answer are of one snapshot.
 - An overlap that stands is counted once, in the programme, agency and area of its second payout and on the first day
   that both cover, as it was announced; with the rupiah at risk.
-- `prevented` are payouts cancelled before they were paid, `recovered` those returned, or cancelled when they had been
-  paid: of those that were ever a side of an announced overlap, each once. Why they ended nobody tells the ledger.
+- `prevented` are payouts cancelled before they were paid, `recovered` those returned: of those that stood in an
+  announced overlap when they ended (view ``saved``), each once, with its whole amount. Why they ended nobody tells the
+  ledger; the figures of cases are the part of it that the policy or somebody judged.
 - `coverage` is a part of a whole: of those decided eligible now, who were paid in the period. By area they count where
   they live, and those paid where their payouts say; so over all areas `receiving` is `covered` and `not_eligible`.
 - Operating support to institutions stands in accounts of its own (``funds``), which nothing here reads.

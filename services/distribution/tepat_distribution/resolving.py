@@ -6,7 +6,8 @@ Invariants
 - A case lets payments go only by a judgement of the very facts that stand: as soon as what was judged is announced
   otherwise the case is open again, and stays so should the old facts come back.
 - Of what was judged only this may change: a payout goes from planned to disbursed, which is what letting it go is for.
-- Above the policy's amount nobody lets an exclusive overlap go alone.
+- An exclusive overlap is let go by a waiver alone, above the policy's amount by two people. To release is to lift what
+  a person held.
 - A case keeps nobody: the facts it judged stand in it as a digest.
 """
 
@@ -30,6 +31,13 @@ UNSETTLED: Final = frozenset({"open", "held"})
 MOST_ACTS: Final = 100
 """Told of a case, the last ones: its record must fit the topic."""
 PROPOSED: Final = "waive_proposed"
+ONLY_A_WAIVER: Final = (
+    "its rule excludes both payments, and to release lifts only what somebody held: a waiver (`tepat case waive`) lets "
+    "them go, by {} with the right `waive` / aturannya melarang kedua pembayaran, dan melepas hanya mencabut yang "
+    "ditahan petugas: yang mengizinkannya adalah pengecualian (`tepat case waive`) oleh {} dengan hak `waive`"
+)
+ONE: Final = ("somebody", "petugas")
+TWO: Final = ("two people, one after the other,", "dua petugas berturut-turut")
 
 
 class RefusedError(Exception):
@@ -38,7 +46,9 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """An overlap as it was last announced. ``digest`` is of all that a person judges of it, but for the states."""
+    """An overlap as it was last announced. ``digest`` is of all that a person judges of it, but for the states;
+    ``prefers`` says that its rule lets one of the two go while the other is planned.
+    """
 
     overlap_id: UUID
     revision: int
@@ -52,6 +62,7 @@ class Facts:
     ends: date
     announced_at: datetime
     digest: str
+    prefers: bool = False
 
 
 def digest(overlap: Mapping[str, Any]) -> str:
@@ -133,14 +144,15 @@ def money(case: Case, facts: Facts, became: tuple[str, int] | None, *, past: boo
     """What became of the money, as it is told and counted.
 
     Args:
-        became: what the ledger says of it: ``stopped``, ``returned`` or ``kept``, and the rupiah.
+        became: what the ledger says of it: ``stopped``, ``returned`` or ``kept``, and the rupiah: of the payout whose
+            end cleared the overlap, or at risk.
         past: the days of the overlap are over, so that who received twice has kept it.
     """
     if became is None or not case.counts(facts.verdict):
         return {}
     if became[0] == "kept":
         return dict([became]) if facts.live and (past or case.state == "upheld") else {}
-    return dict([became]) if case.cleared == "payout_ended" else {}
+    return dict([became])
 
 
 def opened(facts: Facts, terms: Cases) -> Case:
@@ -187,7 +199,8 @@ def assign(case: Case, act: Act) -> Case:
 
 
 def judge(case: Case, facts: Facts, terms: Cases, judgement: Judgement, act: Act) -> Case:
-    """Hold, release, uphold or waive it: every judgement may be made in the place of another.
+    """Hold, release, uphold or waive it: every judgement may be made in the place of another. Released, an exclusive
+    overlap is open again, and holds as its rule says.
 
     Raises:
         RefusedError: it stands so already, its overlap has ended, or this takes two people and another way.
@@ -197,12 +210,14 @@ def judge(case: Case, facts: Facts, terms: Cases, judgement: Judgement, act: Act
     if case.state == judgement:
         raise RefusedError(f"it is {judgement} already")
     alone = terms.waive_alone_up_to
-    if alone is not None and facts.amount_at_risk > alone:
-        if judgement == "released" and facts.verdict == "exclusive":
-            raise RefusedError(
-                f"its rule excludes both payments, and more than {alone} rupiah are at risk: only a waiver lets them "
-                "go, by two people"
-            )
+    takes_two = alone is not None and facts.amount_at_risk > alone
+    if judgement == "released" and facts.verdict == "exclusive":
+        if not facts.prefers or case.state not in HOLDS:
+            raise RefusedError(ONLY_A_WAIVER.format(*TWO if takes_two else ONE))
+        return _after(
+            case, act, state="open", proposed_by=None, deadline=case.deadline or _from(act.at, terms), overdue=False
+        )
+    if takes_two:
         if judgement == "waived" and case.proposed_by is None:
             return _after(
                 case, act._replace(act=PROPOSED), proposed_by=act.by, judged=Judged(facts.digest, facts.states)

@@ -120,19 +120,19 @@ class Store:
     # -- facts -------------------------------------------------------------------------------------
 
     async def take_payouts(
-        self, connection: Connection, staged: Sequence[Staged], before_end: Sequence[Staged] = ()
+        self, connection: Connection, staged: Sequence[Staged], beaten: Sequence[Staged] = ()
     ) -> None:
-        """Take payouts by the order in which their events hold, and mark what they touch.
+        """Take payouts by the order in which their events hold, keep those that do not, and mark what they touch.
 
         By key, so that instances with the same payouts lock them in one order.
 
         Args:
-            before_end: of those that have ended the last event told before, where it came with the end.
+            beaten: events about the same payouts that hold over none of them.
         """
         taken = sorted(staged, key=attrgetter("payout"))
-        every_one = [*taken, *sorted(before_end, key=attrgetter("payout"))]
+        every_one = [*taken, *sorted(beaten, key=attrgetter("payout"))]
         known = await self._known(connection, every_one)
-        taken, before = every_one[: len(taken)], every_one[len(taken) :]
+        taken, behind = every_one[: len(taken)], every_one[len(taken) :]
         fresh = [row for at, row in enumerate(taken) if at not in known]
         held = [row for at, row in enumerate(taken) if at in known]
         try:
@@ -144,11 +144,13 @@ class Store:
             await copy_binary(connection, "stage", rows.COLUMNS, [row.packed for row in held])
             if unmoved := await every(queries.take_staged(connection)):
                 await queries.tell_ended(connection)
+                await queries.keep_beaten(connection)
                 await self._settle_misused(connection, held, unmoved)
-        if before:
+        if behind:
             await queries.forget_staged(connection)
-            await copy_binary(connection, "stage", rows.COLUMNS, [row.packed for row in before])
+            await copy_binary(connection, "stage", rows.COLUMNS, [row.packed for row in behind])
             await queries.tell_ended(connection)
+            await queries.keep_beaten(connection)
         await connection.execute("notify mark")
 
     async def _known(self, connection: Connection, taken: list[Staged]) -> set[int]:
@@ -453,8 +455,11 @@ class Store:
             await queries.announce(connection)
         if cleared:
             await queries.clear(
-                connection, ids=[a.overlap_id for a in cleared], revisions=[a.revision for a in cleared], at=now
-            )
+                connection, at=now, ids=[a.overlap_id for a in cleared], revisions=[a.revision for a in cleared],
+                reasons=[a.data["reason"] for a in cleared],
+                ended_a=[a.data["payouts"][0].get("ended") for a in cleared],
+                ended_b=[a.data["payouts"][1].get("ended") for a in cleared],
+            )  # fmt: skip
 
     async def codes(self, connection: Connection) -> tuple[dict[int, str], dict[int, str]]:
         """Agencies and programmes by the ledger's numbers."""

@@ -42,6 +42,7 @@ from tepat_distribution.cases import CASES
 from tepat_distribution.check import Checks
 from tepat_distribution.clearances import Clearer
 from tepat_distribution.detect import FINDINGS, OVERLAPS, Detector
+from tepat_distribution.domain import STATES
 from tepat_distribution.findings import Finder
 from tepat_distribution.handlers import Decisions, Payouts, Persons, data_of
 from tepat_distribution.store import BY_KEY, Store
@@ -60,7 +61,7 @@ TABLES = (
     "reclearing", "handover", "delivery", "return", "restock", "coupon", "round", "ranked", "ranking_part", "ranking",
     "round_due", "round_told", "held", "erased", "decision", "term", "cap", "finding", "finding_touch", "finding_group",
     "forgotten_before",
-    "finding_sweep", "filed", "position",
+    "finding_sweep", "filed", "position", "payout_event", "announcement",
 )  # fmt: skip
 
 ANI, BUDI, CITRA, DEWI = "3374014101900001", "3374010201900001", "3374014303900001", "3374014404900001"
@@ -631,6 +632,11 @@ class Ledger:
         issued = oracle.fold_clearances(await self._clearances())
         should_be = oracle.clearances(map(oracle_record, self.accepted), self.document, outcome.overlaps)
         assert {payout: issued.get(payout) for payout in should_be} == should_be
+        rows = await self.database.pool.fetch(
+            "select code, payout_id, revision, rank, event_time, event_id, amount, appended "
+            "from payout_told join agency on id = agency"
+        )
+        assert {tuple(row)[:-1]: row["appended"] for row in rows} == self._told()
         self.now += APART + timedelta(seconds=1)
         await self.tell()
         should, doubtful = received([*map(oracle_record, self.accepted), *told], self.document)
@@ -652,6 +658,22 @@ class Ledger:
         app.dependency_overrides[authenticated] = lambda: somebody
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://t/v1/") as client:
             yield client
+
+    def _told(self) -> dict[tuple[Any, ...], int]:
+        """Every event about payouts that was taken, as far as it is kept, and when it was first appended."""
+        first: dict[tuple[Any, ...], int] = {}
+        for record in self.accepted:
+            told = oracle.read_event(oracle_record(record))
+            state = oracle.STATE.get(told.type)
+            if state is None:
+                continue
+            amount = told.data["benefit"]["amount"] if state in oracle.LIVE else None
+            key = (
+                told.agency, told.data["payout_id"], told.data["revision"], STATES.index(state), told.time, told.id,
+                amount,
+            )  # fmt: skip
+            first[key] = min(first.get(key, record.timestamp), record.timestamp)
+        return first
 
     async def empty(self) -> None:
         """Forget everything."""

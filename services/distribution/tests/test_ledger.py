@@ -815,7 +815,7 @@ class Taken:
 
     rows: Sequence[Staged] = ()
 
-    async def take_payouts(self, _: object, staged: Sequence[Staged], before_end: Sequence[Staged]) -> None:
+    async def take_payouts(self, _: object, staged: Sequence[Staged], beaten: Sequence[Staged]) -> None:
         self.rows = staged
 
 
@@ -861,6 +861,31 @@ def as_row(told: Event) -> Staged:
 )
 async def test_of_a_batch_the_greatest_event_is_staged(less: Event, greater: Event) -> None:
     assert await held(as_row(less), as_row(greater), as_row(less)) == as_row(greater)
+
+
+async def test_events_that_do_not_hold_are_kept_once_in_whatever_order_and_company_they_come(ledger: Ledger) -> None:
+    events = [
+        payout("p1", state="planned"), payout("p1", amount=700_000), ended("p1", revision=1),
+        payout("p1", state="planned", revision=2), ended("p1", "returned", revision=2), payout("p2"),
+    ]  # fmt: skip
+    records = [ledger.append(told) for told in events]
+    earlier = records[0]
+    records += [ledger.append(told) for told in events]  # told twice, and read the later time first
+    found = []
+    for turn in (records[::-1], records, [earlier, *records[6:], *records[:6]]):
+        for batches in ([turn], [turn[:4], turn[4:]], [[each] for each in turn]):
+            await ledger.database.pool.execute("delete from payout; delete from payout_event; delete from mark")
+            for batch in batches:
+                async with ledger.taking_records(batch):
+                    pass
+            rows = await ledger.database.pool.fetch("select * from payout_told order by payout_id, revision, rank")
+            found.append([(row["payout_id"], row["rank"], row["amount"], row["appended"]) for row in rows])
+            beside = await ledger.database.pool.fetch("select payout_id from payout_event")
+            assert "p2" not in {row["payout_id"] for row in beside} or turn is not records
+    assert found == [
+        [("p1", 0, 750_000, 1), ("p1", 1, 700_000, 2), ("p1", 2, None, 3), ("p1", 0, 750_000, 4), ("p1", 3, None, 5),
+         ("p2", 1, 750_000, 6)]
+    ] * 9  # fmt: skip
 
 
 async def test_data_is_compared_as_canonical_json() -> None:

@@ -75,10 +75,22 @@ def test_a_large_waiver_takes_two_people_who_differ() -> None:
     assert resolving.followed(proposed, replace(large, digest="b"), TERMS, None, NOW) is not None
     held = judged(proposed, large, "held", "budi")
     assert judged(held, large, "waived", "budi").state == "held"
-    # nor is it got around by releasing what the rule excludes
-    with pytest.raises(RefusedError, match="only a waiver"):
-        judged(Case(), large, "released")
+
+
+def test_what_its_rule_excludes_is_not_released_but_for_a_hold_of_what_it_prefers() -> None:
+    held = judged(Case(), facts(), "held")
+    for case in (Case(), held):
+        with pytest.raises(RefusedError, match=r"waive.*by somebody with .* / .* oleh petugas dengan hak"):
+            judged(case, facts(), "released")
+    with pytest.raises(RefusedError, match=r"two people, .* dua petugas"):
+        judged(Case(), facts(amount_at_risk=1_000_001), "released")
     assert judged(Case(), facts(amount_at_risk=1_000_001, verdict="review"), "released").state == "released"
+    prefers = facts(prefers=True)
+    with pytest.raises(RefusedError, match="waiver"):
+        judged(Case(), prefers, "released")
+    for holding in ("held", "upheld"):
+        lifted = judged(judged(Case(), prefers, holding), prefers, "released")
+        assert (lifted.state, lifted.judged, lifted.due) == ("open", None, NOW + timedelta(days=14))
 
 
 @pytest.mark.parametrize("state", ["released", "upheld", "waived", "closed"])
@@ -97,11 +109,12 @@ def test_the_same_judgement_twice_is_refused_and_an_ended_overlap_is_not_judged(
 
 
 def test_money_that_leaves_is_what_letting_go_is_for_and_money_that_comes_back_is_not() -> None:
-    released = judged(Case(), facts(), "released")
-    paid = facts(states=("disbursed", "planned"))
+    review = facts(verdict="review")
+    released = judged(Case(), review, "released")
+    paid = replace(review, states=("disbursed", "planned"))
     assert resolving.followed(released, paid, TERMS, None, NOW) is None
     again = judged(judged(released, paid, "held"), paid, "released")
-    back = resolving.followed(again, facts(), TERMS, None, NOW)
+    back = resolving.followed(again, review, TERMS, None, NOW)
     assert back is not None
     assert (back.state, back.acts[-1].act) == ("open", "reopened")
 
@@ -110,14 +123,13 @@ def test_money_counts_where_it_was_not_let_go() -> None:
     ended = facts(live=False)
     stopped = ("stopped", 600_000)
 
-    def closed(case: Case, reason: str = "payout_ended") -> Case:
-        after = resolving.followed(case, ended, TERMS, reason, NOW)
+    def closed(case: Case) -> Case:
+        after = resolving.followed(case, ended, TERMS, "payout_ended", NOW)
         assert after is not None
         return after
 
     assert resolving.money(closed(Case()), ended, stopped) == {"stopped": 600_000}
-    assert resolving.money(closed(Case(), "household_changed"), ended, stopped) == {}
-    assert resolving.money(closed(judged(Case(), facts(), "released")), ended, stopped) == {}
+    assert resolving.money(closed(judged(Case(), facts(), "waived")), ended, stopped) == {}
     review = replace(ended, verdict="review")
     assert resolving.money(closed(Case()), review, stopped) == {}
     assert resolving.money(closed(judged(Case(), facts(), "held")), review, stopped) == {"stopped": 600_000}
@@ -166,13 +178,15 @@ things = st.lists(
 )  # fmt: skip
 
 
-@given(things)
+@given(things, st.sampled_from(["exclusive", "review"]), st.booleans())
 @settings(max_examples=400, deadline=None)
-def test_nothing_lets_go_what_was_not_judged_as_it_stands(happened: list[tuple[Any, ...]]) -> None:
-    """The plain reading: payments may go where the last judgement since anything judged was changed said so, and where
-    two people said so if it takes two.
+def test_nothing_lets_go_what_was_not_judged_as_it_stands(
+    happened: list[tuple[Any, ...]], verdict: str, prefers: bool
+) -> None:
+    """The plain reading: payments may go where the last judgement since anything judged was changed said so, where two
+    people said so if it takes two, and what a rule excludes where it was waived.
     """
-    about, now = facts(), NOW
+    about, now = facts(verdict=verdict, prefers=prefers), NOW
     case = resolving.opened(about, TERMS)
     since: list[tuple[str, str]] = []  # judgements since the facts last changed, who made each
     seen = about
@@ -205,7 +219,7 @@ def test_nothing_lets_go_what_was_not_judged_as_it_stands(happened: list[tuple[A
             since, seen = [], about
         large = about.amount_at_risk > 1_000_000
         lets_go = bool(since) and (
-            (since[-1][0] == "released" and not large)
+            (since[-1][0] == "released" and verdict == "review")
             or (since[-1][0] == "waived"
                 and (not large or (len(since) > 1 and since[-2][0] == "waived" and since[-2][1] != since[-1][1])))
         )  # fmt: skip

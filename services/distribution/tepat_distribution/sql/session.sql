@@ -50,7 +50,7 @@ create temp table if not exists announced (
     revision bigint, live boolean, rule text collate "C", by_person boolean, strength smallint, starts date, ends date,
     household uuid, region text collate "C", amount_at_risk bigint, amount_a bigint, amount_b bigint,
     programme_a smallint, programme_b smallint, revision_a bigint, revision_b bigint, rank_a smallint, rank_b smallint,
-    person uuid, policy_version text, announced_at timestamptz
+    person uuid, policy_version text, announced_at timestamptz, reason text collate "C", ended_a bigint, ended_b bigint
 ) on commit delete rows;
 
 -- Payouts that would stand in another household under a policy that is only proposed. Not emptied by a commit: one that

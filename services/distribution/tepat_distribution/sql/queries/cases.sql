@@ -36,7 +36,7 @@ order by k.overlap_id limit :at_most;
 
 -- name: payouts_of_case
 -- The two payouts of an overlap as they are now.
-select a.code as agency, p.payout_id, p.revision, p.rank, p.event_time, pr.code as programme, p.amount, p.starts, p.ends,
+select a.code as agency, p.payout_id, p.revision, p.rank, pr.code as programme, p.amount, p.starts, p.ends,
        p.region, p.person
 from overlap o
 cross join lateral (values (o.agency_a, o.payout_a), (o.agency_b, o.payout_b)) s (agency, payout_id)
@@ -45,6 +45,33 @@ join agency a on a.id = p.agency
 left join programme pr on pr.id = p.programme
 where o.overlap_id = :overlap_id
 order by a.code, p.payout_id;
+
+-- name: events_of_case
+-- Every event about the two payouts of an overlap, of each in the order in which they hold; `last_amount`: as the ledger
+-- has it, where what was told before an end is not known.
+select a.code as agency, s.payout_id, t.revision, t.rank, t.event_time, t.amount, t.appended, p.amount as last_amount
+from overlap o
+cross join lateral (values (o.agency_a, o.payout_a), (o.agency_b, o.payout_b)) s (agency, payout_id)
+cross join lateral (
+    select * from payout_told t where t.agency = s.agency and t.payout_id = s.payout_id offset 0) t
+join payout p on (p.agency, p.payout_id) = (s.agency, s.payout_id)
+join agency a on a.id = s.agency
+where o.overlap_id = :overlap_id
+order by a.code, s.payout_id, t.revision, t.rank, t.event_time, t.event_id, t.amount;
+
+-- name: acted$
+-- Whether anybody ever acted under an account.
+select exists (select from act where who = :account);
+
+-- name: announcements_of
+-- What was announced of an overlap, the first first.
+select told.*, pa.code as code_a, pb.code as code_b
+from (select * from announcement where overlap_id = :overlap_id
+      union all
+      select * from overlap where overlap_id = :overlap_id) told
+left join programme pa on pa.id = told.programme_a
+left join programme pb on pb.id = told.programme_b
+order by told.revision;
 
 -- name: start_clock!
 -- The deadline of these runs, should nobody touch them.
@@ -129,10 +156,15 @@ with w as materialized (
 update overlap o set revision = o.revision from w where o.overlap_id = w.overlap_id returning o.overlap_id;
 
 -- name: cases_named
--- Overlaps with their cases, and what became of their money.
-select k.*, m.what, m.amount
+-- Overlaps with their cases, what became of their money, and whether their rule prefers one of the two.
+select k.*, m.what, m.amount, exists (
+           select from rule r join programme p on p.id = r.prefer
+           where r.id = k.rule and p.code in (k.code_a, k.code_b) and k.code_a <> k.code_b) as prefers
 from cases k
-left join lateral (select what, amount from became b where b.overlap_id = k.overlap_id limit 1) m on true
+left join lateral (
+    select what, amount from saved s where s.overlap_id = k.overlap_id
+    union all
+    select 'kept', k.amount_at_risk where k.live and k.rank_a = 1 and k.rank_b = 1) m on true
 where k.overlap_id = any(:ids::uuid[]);
 
 -- name: terms_in_force$
@@ -140,34 +172,34 @@ where k.overlap_id = any(:ids::uuid[]);
 select document -> 'policy' -> 'cases' from standing order by seq desc limit 1;
 
 -- name: figures
--- What became of the money that counts, in rupiah, by programme and kabupaten or kota: a payout once, however many
--- overlaps it was in, with the most that any of them put at risk.
-with counted as (
-    select m.what, m.amount, m.agency, m.payout_id, m.programme, m.region
-    from overlap_case c join became m on m.overlap_id = c.overlap_id
-    where c.state = 'closed' and c.counts and c.told ->> 'cleared' = 'payout_ended' and m.what <> 'kept'
+-- What became of money, in rupiah, by programme and kabupaten or kota: a payout once, however many overlaps it was in.
+-- Of what was saved that part counts which the policy or somebody judged in any of them; `beside` is the rest.
+with each_once as (
+    select s.what, s.agency, s.payout_id, s.programme, s.region, s.amount,
+           coalesce(bool_or(c.counts), false) as judged
+    from saved s left join overlap_case c on c.overlap_id = s.overlap_id
+    group by s.what, s.agency, s.payout_id, s.programme, s.region, s.amount
     union all
-    select 'kept', o.amount_at_risk, o.agency_b, o.payout_b, o.programme_b, o.region
+    select 'kept', o.agency_b, o.payout_b, o.programme_b, o.region, max(o.amount_at_risk), true
     from overlap o left join overlap_case c on c.overlap_id = o.overlap_id
     where o.live and o.rank_a = 1 and o.rank_b = 1
       and (c.state = 'upheld' or (o.ends < :today and coalesce(c.counts, o.strength = 0)))
-), once as (
-    select what, agency, payout_id, programme, region, max(amount) as amount
-    from counted
-    where cardinality(:regions::text[]) = 0
-       or exists (select from unnest(:regions::text[]) r where region = r or starts_with(region, r || '.'))
-    group by what, agency, payout_id, programme, region
+    group by o.agency_b, o.payout_b, o.programme_b, o.region
 )
 select p.code as programme, substring(region from '^\d\d(?:\.\d\d)?') as region,
-       coalesce(sum(amount) filter (where what = 'stopped'), 0)::bigint as prevented,
-       count(*) filter (where what = 'stopped') as payouts_prevented,
-       coalesce(sum(amount) filter (where what = 'returned'), 0)::bigint as recovered,
-       count(*) filter (where what = 'returned') as payouts_recovered,
-       coalesce(sum(amount) filter (where what = 'kept'), 0)::bigint as kept,
-       count(*) filter (where what = 'kept') as payouts_kept
-from once join programme p on p.id = once.programme
+       coalesce(sum(amount) filter (where what = 'stopped' and judged), 0) as prevented,
+       count(*) filter (where what = 'stopped' and judged) as payouts_prevented,
+       coalesce(sum(amount) filter (where what = 'returned' and judged), 0) as recovered,
+       count(*) filter (where what = 'returned' and judged) as payouts_recovered,
+       coalesce(sum(amount) filter (where what = 'kept'), 0) as kept,
+       count(*) filter (where what = 'kept') as payouts_kept,
+       coalesce(sum(amount) filter (where what = 'stopped' and not judged), 0) as prevented_beside,
+       coalesce(sum(amount) filter (where what = 'returned' and not judged), 0) as recovered_beside
+from each_once join programme p on p.id = each_once.programme
 where (:programme::text is null or p.code = :programme)
   and (:region::text is null or region = :region or starts_with(region, :region || '.'))
+  and (cardinality(:regions::text[]) = 0
+       or exists (select from unnest(:regions::text[]) r where region = r or starts_with(region, r || '.')))
 group by 1, 2 order by 1, 2;
 
 -- name: recall_cases!

@@ -274,25 +274,36 @@ where w.rule is null or o.had is null or not (o.had).live
        (o.had).revision_a, (o.had).revision_b, (o.had).rank_a, (o.had).rank_b, (o.had).person);
 
 -- name: announce!
--- Keep what is announced now, by pair.
-with anew as (delete from announced returning *)
-insert into overlap (
-    agency_a, payout_a, agency_b, payout_b, overlap_id, revision, live, rule, by_person, strength, starts, ends,
-    household, region, amount_at_risk, amount_a, amount_b, programme_a, programme_b, revision_a, revision_b,
-    rank_a, rank_b, person, policy_version, announced_at)
-select * from anew
-on conflict (agency_a, payout_a, agency_b, payout_b) do update set
-    revision = excluded.revision, live = excluded.live, rule = excluded.rule, by_person = excluded.by_person,
-    strength = excluded.strength, starts = excluded.starts, ends = excluded.ends, household = excluded.household,
-    region = excluded.region, amount_at_risk = excluded.amount_at_risk, amount_a = excluded.amount_a,
-    amount_b = excluded.amount_b, programme_a = excluded.programme_a, programme_b = excluded.programme_b,
-    revision_a = excluded.revision_a, revision_b = excluded.revision_b, rank_a = excluded.rank_a,
-    rank_b = excluded.rank_b, person = excluded.person, policy_version = excluded.policy_version,
-    announced_at = excluded.announced_at
-where excluded.revision > overlap.revision;
+-- Keep what is announced now, by pair, and what was announced of it before.
+with anew as (
+    delete from announced returning *
+), announcing as (
+    insert into overlap (
+        agency_a, payout_a, agency_b, payout_b, overlap_id, revision, live, rule, by_person, strength, starts, ends,
+        household, region, amount_at_risk, amount_a, amount_b, programme_a, programme_b, revision_a, revision_b,
+        rank_a, rank_b, person, policy_version, announced_at, reason, ended_a, ended_b)
+    select * from anew
+    on conflict (agency_a, payout_a, agency_b, payout_b) do update set
+        revision = excluded.revision, live = excluded.live, rule = excluded.rule, by_person = excluded.by_person,
+        strength = excluded.strength, starts = excluded.starts, ends = excluded.ends, household = excluded.household,
+        region = excluded.region, amount_at_risk = excluded.amount_at_risk, amount_a = excluded.amount_a,
+        amount_b = excluded.amount_b, programme_a = excluded.programme_a, programme_b = excluded.programme_b,
+        revision_a = excluded.revision_a, revision_b = excluded.revision_b, rank_a = excluded.rank_a,
+        rank_b = excluded.rank_b, person = excluded.person, policy_version = excluded.policy_version,
+        announced_at = excluded.announced_at, reason = excluded.reason, ended_a = excluded.ended_a,
+        ended_b = excluded.ended_b
+    where excluded.revision > overlap.revision
+    returning old as was)
+insert into announcement select (was).* from announcing where (was).overlap_id is not null
+on conflict do nothing;
 
 -- name: clear!
--- Mark pairs as no longer announced; their revision goes on when they come back.
-update overlap o set live = false, revision = c.revision, announced_at = :at
-from unnest(:ids::uuid[], :revisions::bigint[]) c (overlap_id, revision)
-where o.overlap_id = c.overlap_id;
+-- Mark pairs as no longer announced, and keep what was announced of them; their revision goes on when they come back.
+with clearing as (
+    update overlap o set live = false, revision = c.revision, announced_at = :at, reason = c.reason,
+        ended_a = c.ended_a, ended_b = c.ended_b
+    from unnest(:ids::uuid[], :revisions::bigint[], :reasons::text[], :ended_a::bigint[], :ended_b::bigint[])
+        c (overlap_id, revision, reason, ended_a, ended_b)
+    where o.overlap_id = c.overlap_id
+    returning old as was)
+insert into announcement select (was).* from clearing on conflict do nothing;

@@ -19,6 +19,8 @@ with page as materialized (
 ), gone as (
     delete from payout p using page where (p.agency, p.payout_id) = (page.agency, page.payout_id)
     returning p.agency, p.payout_id, p.nik, p.person, p.household
+), told as (
+    delete from payout_event e using page where (e.agency, e.payout_id) = (page.agency, page.payout_id)
 ), kept as (
     insert into forgotten (agency, payout_id, nik, person, household) select * from gone returning 1)
 select count(*) from kept;
@@ -51,6 +53,8 @@ with these as materialized (
         where not live and agency_b = f.agency and payout_b = f.payout_id) o
 ), gone as (
     delete from overlap where overlap_id = any(array(select overlap_id from these)) returning overlap_id
+), before as (
+    delete from announcement where overlap_id = any(array(select overlap_id from these))
 ), others as (
     insert into clearance_touch (at, agencies, payout_ids)
     select :now::timestamptz, array_agg(agency), array_agg(payout_id)

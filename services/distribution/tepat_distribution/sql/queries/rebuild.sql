@@ -3,6 +3,16 @@
 -- name: recalled$
 select exists (select from recalled);
 
+-- name: recall_earlier!
+-- What compaction has left of announcements before those that stand.
+with anew as (delete from announced returning *)
+insert into announcement (
+    agency_a, payout_a, agency_b, payout_b, overlap_id, revision, live, rule, by_person, strength, starts, ends,
+    household, region, amount_at_risk, amount_a, amount_b, programme_a, programme_b, revision_a, revision_b,
+    rank_a, rank_b, person, policy_version, announced_at, reason, ended_a, ended_b)
+select * from anew
+on conflict do nothing;
+
 -- name: recall_large!
 insert into too_large (g, person, revision, live)
 select * from unnest(:groups::uuid[], :persons::boolean[], :revisions::bigint[], :large::boolean[])
@@ -18,6 +28,7 @@ where excluded.revision > aid.revision;
 
 -- name: unrecall_overlaps!
 -- Tombstones: what was kept under these keys is forgotten.
+with before as (delete from announcement where overlap_id = any(:keys::text[]::uuid[]))
 delete from overlap where overlap_id = any(:keys::text[]::uuid[]);
 
 -- name: unrecall_cases!

@@ -1,16 +1,11 @@
 -- What was planned, paid, ended and found, summed in the database. Each statement reads the ledger once.
 
 -- name: reported
--- Payouts in their present state, the overlaps that stand, and the payouts ended that were once a side of one: how many
--- and how much, by what is asked for. `figures` are those that a row counts in: an overdue plan in two. An overlap is
--- its second payout's, of the first day that both cover, as it was announced; a payout counts once, however many
--- overlaps it was in. `last_told` of one that has ended says whether it had been paid.
+-- Payouts in their present state, the overlaps that stand, and what was `saved`: how many and how much, by what is asked
+-- for. `figures` are those that a row counts in: an overdue plan in two. An overlap is its second payout's, of the first
+-- day that both cover, as it was announced; a payout counts once, however many overlaps it was in.
 -- `regions` none or empty: everywhere. What only the end is known of has no day, and is not among them.
-with side as (
-    select agency_a as agency, payout_a as payout_id from overlap
-    union
-    select agency_b, payout_b from overlap
-), told as (
+with told as (
     select programme, agency, region, starts as day, amount,
            case when rank = 0 and ends < :today then array['planned', 'unclaimed']
                 else array[(array['planned', 'disbursed', 'cancelled', 'returned'])[rank + 1]] end as figures
@@ -19,10 +14,8 @@ with side as (
     select programme_b, agency_b, region, starts, amount_at_risk, array['overlaps']
     from overlap where live
     union all
-    select p.programme, p.agency, p.region, p.starts, p.amount,
-           array[case when p.rank = 2 and (p.last_told).rank is distinct from 1 then 'prevented' else 'recovered' end]
-    from side join payout p using (agency, payout_id)
-    where not p.live
+    select programme, agency, region, starts, amount, array[case what when 'stopped' then 'prevented' else 'recovered' end]
+    from (select distinct agency, payout_id, programme, region, starts, amount, what from saved) s
 )
 select case when :by_programme then programme end as programme, case when :by_agency then agency end as agency,
        left(region, :characters) as area, date_trunc(:period, day)::date as period, figures,

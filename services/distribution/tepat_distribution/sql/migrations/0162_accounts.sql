@@ -1,0 +1,2 @@
+-- Whether an account ever acted here.
+create index act_who on act (who);
