@@ -57,6 +57,41 @@ def marks_apart() -> None:
     _replace(Store, "touch", touch_apart)
 
 
+def notes_apart() -> None:
+    """Whom judging touched is noted once its transaction is over: what is to be answered anew may never be heard of."""
+    from tepat_distribution.detect import Detector  # noqa: PLC0415 – the other services have none
+    from tepat_distribution.store import queries  # noqa: PLC0415
+
+    step, note = Detector.step, queries.touch_clearances
+    noted: list[Any] = []
+
+    async def note_later(connection: Any, **of: Any) -> None:
+        await note(connection, **of)
+        taken = "delete from clearance_touch where at = $1 returning at, agencies, payout_ids"
+        noted.extend(map(tuple, await connection.fetch(taken, of["now"])))
+
+    async def step_and_note(self: Any, connection: Any) -> bool:
+        noted.clear()
+        worked = await step(self, connection)
+        await connection.executemany(
+            "insert into clearance_touch (at, agencies, payout_ids) values ($1, $2, $3)", noted
+        )
+        return worked
+
+    _replace(queries, "touch_clearances", note_later)
+    _replace(Detector, "step", step_and_note)
+
+
+def answers_unread() -> None:
+    """Planned payouts are answered whether or not all that was sent before them is read and judged."""
+    from tepat_distribution import clearances  # noqa: PLC0415 – the other services have none
+
+    async def covered(*_: Any) -> int:
+        return clearances.ALL_READ
+
+    _replace(clearances.Clearer, "_covered", covered)
+
+
 def naive_outbox() -> None:
     """The outbox is read from a cursor, and deleted up to it: ids are taken for the order of commits."""
     rounds = outbox.Relay._rounds
@@ -117,14 +152,15 @@ def locks_left_out() -> None:
     _replace(database.Database, "transaction", unlocked)
 
 
-def _replace(owner: type, name: str, by: object) -> None:
-    assert hasattr(owner, name), f"{owner.__name__} has no {name}: the control must be written anew"
+def _replace(owner: object, name: str, by: object) -> None:
+    assert hasattr(owner, name), f"{owner!r} has no {name}: the control must be written anew"
     setattr(owner, name, by)
 
 
 CONTROLS: dict[str, Callable[[], None]] = {
     each.__name__.replace("_", "-"): each
     for each in (
-        fence_off, positions_first, marks_apart, naive_outbox, rebalance_ignored, transactional_id_off, locks_left_out,
+        fence_off, positions_first, marks_apart, notes_apart, answers_unread, naive_outbox, rebalance_ignored,
+        transactional_id_off, locks_left_out,
     )
 }  # fmt: skip

@@ -179,6 +179,7 @@ async def _overlaps(system: System, verdict: Verdict, accepted: Sequence[Record]
     issued, due = oracle.fold_clearances(answers), oracle.clearances(accepted, document, should)
     verdict.clearances = len(due)
     _compare(verdict, "clearance of", {payout: issued[payout] for payout in due.keys() & issued.keys()}, due)
+    verdict.find("wrong", oracle.premature(accepted, answers, should, due))
 
 
 async def _order(system: System, verdict: Verdict) -> None:
