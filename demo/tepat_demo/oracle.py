@@ -54,7 +54,10 @@ Announcement = dict[str, Any]
 
 
 class Record(NamedTuple):
-    """One record of a topic, as the broker holds it; `at` is the broker's time in milliseconds (0: not asked)."""
+    """One record of a topic, as the broker holds it; `at` is the broker's time in milliseconds.
+
+    Who does not ask for these leaves `at` and `key` out.
+    """
 
     topic: str
     partition: int
@@ -62,6 +65,7 @@ class Record(NamedTuple):
     headers: Sequence[tuple[str, bytes]]
     value: bytes | None
     at: int = 0
+    key: bytes | None = None
 
 
 # --- events
