@@ -29,6 +29,7 @@ from tepat_demo.oracle import Record
 from tepat_local import tokens
 
 from .load import event
+from .servers import python_path
 from .verdict import fallen
 from .watch import number
 
@@ -97,7 +98,7 @@ class Scene:
             "TEPAT_KAFKA": kafka, "TEPAT_DISTRIBUTION_URL": database, "TEPAT_SECRETS": str(secrets),
             "TEPAT_JWKS": str(tokens.issue(folder)), "TEPAT_ISSUER": tokens.ISSUER, "TEPAT_HTTP_PORT": "0",
             "TEPAT_PARTITIONS": str(PARTITIONS), "TEPAT_CHAOS_CONTROL": control,
-            "PYTHONPATH": str(Path(__file__).parents[2]),
+            "PYTHONPATH": python_path(),
         }  # fmt: skip
         self._running: list[Instance] = []
         self._producer = AIOKafkaProducer(bootstrap_servers=kafka)
