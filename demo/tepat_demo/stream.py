@@ -140,7 +140,10 @@ async def _from_the_first(
 
 async def _records(consumer: AIOKafkaConsumer, timeout_ms: int = 500) -> list[Record]:
     batches = await consumer.getmany(timeout_ms=timeout_ms)
-    return [Record(r.topic, r.partition, r.offset, r.headers, r.value) for batch in batches.values() for r in batch]
+    return [
+        Record(r.topic, r.partition, r.offset, r.headers, r.value, r.timestamp, r.key)
+        for batch in batches.values() for r in batch
+    ]  # fmt: skip
 
 
 async def topics(kafka: str, named: re.Pattern[str] = ANY) -> list[str]:

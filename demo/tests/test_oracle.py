@@ -15,12 +15,14 @@ from tepat_demo.oracle import (
     Record,
     accepted_by_receipts,
     canonical,
+    clearances,
     differences,
     expected,
     fold,
     instant,
     irregularities,
     overlap_id,
+    premature,
 )
 
 from .histories import (
@@ -552,6 +554,37 @@ def test_folding_to_the_greatest_revision_less_the_cleared() -> None:
     tombstone = Record("distribution.overlaps.v1", 0, 9, [], None)
     assert fold([*announced(("detected", second), ("detected", first)), tombstone]) == {overlap["overlap_id"]: overlap}
     assert fold(announced(("detected", first), ("detected", second), ("cleared", gone))) == {}
+
+
+def early(history: History, *decisions: str, of: str = "p2") -> list[str]:
+    """What is found of these answers to a payout, where each record was sent a millisecond after the one before."""
+    records = [record._replace(at=record.offset) for record in history.records]
+    strict = policy(rule("x", "PKH", "BPNT", "household", "exclusive"))
+    overlaps = expected(records, strict, SECRET).overlaps
+    told = [json.dumps({"data": {"payout_id": of, "decision": decision}}).encode() for decision in decisions]
+    issued = [Record("agency.himbara.clearances.v1", 0, offset, [], value) for offset, value in enumerate(told)]
+    return premature(records, issued, overlaps, clearances(records, strict, overlaps))
+
+
+def test_nothing_is_clear_before_what_was_sent_earlier_is_known() -> None:
+    second = {"programme": "BPNT", "nik": BUDI, "agency": "himbara", "payout": "p2", "state": "planned"}
+    sent = History().pay().pay(**second)
+    assert early(sent, "clear", "hold")[0].startswith("himbara/p2 was called clear, sent 1 ms after what holds it")
+    assert early(sent, "unknown", "hold") == []
+    assert early(History().pay(**second).pay(), "clear", "hold") == [], "it was sent first"
+    for other in (
+        History().pay().pay(**second).lives(BUDI, MAWAR, since="2021-01-01"),
+        History().pay().pay(**second).pay(),
+    ):
+        assert len(early(other, "clear", "hold")) == 1, "told again, and nothing else"
+    for changed in (
+        History().pay("BPNT", ANI, MELATI).pay(revision=1).pay(**second),
+        History().pay(kk=MELATI).pay(**second).lives(ANI, MAWAR),
+        History().pay(kk=MELATI).pay(**second).renew(MELATI, MAWAR),
+        History().pay(nik=CITRA, kk=MAWAR).pay(**second).merge(CITRA, ANI),
+    ):
+        assert changed.pairs(policy(rule("x", "PKH", "BPNT", "household", "exclusive"))) == ["p1+p2"]
+        assert early(changed, "clear", "hold") == [], "it may have come to overlap later"
 
 
 def test_irregularities() -> None:

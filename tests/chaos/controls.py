@@ -9,9 +9,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from itertools import takewhile
 from typing import Any
 
-from tepat_chassis import database, failpoints, inbox, outbox
+from tepat_chassis import database, inbox, outbox
 
 
 def fence_off() -> None:
@@ -23,18 +24,27 @@ def fence_off() -> None:
 
 def positions_first() -> None:
     """Positions are committed before what was taken is written."""
+    commit = inbox.Inbox._commit
 
-    async def commit(self: Any, batch: Any) -> None:
-        parts = zip(*((s.topic, s.partition, s.start, s.end) for s in batch.spans), strict=True)
-        async with self._database.transaction(self._lock) as connection:
-            if await connection.fetchval(inbox.ADVANCE, *map(list, parts)) != len(batch.spans):
-                raise inbox.Fenced
-        async with self._database.transaction(self._lock) as connection:
-            await self._intake.write(connection, batch.work)
-            failpoints.reach(f"{self.name}.before_commit")
-        failpoints.reach(f"{self.name}.after_commit")
+    class Apart:
+        def __init__(self, intake: Any) -> None:
+            self._intake = intake
 
-    _replace(inbox.Inbox, "_commit", commit)
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._intake, name)
+
+        async def write(self, connection: Any, work: Any) -> None:
+            await connection.execute("commit; begin")
+            await self._intake.write(connection, work)
+
+    async def commit_apart(self: Any, batch: Any) -> None:
+        intake, self._intake = self._intake, Apart(self._intake)
+        try:
+            await commit(self, batch)
+        finally:
+            self._intake = intake
+
+    _replace(inbox.Inbox, "_commit", commit_apart)
 
 
 def marks_apart() -> None:
@@ -57,6 +67,41 @@ def marks_apart() -> None:
     _replace(Store, "touch", touch_apart)
 
 
+def notes_apart() -> None:
+    """Whom judging touched is noted once its transaction is over: what is to be answered anew may never be heard of."""
+    from tepat_distribution.detect import Detector  # noqa: PLC0415 – the other services have none
+    from tepat_distribution.store import queries  # noqa: PLC0415
+
+    step, note = Detector.step, queries.touch_clearances
+    noted: list[Any] = []
+
+    async def note_later(connection: Any, **of: Any) -> None:
+        await note(connection, **of)
+        taken = "delete from clearance_touch where at = $1 returning at, agencies, payout_ids"
+        noted.extend(map(tuple, await connection.fetch(taken, of["now"])))
+
+    async def step_and_note(self: Any, connection: Any) -> bool:
+        noted.clear()
+        worked = await step(self, connection)
+        await connection.executemany(
+            "insert into clearance_touch (at, agencies, payout_ids) values ($1, $2, $3)", noted
+        )
+        return worked
+
+    _replace(queries, "touch_clearances", note_later)
+    _replace(Detector, "step", step_and_note)
+
+
+def answers_unread() -> None:
+    """Planned payouts are answered whether or not all that was sent before them is read and judged."""
+    from tepat_distribution import clearances  # noqa: PLC0415 – the other services have none
+
+    async def covered(*_: Any) -> int:
+        return clearances.ALL_READ
+
+    _replace(clearances.Clearer, "_covered", covered)
+
+
 def naive_outbox() -> None:
     """The outbox is read from a cursor, and deleted up to it: ids are taken for the order of commits."""
     rounds = outbox.Relay._rounds
@@ -69,6 +114,8 @@ def naive_outbox() -> None:
         async def fetch(self, _: str, at_most: int) -> Any:
             query = "select id, topic, key, value from outbox where id > $1 order by id limit $2"
             rows = await self._connection.fetch(query, self._last, at_most)
+            alike = zip(rows, outbox.one_a_key(rows), strict=False)  # of a key that comes again the rest must wait
+            rows = [row for row, _ in takewhile(lambda pair: pair[0] is pair[1], alike)]
             self._last = max([self._last, *(row["id"] for row in rows)])
             return rows
 
@@ -117,14 +164,15 @@ def locks_left_out() -> None:
     _replace(database.Database, "transaction", unlocked)
 
 
-def _replace(owner: type, name: str, by: object) -> None:
-    assert hasattr(owner, name), f"{owner.__name__} has no {name}: the control must be written anew"
+def _replace(owner: object, name: str, by: object) -> None:
+    assert hasattr(owner, name), f"{owner!r} has no {name}: the control must be written anew"
     setattr(owner, name, by)
 
 
 CONTROLS: dict[str, Callable[[], None]] = {
     each.__name__.replace("_", "-"): each
     for each in (
-        fence_off, positions_first, marks_apart, naive_outbox, rebalance_ignored, transactional_id_off, locks_left_out,
+        fence_off, positions_first, marks_apart, notes_apart, answers_unread, naive_outbox, rebalance_ignored,
+        transactional_id_off, locks_left_out,
     )
 }  # fmt: skip

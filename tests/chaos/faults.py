@@ -258,6 +258,8 @@ FAULTS = (
     Fault("end the relay's session", _SERVICES, bereft("outbox")),
     Fault("cut the relay off", _SERVICES, unheard),
     Fault("end the judging session", ("distribution", "eligibility"), bereft("mark")),
+    Fault("end the answering session", ("distribution",), bereft("clear")),
+    Fault("end the finding session", ("distribution",), bereft("findings")),
     Fault("cut", _LINKS, link(Link.cut), seconds=(1, 8)),
     Fault("silence", _LINKS, link(Link.silence), seconds=(2, 12)),
     Fault("slow", _LINKS, slow, seconds=(2, 8)),

@@ -38,6 +38,7 @@ def figures(
         "payouts": verdict.payouts,
         "overlaps": verdict.overlaps,
         "clearances": verdict.clearances,
+        "findings": verdict.findings,
         "quarantined": verdict.quarantined,
         "lost": verdict.lost,
         "doubled": verdict.doubled,
@@ -56,7 +57,8 @@ def together(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             recovered[kind(fault, target)].append(seconds)
         if run["storms"]:
             recovered["a storm of several"] += run["storms"]
-    summed = ("kills", "records", "payouts", "overlaps", "quarantined", "lost", "doubled", "wrong")
+    judged = ("records", "payouts", "overlaps", "clearances", "findings", "quarantined")
+    summed = ("kills", *judged, "lost", "doubled", "wrong")
     return {
         "seeds": [run["seed"] for run in runs],
         **{name: sum(run[name] for run in runs) for name in summed},
@@ -94,7 +96,8 @@ def table(summary: Mapping[str, Any]) -> Iterable[str]:
     yield f"seeds {', '.join(map(str, summary['seeds']))}; {summary['seconds']:.0f} s"
     yield (
         f"{summary['kills']} kills, {sum(summary['faults'].values())} faults; {summary['records']} records, "
-        f"{summary['payouts']} live payouts, {summary['overlaps']} overlaps, {summary['quarantined']} quarantined"
+        f"{summary['payouts']} live payouts, {summary['overlaps']} overlaps, {summary['clearances']} clearances, "
+        f"{summary['findings']} findings, {summary['quarantined']} quarantined"
     )
     yield f"lost {summary['lost']}, doubled {summary['doubled']}, wrong {summary['wrong']}"
     yield ""

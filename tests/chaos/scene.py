@@ -6,7 +6,7 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from itertools import count
 from pathlib import Path
@@ -23,17 +23,20 @@ from tepat_chassis import kafka as cluster
 from tepat_chassis.pseudonyms import Pseudonyms
 from tepat_contracts import topics
 from tepat_contracts.policy import from_document
-from tepat_contracts.topics import POLICY, Kind, inbound_name, receipts_name
+from tepat_contracts.topics import POLICY, Kind, clearances_name, inbound_name, receipts_name
 from tepat_demo import oracle, stream
 from tepat_demo.oracle import Record
 from tepat_local import tokens
 
 from .load import event
+from .servers import python_path
 from .verdict import fallen
 from .watch import number
 
 PARTITIONS = 2
 PATIENCE = 25.0
+ANSWER_SECONDS = 8.0
+"""How long it may take, once nothing else is left to do, until planned payouts are answered as they must be."""
 LOOK_SECONDS = 0.02
 GROUPS = ("tepat-distribution-payouts", "tepat-distribution-registry.persons.v1")
 LEFT = """
@@ -95,7 +98,7 @@ class Scene:
             "TEPAT_KAFKA": kafka, "TEPAT_DISTRIBUTION_URL": database, "TEPAT_SECRETS": str(secrets),
             "TEPAT_JWKS": str(tokens.issue(folder)), "TEPAT_ISSUER": tokens.ISSUER, "TEPAT_HTTP_PORT": "0",
             "TEPAT_PARTITIONS": str(PARTITIONS), "TEPAT_CHAOS_CONTROL": control,
-            "PYTHONPATH": str(Path(__file__).parents[2]),
+            "PYTHONPATH": python_path(),
         }  # fmt: skip
         self._running: list[Instance] = []
         self._producer = AIOKafkaProducer(bootstrap_servers=kafka)
@@ -247,6 +250,19 @@ class Scene:
         except TimeoutError:
             raise AssertionError(f"the scene never came to where {what}") from None
 
+    async def until_cleared(self, *payout_ids: str) -> None:
+        """Wait until one of these payouts is answered, whatever the answer."""
+
+        async def cleared() -> bool:
+            said = [orjson.loads(record.value or b"{}")["data"]["payout_id"] for record in await self._issued()]
+            return not set(payout_ids).isdisjoint(said)
+
+        await self._until(cleared, f"one of {payout_ids} is answered")
+
+    async def _issued(self) -> list[Record]:
+        """What the agency was answered of its planned payouts."""
+        return await stream.read(self.kafka, [clearances_name(self.agency)], committed=True)
+
     async def announced(self, committed: bool) -> list[Record]:
         """What was announced of the scene's payouts."""
         records = await stream.read(self.kafka, [stream.OVERLAPS], committed=committed)
@@ -272,8 +288,25 @@ class Scene:
             announced = await self.announced(committed)
             wrong += oracle.differences(oracle.fold(announced), should)
             wrong += fallen(announced)
+        due = oracle.clearances(accepted, self._document, should)
+        wrong += await self._answered_otherwise(due)
+        wrong += oracle.premature(accepted, await self._issued(), should, due)
         if wrong:
             raise Wrong("; ".join(wrong))
+
+    async def _answered_otherwise(self, due: Mapping[tuple[str, str], oracle.Clearance]) -> list[str]:
+        """Planned payouts of which the last answer is not what it must be, though that was waited for."""
+        clock = asyncio.get_running_loop().time
+        until = clock() + ANSWER_SECONDS
+        while True:
+            issued = oracle.fold_clearances(await self._issued())
+            wrong = [
+                f"{'/'.join(payout)} is answered {issued.get(payout)}, should be {answer}"
+                for payout, answer in due.items() if issued.get(payout) != answer
+            ]  # fmt: skip
+            if not wrong or clock() > until:
+                return wrong
+            await asyncio.sleep(LOOK_SECONDS)
 
 
 def household(n: int) -> str:

@@ -46,6 +46,11 @@ POSTGRES = {"shared_buffers": "128MB", "max_wal_size": "256MB", "min_wal_size": 
 """A database that fits the disk."""
 
 
+def python_path() -> str:
+    """Where `launcher.py` finds itself, before what this process was told of: services run the code that it does."""
+    return os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
 def service_of(instance: str) -> str:
     """The service of an instance: `distribution` of `distribution-2`."""
     return instance.partition("-")[0]
@@ -250,7 +255,7 @@ def _service(
         "TEPAT_HTTP_PORT": str(ports[f"{name} http"]),
         "TEPAT_CHAOS_CLOCK": str(data / "clocks" / service),
         "TEPAT_CHAOS_CONTROL": control,
-        "PYTHONPATH": str(Path(__file__).parents[2]),
+        "PYTHONPATH": python_path(),
     }
     return [sys.executable, "-m", "tests.chaos.launcher", service], told
 

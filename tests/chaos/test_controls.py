@@ -78,6 +78,32 @@ async def it_dies_while_it_judges(scene: Scene) -> None:
     await scene.judge()
 
 
+async def it_dies_when_it_has_judged(scene: Scene) -> None:
+    """It dies right after a pair is announced, before anything is answered; nothing else ever tells of the two."""
+    a = await scene.start(failpoint="detect.after_commit:1")
+    pair = [scene.payout("a", "PKH", person(1), household(1)), scene.payout("b", "BPNT", person(2), household(1))]
+    await scene.pay_at_once(pair, 0)
+    await scene.ended(a)
+    await scene.start()
+    await scene.judge()
+
+
+async def one_is_asked_about_while_another_is_unread(scene: Scene) -> None:
+    """A stands still with a payout in hand; what it excludes is sent after it, and read by B, who answers."""
+    b = await scene.start()
+    await scene.until(lambda: b.said('"duty":"clear"'), "B answers")
+    a = await scene.start(stop_at="payouts.before_begin")
+    await scene.share()
+    for partition in (0, 1):  # the one of them is A's
+        await scene.pay(f"a{partition}", "PKH", person(partition), household(partition), partition)
+    await scene.until(lambda: a.stopped, "A holds one of them")
+    for partition in (0, 1):  # each where the other is read
+        await scene.pay(f"b{partition}", "BPNT", person(10 + partition), household(partition), 1 - partition)
+    await scene.until_cleared("b0", "b1")
+    a.wake()
+    await scene.judge()
+
+
 async def ids_do_not_commit_in_order(scene: Scene) -> None:
     """A's row in the outbox has the lower id and is committed last, when B's has been sent."""
     b = await scene.start()
@@ -150,6 +176,8 @@ SCENES: dict[str, Play] = {
     "fence-off": a_zombie_wakes,
     "positions-first": it_dies_before_the_commit,
     "marks-apart": it_dies_while_it_judges,
+    "notes-apart": it_dies_when_it_has_judged,
+    "answers-unread": one_is_asked_about_while_another_is_unread,
     "naive-outbox": ids_do_not_commit_in_order,
     "rebalance-ignored": an_instance_is_gone_for_good,
     "transactional-id-off": a_paused_relay_wakes,

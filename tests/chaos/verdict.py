@@ -16,7 +16,7 @@ from typing import Any
 
 import asyncpg
 from tepat_contracts import topics
-from tepat_demo import oracle, stream
+from tepat_demo import findings_oracle, oracle, stream
 from tepat_demo.oracle import Record
 
 from .load import fingerprint
@@ -47,6 +47,7 @@ class Verdict:
     payouts: int = 0
     overlaps: int = 0
     clearances: int = 0
+    findings: int = 0
     quarantined: int = 0
     lost: int = 0
     doubled: int = 0
@@ -83,6 +84,7 @@ async def judge(system: System, document: Mapping[str, Any], refusals: Mapping[b
     accepted = oracle.accepted_by_receipts(inbound, receipts)
     await _ledger(system, verdict, accepted)
     await _overlaps(system, verdict, accepted, document)
+    await _findings(system, verdict, accepted, document)
     await _order(system, verdict)
     _logs(verdict, Path(system.endpoints.logs))
     return verdict
@@ -179,6 +181,27 @@ async def _overlaps(system: System, verdict: Verdict, accepted: Sequence[Record]
     issued, due = oracle.fold_clearances(answers), oracle.clearances(accepted, document, should)
     verdict.clearances = len(due)
     _compare(verdict, "clearance of", {payout: issued[payout] for payout in due.keys() & issued.keys()}, due)
+    verdict.find("wrong", oracle.premature(accepted, answers, should, due))
+
+
+async def _findings(system: System, verdict: Verdict, accepted: Sequence[Record], document: Mapping[str, Any]) -> None:
+    """What is found of payouts beside overlaps, by what registry and eligibility told last."""
+    persons, decisions = await _told(system, "registry.persons.v1"), await _told(system, "eligibility.decisions.v1")
+    should = findings_oracle.expected(
+        list(map(oracle.read_event, accepted)), document,
+        {each["person"]: each for each in persons},
+        {(each["programme"], each[each["unit"]]): each for each in decisions},
+        system.secret, oracle.GROUP_LIMIT,
+    )  # fmt: skip
+    announced = await stream.read(system.kafka, ["distribution.findings.v1"], committed=True)
+    verdict.findings = len(should)
+    _compare(verdict, "finding", findings_oracle.fold(announced), should)
+
+
+async def _told(system: System, topic: str) -> list[dict[str, Any]]:
+    """The data told last under each key of a topic, less what was taken back."""
+    latest = {record.key: record.value for record in await stream.read(system.kafka, [topic], committed=True)}
+    return [json.loads(value)["data"] for value in latest.values() if value is not None]
 
 
 async def _order(system: System, verdict: Verdict) -> None:
@@ -191,8 +214,8 @@ async def _order(system: System, verdict: Verdict) -> None:
 
 def fallen(records: Iterable[Record]) -> Iterator[str] | list[str]:
     """Where a revision falls by offset, or is told with two contents."""
-    latest: dict[tuple[str, str], int] = {}
-    said: defaultdict[tuple[str, str], dict[int, str]] = defaultdict(dict)
+    latest: dict[tuple[str, bytes | None], int] = {}
+    said: defaultdict[tuple[str, bytes | None], dict[int, str]] = defaultdict(dict)
     wrong = []
     for record in sorted(records, key=lambda r: (r.topic, r.partition, r.offset)):
         if record.value is None:
@@ -200,8 +223,8 @@ def fallen(records: Iterable[Record]) -> Iterator[str] | list[str]:
         event = json.loads(record.value)
         if "revision" not in event["data"]:
             continue
-        key, revision = (record.topic, event.get("subject") or event["id"]), event["data"]["revision"]
-        where = f"{record.topic} {record.partition}:{record.offset} {key[1]}"
+        key, revision = (record.topic, record.key), event["data"]["revision"]
+        where = f"{record.topic} {record.partition}:{record.offset} {(record.key or b'').decode()}"
         if revision < latest.get(key, revision):
             wrong.append(f"{where}: revision {revision} after {latest[key]}")
         if said[key].setdefault(revision, oracle.canonical(event["data"])) != oracle.canonical(event["data"]):

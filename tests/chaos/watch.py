@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from itertools import count
 from typing import Any, NamedTuple
@@ -62,7 +62,7 @@ def _payout(programme: str, payout_id: str, nik: str, kk: str) -> bytes:
         "covers": {"from": "2026-01-01", "to": "2026-03-31"}, "recipient": {"nik": nik, "kk": kk},
         "benefit": {"kind": "cash", "amount": 750_000}, "region": "33.01.01.2001",
     }  # fmt: skip
-    return event(AGENCY, "payout.disbursed", payout_id, data)
+    return event(AGENCY, "payout.planned", payout_id, data)
 
 
 def _person(id_: str, nik: str, kk: str) -> bytes:
@@ -82,10 +82,12 @@ def _visit(id_: str, nik: str) -> bytes:
 
 
 class Sounding(NamedTuple):
-    """In how many seconds each record had its receipt, each pair was announced, and notifications had taken that."""
+    """In how many seconds each record had its receipt, each pair was announced, each of its payouts was held, and
+    notifications had taken what was announced."""
 
     answered: float
     announced: float
+    held: float
     noticed: float
 
 
@@ -96,6 +98,7 @@ class Watch:
         self._system = system
         self._answered: set[Place] = set()
         self._announced: dict[str, tuple[int, int]] = {}
+        self._decisions: dict[str, str] = {}
         self._news = asyncio.Condition()
         self._serials = count(1)
         self._soundings = count(1)
@@ -108,8 +111,9 @@ class Watch:
     async def __aenter__(self) -> Watch:
         await self._producer.start()
         self._consumer = AIOKafkaConsumer(
-            f"agency.{AGENCY}.receipts.v1", stream.OVERLAPS, bootstrap_servers=self._system.kafka,
-            enable_auto_commit=False, auto_offset_reset="earliest", isolation_level="read_committed",
+            f"agency.{AGENCY}.receipts.v1", f"agency.{AGENCY}.clearances.v1", stream.OVERLAPS,
+            bootstrap_servers=self._system.kafka, enable_auto_commit=False, auto_offset_reset="earliest",
+            isolation_level="read_committed",
         )  # fmt: skip
         await self._consumer.start()
         self._following = asyncio.create_task(self._follow())
@@ -130,7 +134,7 @@ class Watch:
         """
         began = time.monotonic()
         places: list[Place] = []
-        pairs: list[str] = []
+        pairs: dict[str, tuple[str, str]] = {}
 
         async def back(missing: Callable[[], object]) -> float:
             async with self._news:
@@ -141,20 +145,22 @@ class Watch:
             async with asyncio.timeout(patience):
                 places, pairs = await self._sent()
                 answered = await back(lambda: self._unanswered(places))
-                announced = await back(lambda: self._unannounced(pairs))
+                announced = await back(lambda: pairs.keys() - self._announced.keys())
+                held = await back(lambda: self._let_go(pairs))
                 await self._taken([self._announced[pair] for pair in pairs])
         except TimeoutError:
             raise TimeoutError(f"after {patience:g} s: {self._missing(places, pairs)}") from None
-        return Sounding(answered, announced, time.monotonic() - began)
+        return Sounding(answered, announced, held, time.monotonic() - began)
 
-    async def _sent(self) -> tuple[list[Place], list[str]]:
+    async def _sent(self) -> tuple[list[Place], dict[str, tuple[str, str]]]:
+        """Where its records stand, and its overlaps, each with its two payouts."""
         sounding = next(self._soundings)
         wanted: list[tuple[str, int, bytes]] = []
-        pairs = []
+        pairs = {}
         for partition in range(PARTITIONS):
             one, other = number(next(self._serials)), number(next(self._serials))
             a, b = (f"U-{sounding}-{partition}-{half}" for half in "AB")
-            pairs.append(overlap_id((AGENCY, a), (AGENCY, b)))
+            pairs[overlap_id((AGENCY, a), (AGENCY, b))] = a, b
             wanted += [
                 ("payouts", partition, _payout(PROGRAMMES[0], a, one, one)),
                 ("payouts", (partition + 1) % PARTITIONS, _payout(PROGRAMMES[1], b, other, one)),
@@ -171,17 +177,20 @@ class Watch:
     def _unanswered(self, places: Sequence[Place]) -> set[Place]:
         return set(places) - self._answered
 
-    def _unannounced(self, pairs: Sequence[str]) -> set[str]:
-        return set(pairs) - self._announced.keys()
+    def _let_go(self, pairs: Mapping[str, tuple[str, str]]) -> list[str]:
+        """Those planned payouts of which the last answer is not that they are held."""
+        return [each for pair in pairs.values() for each in pair if self._decisions.get(each) != "hold"]
 
-    def _missing(self, places: Sequence[Place], pairs: Sequence[str]) -> str:
+    def _missing(self, places: Sequence[Place], pairs: Mapping[str, tuple[str, str]]) -> str:
         """What has not come back, in words."""
         if not places:
             return "the broker took nothing"
         if waiting := sorted({f"{topic}-{partition}" for topic, partition, _ in self._unanswered(places)}):
             return f"no receipt for {', '.join(waiting)}"
-        if silent := self._unannounced(pairs):
+        if silent := pairs.keys() - self._announced.keys():
             return f"{len(silent)} pairs not announced"
+        if let_go := self._let_go(pairs):
+            return f"{len(let_go)} planned payouts not held"
         return "notifications did not take the announcements"
 
     async def _taken(self, announced: Sequence[tuple[int, int]]) -> None:
@@ -221,5 +230,7 @@ class Watch:
                 self._answered |= {(*where, offset) for offset in range(data["from_offset"], data["to_offset"] + 1)}
             case "tepat.event.rejected.v1":
                 self._answered.add((data["topic"], data["partition"], data["offset"]))
+            case "tepat.clearance.issued.v1":
+                self._decisions[data["payout_id"]] = data["decision"]
             case "tepat.overlap.detected.v1":
                 self._announced.setdefault(data["overlap_id"], (record.partition, record.offset))

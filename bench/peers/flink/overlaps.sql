@@ -8,8 +8,8 @@ create temporary table inbound (message bytes) with (
     'properties.group.id' = 'peer-{name}', 'scan.startup.mode' = 'earliest-offset', 'format' = 'raw'
 );
 
-create temporary table dead_letters (reason string, message bytes) with (
-    'connector' = 'kafka', 'topic' = '{deadLetters}', 'properties.bootstrap.servers' = '{kafka}', 'format' = 'json',
+create temporary table dead_letters (message bytes, headers map<string, bytes> metadata) with (
+    'connector' = 'kafka', 'topic' = '{deadLetters}', 'properties.bootstrap.servers' = '{kafka}', 'format' = 'raw',
     'sink.delivery-guarantee' = 'exactly-once', 'sink.transactional-id-prefix' = '{name}-dead-letters',
     'properties.transaction.timeout.ms' = '900000'
 );
@@ -50,7 +50,8 @@ from live a join live b
     on a.household = b.household and a.payout_id < b.payout_id and a.starts <= b.ends and b.starts <= a.ends
 where {rule} is not null;
 
-insert into dead_letters select reason, refused from judged where reason is not null;
+insert into dead_letters
+select refused, map['reason', encode(reason, 'UTF-8')] from judged where reason is not null;
 
 insert into announced
 select a, b, rule, {verdict}, {scope}, case when {scope} = 'person' then person end, household, starts, ends, amount

@@ -21,6 +21,8 @@ CANCELLED = 2
 BUILT_IN = {"id": "same-programme-same-person", "verdict": "exclusive", "scope": "person"}
 
 Payout = dict[str, Any]
+Letter = tuple[bytes, str]
+"""A record that is not taken, and why."""
 Announced = tuple[str, dict[str, Any] | None]
 """A pair, and its overlap; None where it is cleared."""
 
@@ -49,20 +51,22 @@ def run(work: dict[str, Any], instance: int, settings: dict[str, Any]) -> None:
     door = Door(work)
     rules = {frozenset(rule["programmes"]): rule for rule in work["rules"]}
     inbound = app.topic(work["topic"], key_deserializer="bytes", value_deserializer="bytes")
-    dead_letters = app.topic(work["deadLetters"], key_serializer="bytes", value_serializer="json")
+    dead_letters = app.topic(work["deadLetters"], key_serializer="bytes", value_serializer="bytes")
     overlaps = app.topic(work["overlaps"], key_serializer="str", value_serializer=Overlap())
 
-    def admitted(value: bytes) -> Payout | str | None:
+    def admitted(value: bytes) -> Payout | Letter | None:
         try:
             return door.admit(value)
         except Refused as refused:
-            return str(refused)
+            return value, str(refused)
 
     def household(change: Payout, state: State) -> Iterator[Announced]:
         yield from _difference(change, state, rules)
 
     told = app.dataframe(inbound).apply(admitted)
-    told[told.apply(lambda one: isinstance(one, str))].to_topic(dead_letters)
+    refused = told[told.apply(lambda one: isinstance(one, tuple))]
+    refused = refused.set_headers(lambda letter, *_: [("reason", letter[1].encode())])
+    refused.apply(lambda letter: letter[0]).to_topic(dead_letters)
     payouts = told[told.apply(lambda one: isinstance(one, dict))]
     changes = payouts.apply(_changes, stateful=True, expand=True)
     by_household = changes.group_by(

@@ -135,7 +135,8 @@ class Door:
             event = self._decode(value)
             time = datetime.fromisoformat(event.time.upper()).timestamp()
         except msgspec.ValidationError as error:
-            raise Refused(f"schema {error}") from None
+            of_no_such_type = str(error).startswith("Invalid value") and str(error).endswith("at `$.type`")
+            raise Refused("unknown_type" if of_no_such_type else f"schema {error}") from None
         except (msgspec.DecodeError, ValueError):
             raise Refused("malformed") from None
         if event.source != self._source:

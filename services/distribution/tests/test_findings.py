@@ -25,12 +25,11 @@ from tepat_chassis.auth import Person, Right, authenticated
 from tepat_chassis.health import Health
 from tepat_chassis.metrics import Metrics
 from tepat_contracts.policy import Period
-from tepat_demo import oracle
+from tepat_demo import findings_oracle, oracle
 from tepat_distribution import api, domain, findings, findings_api, store
 from tepat_distribution.aid import AT_LAST
 from tepat_distribution.detect import FINDINGS
 
-from . import findings_oracle
 from . import test_convergence as convergence
 from .conftest import (
     ANI,

@@ -1,15 +1,17 @@
-"""The rules of the README ("Findings"), worked out plainly: no database, nothing shared with the service.
+"""What must be found beside overlaps, by the rules that distribution's README states: no database, nothing shared with
+the service.
 
 It takes the ledger and the households from the oracle of overlaps, and sees what registry and eligibility told last.
 """
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
 from uuid import UUID, uuid5
 
-from tepat_demo import oracle
+from . import oracle
 
 NAMESPACE = UUID("0b6f6f4c-3f0e-5a53-8f8e-5c7d1c6f2a44")
 MOST = 2**63 - 1
@@ -65,6 +67,21 @@ def expected(
     return {each["finding_id"]: each for each in found}
 
 
+def fold(told: Iterable[oracle.Record]) -> dict[str, Said]:
+    """Folds `distribution.findings.v1` to what is found now, by id, less the groups that are too large."""
+    latest: dict[str, tuple[int, str, Said]] = {}
+    for record in told:
+        event = json.loads(record.value or b"{}")
+        data = event["data"]
+        if data["revision"] > latest.get(data["finding_id"], (0,))[0]:
+            latest[data["finding_id"]] = data["revision"], event["type"], data
+    return {
+        id_: {field: value for field, value in data.items() if field not in oracle.NOT_COMPARED}
+        for id_, (_, type_, data) in latest.items()
+        if type_ == "tepat.finding.raised.v1" and data["rule"] != "group_too_large"
+    }
+
+
 def identity(*parts: str) -> str:
     return str(uuid5(NAMESPACE, "/".join(parts)))
 
@@ -109,7 +126,7 @@ def _of_group(
 
 
 def _twice(unit: str, g: str, code: str, payouts: list[oracle.Payout], data: Mapping[Any, Said]) -> Iterable[Said]:
-    for tranche in {data[p.key].get("tranche") for p in payouts} - {None}:
+    for tranche in {named for p in payouts if (named := data[p.key].get("tranche")) is not None}:
         same = [p for p in payouts if data[p.key].get("tranche") == tranche]
         if len(same) > 1:
             paid = min(sum(p.amount for p in same), MOST)
