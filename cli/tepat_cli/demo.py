@@ -54,7 +54,7 @@ def demo(
     directory = (data or default_data().with_name("tepat-demo")).expanduser().absolute()
     began = time.monotonic()
     _clear(directory)
-    with ThreadPoolExecutor(1) as meanwhile:
+    with processes.interruptible(), ThreadPoolExecutor(1) as meanwhile:
         district = meanwhile.submit(District, seed, households)  # as the servers start
         with _kept(directory) if keep else _passing(directory) as endpoints:
             report = _reported(directory, endpoints, district.result())
@@ -152,23 +152,31 @@ def _kept(directory: Path) -> Iterator[Mapping[str, Any]]:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    endpoints = directory / "endpoints.json"
-    until = time.monotonic() + 2 * READY_SECONDS
-    while not endpoints.exists():
-        if process.poll() is not None or time.monotonic() > until:
-            process.terminate()
-            raise Unreachable(f"the stack did not come up: {(directory / 'up.log').read_text()[-2000:]}")
-        time.sleep(0.1)
     (directory / "pid").write_text(str(process.pid))
     try:
-        yield orjson.loads(endpoints.read_bytes())
+        yield _endpoints(directory, process)
     except KeyboardInterrupt:
         process.terminate()
         process.wait()
         raise
     except Ended:
-        say(f"it is left running, to be looked at; stop it with: kill {process.pid}")
+        if process.poll() is None:
+            say(f"it is left running, to be looked at; stop it with: kill {process.pid}")
         raise
+
+
+def _endpoints(directory: Path, process: subprocess.Popen[bytes]) -> Mapping[str, Any]:
+    """Where all is of a stack that starts, once it is up. Raises Unreachable, the stack ended, if it never is."""
+    endpoints = directory / "endpoints.json"
+    until = time.monotonic() + 2 * READY_SECONDS
+    while not endpoints.exists():
+        if process.poll() is not None or time.monotonic() > until:
+            process.terminate()
+            process.wait()
+            raise Unreachable(f"the stack did not come up: {(directory / 'up.log').read_text()[-2000:]}")
+        time.sleep(0.1)
+    told: Mapping[str, Any] = orjson.loads(endpoints.read_bytes())
+    return told
 
 
 def _tell_where(directory: Path, endpoints: Mapping[str, Any]) -> None:
