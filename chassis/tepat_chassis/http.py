@@ -322,6 +322,7 @@ _OF_WHAT_IS_KNOWN = {
         "penerima dalam kebijakan, atau yang pernah diberi tahu",
     ),
     "kind": ("a kind of institution that is known", "jenis lembaga yang dikenal"),
+    "channel": ("a channel that is set up, or was used", "saluran yang terpasang, atau pernah dipakai"),
 }  # fmt: skip
 
 
