@@ -41,6 +41,12 @@ def test_a_demo_that_runs_is_left_alone(tmp_path: Path) -> None:
     assert (directory / demo.MARK).exists()
 
 
+def test_a_picture_is_named_so_before_anything_runs(tmp_path: Path) -> None:
+    with pytest.raises(WrongUse, match=r"would hold SVG: name it x\.svg"):
+        demo.demo(picture=tmp_path / "x.png", data=tmp_path / "demo")
+    assert not (tmp_path / "demo").exists()
+
+
 def test_a_demo_uses_no_server_of_real_work(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEPAT_KAFKA", "real:9092")
     monkeypatch.setenv("TEPAT_REGISTRY_URL", "postgresql://real")
