@@ -163,13 +163,17 @@ async def authenticated(
 ) -> Person:
     """Dependency: whom the request's token names, whatever their rights. Answers 401, or 503 without keys."""
     if credentials is None:
-        raise HTTPException(401, "a bearer token is needed", {"WWW-Authenticate": 'Bearer realm="tepat"'})
+        raise HTTPException(
+            401, "a bearer token is needed / perlu token (Bearer)", {"WWW-Authenticate": 'Bearer realm="tepat"'}
+        )
     auth: Auth = request.app.state.auth
     try:
         return await auth.person(credentials.credentials)
     except TokenRefusedError as refused:
         challenge = f'Bearer realm="tepat", error="invalid_token", error_description="{refused}"'
-        raise HTTPException(401, f"the token is refused: {refused}", {"WWW-Authenticate": challenge}) from None
+        raise HTTPException(
+            401, f"the token is refused: {refused} / token ditolak: mintalah yang baru", {"WWW-Authenticate": challenge}
+        ) from None
     except KeysUnavailableError as missing:
         raise HTTPException(503, str(missing), {"Retry-After": "5"}) from missing
 

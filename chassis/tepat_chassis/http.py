@@ -3,8 +3,8 @@
 Invariants:
 - Every route under /v1 but /v1/status and those a service adds to its application itself, for callers who sign
   instead, demands a token and a right; one that asks no right is refused when the application is built.
-- Errors are ``application/problem+json``, and hold neither a traceback nor what was sent; only a body over 1
-  MiB is refused in plain text, before any of this.
+- Errors are ``application/problem+json``, say in English and Indonesian what is wrong, and hold neither a traceback nor
+  what was sent; only a body over 1 MiB is refused in plain text, before any of this.
 - A service is one process: its loops are announced to a ``Background``; one that ends on its own, by
   exception or by returning, ends the process with status 1 and a logged reason, for the supervisor to start
   it anew.
@@ -80,6 +80,20 @@ AWAY = (
     KafkaError, ConnectionError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError,
 )  # fmt: skip
 """How it shows that the broker or the database is not there just now."""
+
+AWAY_IN_WORDS = {
+    "broker": "the broker can't be reached just now: try again / broker Kafka sedang tidak terjangkau: coba lagi",
+    "database": "the database can't be reached just now: try again / basis data sedang tidak terjangkau: coba lagi",
+}
+NO_POLICY = (
+    "no policy was applied yet: `tepat policy apply FILE` / belum ada kebijakan yang berlaku: jalankan `tepat policy "
+    "apply FILE`"
+)
+FAILED = "the service failed; its log says why / layanan gagal; sebabnya ada di lognya"
+CURSOR = (
+    "the cursor is not one of this listing: begin again without / penanda halaman ini bukan dari daftar ini: mulai "
+    "lagi tanpa penanda"
+)
 
 
 class Background:
@@ -293,7 +307,7 @@ async def _input_problem(_: Request, error: Exception) -> Response:
         {"pointer": mask("/".join(str(step) for step in each["loc"])), "message": mask(wanted(each))}
         for each in error.errors()
     ]
-    return _problem(422, "the request doesn't fit the interface", errors=wrong)
+    return _problem(422, "the request doesn't fit the interface / permintaan tidak sesuai antarmuka", errors=wrong)
 
 
 _OF_WHAT_IS_KNOWN = {
@@ -308,6 +322,7 @@ _OF_WHAT_IS_KNOWN = {
         "penerima dalam kebijakan, atau yang pernah diberi tahu",
     ),
     "kind": ("a kind of institution that is known", "jenis lembaga yang dikenal"),
+    "channel": ("a channel that is set up, or was used", "saluran yang terpasang, atau pernah dipakai"),
 }  # fmt: skip
 
 
@@ -345,15 +360,15 @@ async def _away(request: Request, error: Exception) -> Response:
     """What a service leans on does not answer: that passes, and is for who runs the cluster to mend."""
     which = "broker" if isinstance(error, KafkaError) else "database"
     log.warning("a request could not be answered", path=request.url.path, away=which, error=type(error).__name__)
-    return _problem(503, f"the {which} can't be reached just now: try again", {"retry-after": "1"})
+    return _problem(503, AWAY_IN_WORDS[which], {"retry-after": "1"})
 
 
 async def _no_policy(_: Request, __: Exception) -> Response:
-    return _problem(409, "no policy was applied yet: `tepat policy apply FILE`")
+    return _problem(409, NO_POLICY)
 
 
 async def _our_problem(_: Request, __: Exception) -> Response:
-    return _problem(500, "the service failed; its log says why")
+    return _problem(500, FAILED)
 
 
 class Page:
@@ -372,7 +387,7 @@ class Page:
             try:
                 self.after = keys.validate_json(base64.b64decode(cursor, altchars=b"-_", validate=True))
             except ValueError:
-                raise HTTPException(400, "the cursor is not one of this listing") from None
+                raise HTTPException(400, CURSOR) from None
 
     def of(self, rows: Sequence[T], key: Callable[[T], tuple[Any, ...]]) -> dict[str, Any]:
         """``{"items": [...], "next": cursor or None}`` of up to ``limit + 1`` rows, ``key`` being a row's."""

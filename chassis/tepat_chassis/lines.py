@@ -16,7 +16,7 @@ import structlog
 from fastapi import HTTPException
 from fastapi.responses import StreamingResponse
 
-from tepat_chassis.http import AWAY
+from tepat_chassis.http import AWAY, AWAY_IN_WORDS, FAILED
 
 log = structlog.get_logger()
 
@@ -25,10 +25,15 @@ ENDS = ("result", "failed")
 
 
 class OneAtATime:
-    """Tells one long answer at a time. Args: ``what`` it is called where a second is refused."""
+    """Tells one long answer at a time. Args: ``what`` it is called in English and ``apa`` in Indonesian, where a second
+    is refused.
+    """
 
-    def __init__(self, what: str) -> None:
-        self._refusal = f"another {what} is being worked out here: try again when it is done"
+    def __init__(self, what: str, apa: str) -> None:
+        self._refusal = (
+            f"another {what} is being worked out here: try again when it is done / {apa} lain sedang dikerjakan di sini"
+            ": coba lagi setelah selesai"
+        )
         self._work: asyncio.Task[None] | None = None
 
     def answer(self, lines: AsyncGenerator[Line, None]) -> StreamingResponse:
@@ -63,12 +68,12 @@ async def _worked_out(lines: AsyncGenerator[Line, None], queue: "asyncio.Queue[L
                 await queue.put(line)
     except AWAY as error:
         log.warning("an answer was cut off", error=type(error).__name__)
-        line = {"failed": "the database can't be reached just now: try again"}
+        line = {"failed": AWAY_IN_WORDS["database"]}
         await queue.put(line)
     except Exception:
         log.exception("an answer failed")
     if not any(end in line for end in ENDS):
-        await queue.put({"failed": "the service failed; its log says why"})
+        await queue.put({"failed": FAILED})
     await queue.put(None)
 
 

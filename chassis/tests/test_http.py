@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query
 from pydantic import AwareDatetime, BaseModel
 from tepat_chassis.auth import Auth, Person, Right, TokenRefusedError, needs
 from tepat_chassis.health import Health
-from tepat_chassis.http import Background, Page, Region, api, must_be_of, paging
+from tepat_chassis.http import CURSOR, Background, Page, Region, api, must_be_of, paging
 from tepat_chassis.metrics import Metrics
 from tepat_chassis.standing import NothingInForceError
 from tepat_chassis.wanted import Form
@@ -155,12 +155,12 @@ async def test_the_interface_is_described_and_no_page_loads_scripts(client: http
 @pytest.mark.parametrize(
     ("asked", "token", "status", "detail"),
     [
-        ("GET /v1/rows", "none", 401, "the token is refused: it is none"),
+        ("GET /v1/rows", "none", 401, "the token is refused: it is none / token ditolak: mintalah yang baru"),
         ("GET /v1/rows", "operate", 403, "the right read is missing / hak read belum diberikan"),
         ("GET /v1/nothing", "read", 404, "Not Found"),
         ("DELETE /v1/rows", "read", 405, "Method Not Allowed"),
         ("GET /v1/gone", "read", 410, "it was withdrawn"),
-        ("GET /v1/rows?cursor=x", "read", 400, "the cursor is not one of this listing"),
+        ("GET /v1/rows?cursor=x", "read", 400, CURSOR),
     ],
 )
 async def test_errors_are_problems(asked: str, token: str, status: int, detail: str, client: httpx.AsyncClient) -> None:
@@ -242,21 +242,22 @@ async def test_an_error_of_ours_tells_nothing(client: httpx.AsyncClient) -> None
     answer = await client.post("/v1/names", json={"nik": int(NIK)})
     assert answer.status_code == 500
     assert answer.headers["Content-Type"] == "application/problem+json"
-    assert answer.json()["detail"] == "the service failed; its log says why"
+    assert answer.json()["detail"] == "the service failed; its log says why / layanan gagal; sebabnya ada di lognya"
 
 
 @pytest.mark.parametrize(
-    ("error", "away"),
-    [(KafkaConnectionError(), "broker"), (ConnectionRefusedError(), "database"), (TimeoutError(), "database"),
-     (asyncpg.CannotConnectNowError("starting up"), "database")],
+    ("error", "away", "indonesian"),
+    [(KafkaConnectionError(), "broker", "broker Kafka"), (ConnectionRefusedError(), "database", "basis data"),
+     (TimeoutError(), "database", "basis data"),
+     (asyncpg.CannotConnectNowError("starting up"), "database", "basis data")],
 )  # fmt: skip
 async def test_a_server_that_is_away_is_told_as_such(
-    error: Exception, away: str, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+    error: Exception, away: str, indonesian: str, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(FAILING, "error", error)
     answer = await client.get("/v1/failing")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
-    assert answer.json()["detail"] == f"the {away} can't be reached just now: try again"
+    assert answer.json()["detail"].startswith(f"the {away} can't be reached just now: try again / {indonesian} sedang")
 
 
 async def test_what_rests_on_a_policy_says_that_there_is_none(
@@ -265,7 +266,9 @@ async def test_what_rests_on_a_policy_says_that_there_is_none(
     monkeypatch.setattr(FAILING, "error", NothingInForceError())
     answer = await client.get("/v1/failing")
     assert (answer.status_code, answer.headers["Content-Type"]) == (409, "application/problem+json")
-    assert answer.json()["detail"] == "no policy was applied yet: `tepat policy apply FILE`"
+    english, _, indonesian = answer.json()["detail"].partition(" / ")
+    assert english == "no policy was applied yet: `tepat policy apply FILE`"
+    assert indonesian == "belum ada kebijakan yang berlaku: jalankan `tepat policy apply FILE`"
 
 
 async def test_a_body_over_a_mebibyte_is_refused(client: httpx.AsyncClient) -> None:

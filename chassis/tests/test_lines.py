@@ -24,7 +24,7 @@ async def counting(*more: Any) -> AsyncGenerator[dict[str, Any], None]:
 
 
 async def test_lines_end_in_a_result() -> None:
-    assert await told(OneAtATime("x").answer(counting({"result": 7}))) == [{"done": 1, "of": 2}, {"result": 7}]
+    assert await told(OneAtATime("x", "y").answer(counting({"result": 7}))) == [{"done": 1, "of": 2}, {"result": 7}]
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ async def test_lines_end_in_a_result() -> None:
     [((RuntimeError("secret"),), "its log says why"), ((ConnectionError(),), "can't be reached"), ((), "its log")],
 )
 async def test_an_answer_that_is_cut_off_says_so(ends: tuple[Any, ...], words: str) -> None:
-    *_, last = await told(OneAtATime("x").answer(counting(*ends)))
+    *_, last = await told(OneAtATime("x", "y").answer(counting(*ends)))
     assert words in last["failed"]
     assert "secret" not in last["failed"]
 
@@ -48,7 +48,7 @@ async def test_one_at_a_time_and_it_ends_with_whoever_asked() -> None:
             await asyncio.sleep(0)  # its end may take its time
             ended.set()
 
-    one = OneAtATime("simulation")
+    one = OneAtATime("simulation", "simulasi")
     early = one.answer(counting({"result": 1}))
     lines: Any = one.answer(long()).body_iterator
     await anext(lines)

@@ -129,7 +129,8 @@ def list_(
             "distribution", "cases", most=limit, state=state, verdict=verdict, programme=programme, agency=agency,
             region=region, assigned_to=assigned_to, overdue="true" if overdue else None,
         )  # fmt: skip
-        listing(found, COLUMNS, as_json=as_json, limit=limit, none="no case")
+        none = services.none("no case", "distribution", "cases", assigned_to=assigned_to)
+        listing(found, COLUMNS, as_json=as_json, limit=limit, none=none)
 
 
 @commands.command()

@@ -6,6 +6,7 @@ by the next one.
 """
 
 import asyncio
+import io
 import os
 import shutil
 import subprocess
@@ -26,16 +27,17 @@ from rich.console import Console
 from tepat_contracts.policy import load
 from tepat_demo.cases import Pasuruan
 from tepat_demo.district import District
-from tepat_demo.report import ProgressBars, render
+from tepat_demo.report import WIDTH, ProgressBars, render
 from tepat_demo.run import Report, run
 from tepat_demo.tegalsari import Tegalsari
 from tepat_local import files, processes
 from tepat_local.stack import READY_SECONDS, AlreadyRunning, NotReady, Stack
 
-from tepat_cli.exits import REJECTED, Ended, Unreachable, WrongUse
+from tepat_cli.exits import REJECTED, Ended, Unreachable, WrongUse, must_hold
 from tepat_cli.place import EMBEDDED_PARTITIONS, DataOption, Place, default_data
 from tepat_cli.policy import policy_text, put_in_force
 from tepat_cli.terminal import printable, say
+from tepat_cli.what_if import SVG
 
 MARK: Final = ".tepat-demo"
 """A file by which a directory is known to be a demo's, to be wiped."""
@@ -48,22 +50,36 @@ def demo(
     keep: Annotated[bool, typer.Option("--keep", help="leave it running, and say where everything is")] = False,
     households: Annotated[int, typer.Option(min=1, help="of the sample district")] = 30_000,
     seed: Annotated[int, typer.Option(help="one seed, one district")] = 1,
+    picture: Annotated[Path | None, typer.Option(metavar="FILE.svg", help="also draw what it prints")] = None,
     data: DataOption = None,
 ) -> None:
     """Runs a sample district through the whole system. Ends with 1 where what it finds differs from the oracle."""
+    must_hold(picture, ".svg")
     directory = (data or default_data().with_name("tepat-demo")).expanduser().absolute()
     began = time.monotonic()
     _clear(directory)
-    with ThreadPoolExecutor(1) as meanwhile:
+    with processes.interruptible(), ThreadPoolExecutor(1) as meanwhile:
         district = meanwhile.submit(District, seed, households)  # as the servers start
         with _kept(directory) if keep else _passing(directory) as endpoints:
             report = _reported(directory, endpoints, district.result())
     render(report)
+    if picture is not None:
+        try:
+            picture.write_text(_drawn(report), encoding="utf-8")
+        except OSError as wrong:
+            raise WrongUse(f"{picture} can't be written: {wrong.strerror}") from None
     say(f"done in {time.monotonic() - began:.0f} s", "dim")
     if keep:
         _tell_where(directory, endpoints)
     if not report.agrees:
         raise typer.Exit(REJECTED)
+
+
+def _drawn(report: Report) -> str:
+    """What is printed of a run, as an SVG image that loads nothing from elsewhere."""
+    console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, color_system="truecolor")
+    render(report, console)
+    return console.export_svg(title="make demo", code_format=SVG, unique_id="tepat")
 
 
 def _reported(directory: Path, endpoints: Mapping[str, Any], district: District) -> Report:
@@ -152,23 +168,31 @@ def _kept(directory: Path) -> Iterator[Mapping[str, Any]]:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    endpoints = directory / "endpoints.json"
-    until = time.monotonic() + 2 * READY_SECONDS
-    while not endpoints.exists():
-        if process.poll() is not None or time.monotonic() > until:
-            process.terminate()
-            raise Unreachable(f"the stack did not come up: {(directory / 'up.log').read_text()[-2000:]}")
-        time.sleep(0.1)
     (directory / "pid").write_text(str(process.pid))
     try:
-        yield orjson.loads(endpoints.read_bytes())
+        yield _endpoints(directory, process)
     except KeyboardInterrupt:
         process.terminate()
         process.wait()
         raise
     except Ended:
-        say(f"it is left running, to be looked at; stop it with: kill {process.pid}")
+        if process.poll() is None:
+            say(f"it is left running, to be looked at; stop it with: kill {process.pid}")
         raise
+
+
+def _endpoints(directory: Path, process: subprocess.Popen[bytes]) -> Mapping[str, Any]:
+    """Where all is of a stack that starts, once it is up. Raises Unreachable, the stack ended, if it never is."""
+    endpoints = directory / "endpoints.json"
+    until = time.monotonic() + 2 * READY_SECONDS
+    while not endpoints.exists():
+        if process.poll() is not None or time.monotonic() > until:
+            process.terminate()
+            process.wait()
+            raise Unreachable(f"the stack did not come up: {(directory / 'up.log').read_text()[-2000:]}")
+        time.sleep(0.1)
+    told: Mapping[str, Any] = orjson.loads(endpoints.read_bytes())
+    return told
 
 
 def _tell_where(directory: Path, endpoints: Mapping[str, Any]) -> None:

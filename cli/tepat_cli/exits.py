@@ -4,6 +4,7 @@ Kept here: whatever goes wrong is told in plain words that say what to do, on st
 and without repeating what was sent.
 """
 
+from pathlib import Path
 from typing import Final
 
 DONE: Final = 0
@@ -34,3 +35,10 @@ class Unreachable(Ended):
     """A broker or service that doesn't answer, or not in time."""
 
     status = UNREACHABLE
+
+
+def must_hold(path: Path | None, *suffixes: str) -> None:
+    """Refuses a file to be written that is not named after what it would hold, such as `.svg`. Raises WrongUse."""
+    if path is not None and path.suffix.lower() not in suffixes:
+        form, name = suffixes[0][1:].upper(), path.with_suffix(suffixes[0]).name
+        raise WrongUse(f"{path} would hold {form}: name it {name} / {path} akan berisi {form}: beri nama {name}")

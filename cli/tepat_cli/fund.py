@@ -196,7 +196,8 @@ def list_(
     """Funds, and what each holds."""
     with Services(Place.of(data, kafka, api, role), "reader") as services:
         found = services.items("distribution", "funds", most=limit, region=region, purpose=purpose, agency=agency)
-        listing(found, FUNDS, as_json=as_json, limit=limit, none="no fund is open there")
+        none = services.none("no fund is open there", "distribution", "funds", purpose=purpose)
+        listing(found, FUNDS, as_json=as_json, limit=limit, none=none)
 
 
 def _done(told: Item, words: str, *, as_json: bool) -> None:

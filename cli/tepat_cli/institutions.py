@@ -147,4 +147,5 @@ def supports(
         found = services.items(
             "distribution", "institutions/support", most=limit, region=region, agency=agency, institution=institution
         )
-        listing(found, SUPPORTS, as_json=as_json, limit=limit, none="nothing was given there")
+        none = services.none("nothing was given there", "distribution", "institutions/support", institution=institution)
+        listing(found, SUPPORTS, as_json=as_json, limit=limit, none=none)

@@ -23,7 +23,7 @@ from tepat_contracts.topics import OWNER, POLICY, SERVICES, for_policy, inbound_
 
 from tepat_cli import what_if
 from tepat_cli.cluster import declare, everything, producer
-from tepat_cli.exits import REJECTED, Ended, Unreachable, WrongUse
+from tepat_cli.exits import REJECTED, Ended, Unreachable, WrongUse, must_hold
 from tepat_cli.place import (
     ApiOption,
     AsOption,
@@ -205,6 +205,7 @@ def simulate(
 
     Nothing is put in force, written or announced. Decided is the present population, tried are last year's payouts.
     """
+    must_hold(picture, ".svg")
     text = policy_text(file)
     try:
         policy = load(text)

@@ -20,7 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tepat_cli.days import iso
-from tepat_cli.exits import WrongUse
+from tepat_cli.exits import WrongUse, must_hold
 from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, Place
 from tepat_cli.services import Services
 from tepat_cli.terminal import Item, Shown, json_line, listing, printable, rupiah, say
@@ -85,9 +85,7 @@ def report(
     words = [word.strip() for word in by.split(",") if word.strip()]
     forms = ((to_csv, ".csv", _csv), (to_xlsx, ".xlsx", _xlsx), (picture, ".svg", _picture))
     for path, suffix, _ in forms:
-        if path is not None and path.suffix.lower() != suffix:
-            form, name = suffix[1:].upper(), path.with_suffix(suffix).name
-            raise WrongUse(f"{path} would hold {form}: name it {name} / {path} akan berisi {form}: beri nama {name}")
+        must_hold(path, suffix)
     with Services(Place.of(data, kafka, api, role), "reader") as services:
         told = services.get(
             "distribution", "report", by=words, agency=agency, receiving="true" if coverage else None, region=region,

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from tepat_cli.exits import REJECTED, WrongUse
+from tepat_cli.exits import REJECTED, WrongUse, must_hold
 from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, LimitOption, Place
 from tepat_cli.services import Services, segment
 from tepat_cli.terminal import Item, Shown, json_line, listing, printable, rupiah, say
@@ -201,6 +201,7 @@ def coupons(
 
     Who had them printed is recorded.
     """
+    must_hold(output, ".csv")
     with Services(Place.of(data, kafka, api, role), "operator") as services:
         found = services.items("distribution", f"rounds/{segment(round_)}/coupons", region=region)
         if output is None:
@@ -282,20 +283,22 @@ def deliver(
         )
     )
     one["at"] = at or datetime.now().astimezone().isoformat(timespec="seconds")
-    rows = _rows(file) if file is not None else iter([one])
+    rows = _rows(file) if file is not None else iter([("", one)])
     folder = file.parent if file is not None else Path()
     total: dict[str, Any] = {"recorded": 0, "again": 0, "refused": 0, "outcomes": []}
     with Services(Place.of(data, kafka, api, role), "operator") as services:
-        while some := [_delivery(row, folder) for row in islice(rows, AT_ONCE)]:
-            told = services.post("distribution", f"rounds/{segment(round_)}/deliveries", {"deliveries": some})
+        while some := list(islice(rows, AT_ONCE)):
+            body = {"deliveries": [_delivery(line, row, folder) for line, row in some]}
+            lines = {f"body/deliveries/{place}": line for place, (line, _) in enumerate(some)}
+            told = services.post("distribution", f"rounds/{segment(round_)}/deliveries", body, lines)
             for name in ("recorded", "again", "refused"):
                 total[name] += told[name]
             total |= {"stock": told["stock"], "outcomes": [*total["outcomes"], *told["outcomes"]]}
     _outcomes(total, "delivered", as_json)
 
 
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a file, by their headings."""
+def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The rows of a file, by their headings, each with the line it is on in words."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             first = file.readline()
@@ -303,13 +306,21 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
             rows = csv.DictReader(file, delimiter=";" if ";" in first else ",")
             if unknown := sorted({*(rows.fieldnames or ())} - {*COLUMNS}):
                 raise WrongUse(f"{path} has columns that are none of a delivery: {', '.join(unknown)}")
-            yield from rows
+            for row in rows:
+                yield f"{path}, line {rows.line_num}:", row
     except (OSError, UnicodeDecodeError, csv.Error) as wrong:
         raise WrongUse(f"{path} can't be read: {wrong}") from None
 
 
-def _delivery(row: Item, folder: Path) -> dict[str, Any]:
-    """A delivery as the service takes it. Raises WrongUse where something lacks."""
+def _delivery(line: str, row: Item, folder: Path) -> dict[str, Any]:
+    """A delivery as the service takes it. Raises WrongUse, which names its `line`, where something lacks."""
+    try:
+        return _made(row, folder)
+    except WrongUse as wrong:
+        raise WrongUse(f"{line} {wrong}".strip()) from None
+
+
+def _made(row: Item, folder: Path) -> dict[str, Any]:
     told = {name: value for name in COLUMNS if (value := row.get(name)) not in (None, "")}
     proofs = [name for name in ("photo", "receipt") if name in told]
     if not {"at", "officer", "region"} <= {*told} or len(proofs) != 1 or ("coupon" in told) == ("subject" in told):

@@ -5,7 +5,8 @@ page, so that their length costs no memory.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, Final, Self
 from urllib.parse import quote
 
@@ -17,7 +18,7 @@ from typer.core import TyperArgument
 
 from tepat_cli.exits import Unreachable, WrongUse
 from tepat_cli.place import Place
-from tepat_cli.terminal import by_clocks_of
+from tepat_cli.terminal import by_clocks_of, printable
 
 PAGE: Final = 500
 
@@ -54,9 +55,14 @@ class Services:
         """The answer of each instance to GET /v1/{path}. Raises as `get`."""
         return [self._ask("GET", service, path, base=base) for base in self._place.instances(service)]
 
-    def post(self, service: str, path: str, body: Any) -> Answer:
-        """The answer to POST /v1/{path}. Raises as `get`."""
-        return self._ask("POST", service, path, json=body, timeout=600)
+    def post(self, service: str, path: str, body: Any, lines: Mapping[str, str] | None = None) -> Answer:
+        """The answer to POST /v1/{path}. Raises as `get`.
+
+        Args:
+            lines: what a part of the body is to who gave the command, where it comes from a file: by its pointer, such
+                as `body/deliveries/3`.
+        """
+        return self._ask("POST", service, path, lines=lines, json=body, timeout=600)
 
     def lines(self, service: str, path: str, body: Any) -> Iterator[Answer]:
         """The lines of an answer to POST /v1/{path} that takes minutes, as they come. Raises as `get`."""
@@ -91,7 +97,26 @@ class Services:
             if cursor is None:
                 return
 
-    def _ask(self, method: str, service: str, path: str, base: str | None = None, **request: Any) -> Answer:
+    def none(self, words: str, service: str, path: str, **names: str | None) -> Callable[[], str]:
+        """What is said of a listing that is empty: `words`, and which of the names it was asked by, free texts that no
+        service can know, stands in none of it whatever else is asked.
+        """
+
+        def said() -> str:
+            for field, name in _present(names).items():
+                if next(self.items(service, path, most=1, **{field: name}), None) is None:
+                    option = f"--{field.replace('_', '-')}"
+                    return (
+                        f"{words}; nothing at all is there by {option} ‘{printable(name)}’: see that it is spelt right"
+                    )
+            return words
+
+        return said
+
+    def _ask(
+        self, method: str, service: str, path: str, base: str | None = None, lines: Mapping[str, str] | None = None,
+        **request: Any,
+    ) -> Answer:  # fmt: skip
         url = f"{base or self._place.service(service)}/v1/{path}"
         try:
             answer = self._client.request(method, url, **request)
@@ -107,7 +132,7 @@ class Services:
             except ValueError:
                 raise Unreachable(f"what answers at {url} is not {service}: look at --api") from None
             return told
-        raise _refused(service, answer)
+        raise _refused(service, answer, lines or {})
 
 
 def _silent(service: str, url: str, wrong: httpx.HTTPError) -> Unreachable:
@@ -121,7 +146,7 @@ class Missing(WrongUse):
     """There is no such thing."""
 
 
-def _refused(service: str, answer: httpx.Response) -> Exception:
+def _refused(service: str, answer: httpx.Response, lines: Mapping[str, str] = MappingProxyType({})) -> Exception:
     try:
         told = answer.json()
     except ValueError:
@@ -136,7 +161,7 @@ def _refused(service: str, answer: httpx.Response) -> Exception:
             return Missing(f"{service}: {detail or 'there is no such thing'}")
         case 400 | 409 | 422:
             wrong = told.get("errors", ()) if isinstance(told, dict) else ()
-            each = "; ".join(f"{_named(error['pointer'])} {error['message']}".strip() for error in wrong)
+            each = "; ".join(f"{_named(error['pointer'], lines)} {error['message']}".strip() for error in wrong)
             return WrongUse(f"{service}: {each or _FIELD.sub(lambda field: _option(field[1]) or field[0], detail)}")
         case _:
             return Unreachable(
@@ -147,8 +172,13 @@ def _refused(service: str, answer: httpx.Response) -> Exception:
 _FIELD: Final = re.compile(r"`(\w+)`")
 
 
-def _named(pointer: str) -> str:
-    """What a pointer into a request means to who gave the command: `query/region` is `--region`, `body` all of it."""
+def _named(pointer: str, lines: Mapping[str, str]) -> str:
+    """What a pointer into a request means to who gave the command: `query/region` is `--region`, `body` all of it, and
+    what is below one of `lines` is a field of that line.
+    """
+    part = "/".join(pointer.split("/", 3)[:3])
+    if part in lines:
+        return f"{lines[part]} {pointer[len(part) + 1 :]}".strip()
     where, _, field = pointer.partition("/")
     if pointer == "body":
         return ""

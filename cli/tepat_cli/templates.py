@@ -16,7 +16,7 @@ from openpyxl.styles import Alignment, Font
 from openpyxl.utils import get_column_letter
 
 from tepat_cli.columns import KINDS, KK, NIK, Kind
-from tepat_cli.exits import WrongUse
+from tepat_cli.exits import WrongUse, must_hold
 from tepat_cli.terminal import say
 from tepat_cli.values import text
 
@@ -43,6 +43,7 @@ def write(kind: str, to: Path | None) -> None:
     if to is None:
         sys.stdout.write(_csv(KINDS[kind]))
         return
+    must_hold(to, ".csv", ".xlsx")
     content = _xlsx(KINDS[kind]) if to.suffix.lower() == ".xlsx" else _csv(KINDS[kind]).encode("utf-8-sig")
     try:
         with to.open("xb") as file:

@@ -122,4 +122,5 @@ def list_(
         found = services.items(
             "eligibility", "verifications", most=limit, batch=batch, outcome=outcome, officer=officer
         )
-        listing(found, VISITS, as_json=as_json, limit=limit, none="no visit")
+        none = services.none("no visit", "eligibility", "verifications", batch=batch, officer=officer)
+        listing(found, VISITS, as_json=as_json, limit=limit, none=none)

@@ -68,6 +68,7 @@ def test_coupons_are_printed_for_their_owner_alone(api: Api, tepat: Tepat, tmp_p
     assert sheet.read_text("utf-8-sig").splitlines()[1] == "2026-W10;1;0001-AAAA-BBBB-CCCC;33.74.01.1001;0f"
     assert sheet.stat().st_mode & 0o777 == 0o600
     assert tepat("round", "coupons", "2026-W10", "-o", tmp_path / "no" / "x.csv").status == 2
+    assert "would hold CSV: name it x.csv" in tepat("round", "coupons", "2026-W10", "-o", tmp_path / "x.xlsx").words
     api.answers[f"POST {PATH}/2026-W10/handovers"] = {"to": "rw", "recorded": 1, "again": 0, "refused": 0,
                                                       "outcomes": []}  # fmt: skip
     ran = tepat("round", "hand", "2026-W10", "0001-AAAA-BBBB-CCCC", "--to", "rw", "--name", "Pak RW 3")
@@ -121,6 +122,20 @@ def test_deliveries_are_sent_with_the_digest_of_their_proof(api: Api, tepat: Tep
     assert len(body(api)["deliveries"]) == 1
 
 
+def test_what_is_wrong_in_a_file_of_deliveries_is_named_by_its_line(api: Api, tepat: Tepat, tmp_path: Path) -> None:  # noqa: F811
+    file = tmp_path / "d.csv"
+    rows = [f"d{n};kemarin;Pak Slamet;33.74.01.1001;0001-{n:04}-BBBB-CCCC;{'ab' * 32}" for n in range(2)]
+    file.write_text("delivery_id;at;officer;region;coupon;photo\n" + "\n".join(rows))
+    errors = [
+        {"pointer": "body/deliveries/1/at", "message": "must be a moment"},
+        {"pointer": "body/deliveries/0", "message": "name the coupon"},
+    ]
+    api.answers[f"POST {PATH}/2026-W10/deliveries"] = httpx.Response(422, json={"errors": errors})
+    ran = tepat("round", "deliver", "2026-W10", "--file", file)
+    assert ran.status == 2
+    assert f"{file}, line 3: at must be a moment; {file}, line 2: name the coupon" in ran.words
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -128,9 +143,18 @@ def test_deliveries_are_sent_with_the_digest_of_their_proof(api: Api, tepat: Tep
         (("--coupon", "A", "--subject", "0f", "--photo", "ab" * 32, "--officer", "B", "--region", "33"), "needs"),
         (("--coupon", "A", "--photo", "none.jpg", "--officer", "B", "--region", "33"), "none.jpg can't be read"),
         (("--file", "none.csv"), "none.csv can't be read"),
+        (("--file", "two.csv"), "two.csv, line 3: a delivery needs a coupon or subject"),
     ],
 )
-def test_a_delivery_that_lacks_something_is_not_sent(api: Api, tepat: Tepat, arguments: Any, words: str) -> None:  # noqa: F811
+def test_a_delivery_that_lacks_something_is_not_sent(
+    api: Api,  # noqa: F811
+    tepat: Tepat,
+    arguments: Any,
+    words: str,
+    tmp_path: Path,
+) -> None:
+    row = f"2026-03-06T09:30+07:00;Pak Slamet;33.74;0001;{'ab' * 32}"
+    (tmp_path / "two.csv").write_text(f"at;officer;region;coupon;photo\n{row}\n{row.replace('0001', '')}\n")
     ran = tepat("round", "deliver", "2026-W10", *arguments)
     assert (ran.status, api.asked) == (2, [])
     assert words in ran.words

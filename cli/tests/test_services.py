@@ -829,3 +829,27 @@ def test_a_notice_is_sent_again(api: Api, tepat: Tepat) -> None:
     refused = tepat("notices", "again", notice)
     assert (refused.status, "not told again" in refused.words) == (2, True)
     assert tepat("notices", "again", "unknown").status == 2
+
+
+@pytest.mark.parametrize(
+    ("command", "path", "asked"),
+    [
+        (("case", "list", "--region", "33.74", "--assigned-to"), "distribution/v1/cases", "assigned_to"),
+        (("fund", "list", "--region", "33.74", "--purpose"), "distribution/v1/funds", "purpose"),
+        (("institutions", "support", "list", "--institution"), "distribution/v1/institutions/support", "institution"),
+        (("verification", "list", "--outcome", "rejected", "--officer"), "eligibility/v1/verifications", "officer"),
+    ],
+)
+def test_an_empty_listing_says_where_a_name_stands_nowhere(
+    api: Api, tepat: Tepat, command: tuple[str, ...], path: str, asked: str
+) -> None:
+    def found(request: httpx.Request) -> httpx.Response:
+        alone = set(request.url.params) <= {asked, "limit"}
+        items = [{}] if alone and request.url.params[asked] == "rini" else []
+        return httpx.Response(200, json={"items": items, "next": None})
+
+    api.answers[f"GET /{path}"] = found
+    words = f"nothing at all is there by {command[-1]} ‘rinni’: see that it is spelt right"
+    assert words in tepat(*command, "rinni").words
+    if command[1] == "list":  # asked by more than the name
+        assert "nothing at all" not in tepat(*command, "rini").words

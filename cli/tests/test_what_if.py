@@ -95,6 +95,9 @@ def test_the_picture_stands_for_itself(played: Api, tepat: Tepat, tmp_path: Path
         assert told in words
     assert "http" not in drawn.replace("http://www.w3.org/2000/svg", "")
     assert tepat("policy", "simulate", POLICY, "--picture", tmp_path / "none" / "x.svg").status == 2
+    asked = len(played.asked)
+    ran = tepat("policy", "simulate", POLICY, "--picture", tmp_path / "x.docx")
+    assert (ran.status, len(played.asked), "would hold SVG: name it x.svg" in ran.words) == (2, asked, True)
 
 
 def test_a_policy_with_mistakes_is_not_simulated(played: Api, tepat: Tepat, tmp_path: Path) -> None:

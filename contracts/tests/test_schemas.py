@@ -267,6 +267,19 @@ def test_a_breaking_change_is_refused(change: Change, files: dict[str, Schema]) 
     assert compat.breaks(files, after)
 
 
+def test_what_ended_came_to_a_cleared_overlap_as_an_addition(files: dict[str, Schema]) -> None:
+    """Schema, AsyncAPI and example say it, and who was written for what stood before reads on."""
+    name = "tepat.overlap.cleared.v1"
+    before = copy.deepcopy(files)
+    ended = definition(before, f"{name}.json", "Parted")["properties"].pop("ended")
+    assert compat.breaks(before, files) == []
+    assert "ended" not in definition(files, f"{name}.json", "Parted")["required"]
+    (shown,) = files["asyncapi.json"]["components"]["messages"][name]["examples"]
+    told = shown["payload"]["data"]["payouts"]
+    assert [each.get("ended") for each in told] == [1, None]
+    assert ended["minimum"] <= told[0]["ended"]
+
+
 @pytest.mark.parametrize("change", ADDITIVE.values(), ids=ADDITIVE)
 def test_an_additive_change_is_taken(change: Change, files: dict[str, Schema]) -> None:
     after = copy.deepcopy(files)

@@ -11,7 +11,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -19,6 +21,8 @@ import psutil
 
 MARK = "TEPAT_STACK"
 SUPERVISOR = "supervisord"
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""The signals by which a program is told to end."""
 
 
 def mark(data: Path) -> dict[str, str]:
@@ -69,17 +73,39 @@ def stop(processes: Iterable[psutil.Process], patience: float) -> None:
 
 def end_on_sigterm() -> None:
     """Let SIGTERM end this program as an interrupt does, so that all it started is stopped and cleared away."""
+    _hear([signal.SIGTERM], partial(sys.exit, 128 + signal.SIGTERM))
 
-    def end(_: int, frame: FrameType | None) -> None:
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Inside, SIGTERM and SIGHUP interrupt as Ctrl-C does, and so does SIGINT of a job in the background.
+
+    SIGHUP is left ignored where it was: `nohup` means to outlive a terminal.
+    """
+    before = {each: signal.getsignal(each) for each in (*ENDING, signal.SIGALRM)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    hung_up = [] if before[signal.SIGHUP] is signal.SIG_IGN else [signal.SIGHUP]
+    _hear([signal.SIGTERM, *hung_up], partial(signal.raise_signal, signal.SIGINT))  # asyncio ends its tasks on that one
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def _hear(signals: Iterable[signal.Signals], end: Callable[[], object]) -> None:
+    """Let these signals do what ends the program by an exception, where one is not ignored."""
+
+    def told(_: int, frame: FrameType | None) -> None:
         while frame is not None:
             if frame.f_code.co_name == "__del__":  # there Python ignores whatever is raised: again in a moment
                 signal.setitimer(signal.ITIMER_REAL, 0.05)
                 return
             frame = frame.f_back
-        sys.exit(128 + signal.SIGTERM)
+        end()
 
-    signal.signal(signal.SIGTERM, end)
-    signal.signal(signal.SIGALRM, end)
+    for each in (*signals, signal.SIGALRM):
+        signal.signal(each, told)
 
 
 def sweep(data: Path) -> list[str]:

@@ -346,7 +346,7 @@ def up(stack: Stack) -> int:
     Returns: the exit status: 0 after a stop, 2 where another stack has the directory, 3 where it can't be had.
     """
     try:
-        with _interruptible(), stack:
+        with processes.interruptible(), stack:
             stack.say(f"ready; where everything is: {stack.data / 'endpoints.json'}")
             stack.wait()
     except KeyboardInterrupt:
@@ -371,8 +371,6 @@ _TROUBLE = (
 )
 """What can go wrong with programs and servers, as opposed to this code."""
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
 
 def _told(wrong: BaseException) -> str:
     if isinstance(wrong, subprocess.CalledProcessError):
@@ -381,23 +379,12 @@ def _told(wrong: BaseException) -> str:
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
-    """Inside, SIGTERM and SIGHUP interrupt as Ctrl-C does."""
-    before = {each: signal.signal(each, signal.default_int_handler) for each in _SIGNALS}
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
-
-
-@contextmanager
 def _undisturbed() -> Iterator[None]:
     """Inside, no signal interrupts: a stop that has begun is finished. Of use in the main thread only."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {each: signal.signal(each, signal.SIG_IGN) for each in _SIGNALS}
+    before = {each: signal.signal(each, signal.SIG_IGN) for each in processes.ENDING}
     try:
         yield
     finally:

@@ -4,6 +4,8 @@ Invariants:
 - A program that ends is started again, at once the first time, then after 1, 2, 3 … seconds, for ever.
 - Services stop before the servers that they use; what does not stop in time is killed, with its children.
 - Each end of a program and each new start is told; so is the end of supervisord itself.
+- It stops everything in order even where nobody hears it any more: a standard error that is gone would end it at the
+  first line that it can't write, with every program left behind, so that one is a file.
 """
 
 from __future__ import annotations
@@ -15,7 +17,6 @@ import subprocess
 import sys
 import threading
 import xmlrpc.client
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,27 +64,27 @@ class Supervisor:
         self._say = say
         self._socket = files.socket_dir(data) / "supervisor.sock"
         self._up_or_gone = threading.Event()
-        self._told: deque[str] = deque(maxlen=3)
         self.ended = threading.Event()
         """Set once supervisord has ended, for whatever reason."""
         self._down: set[str] = set()
         config = files.write(data / "run" / "supervisord.conf", self._config(), secret=True)
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "-c", str(config)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=os.environ | processes.mark(data),
-            start_new_session=True,
-        )
+        self._trouble = files.write(data / "run" / "supervisord.trouble", "", secret=True)
+        with self._trouble.open("ab") as trouble:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "-c", str(config)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=trouble,
+                text=True,
+                env=os.environ | processes.mark(data),
+                start_new_session=True,
+            )
         threading.Thread(target=self._listen, name="supervisord", daemon=True).start()
 
     def _listen(self) -> None:
         """Hear what supervisord tells, and pass on what matters, until it has ended."""
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            self._told.append(line.strip())
             if _STARTED.search(line):
                 self._up_or_gone.set()
             elif ended := _ENDED.search(line):
@@ -108,7 +109,7 @@ class Supervisor:
         """
         self._up_or_gone.wait(START_SECONDS)
         if self.ended.is_set() or not self._up_or_gone.is_set():
-            raise RuntimeError(f"supervisord did not start: {' '.join(self._told)}")
+            raise RuntimeError(f"supervisord did not start: {' '.join(self._trouble.read_text().split())}")
         transport = SupervisorTransport(serverurl=f"unix://{self._socket}")
         try:
             with xmlrpc.client.ServerProxy("http://127.0.0.1", transport) as remote:

@@ -138,8 +138,11 @@ def test_goes_on_after_any_kill(up: Starter, find: Finder, data: Path) -> None:
             running.says(f"^{name} runs again")
         run(back(at))
         assert run(traces(at)) == before
-        assert running.interrupt(signal.SIGTERM) < 10
-        assert not processes.of(data)
+        running.process.kill()
+        supervisor = find(data, "supervisor.supervisord")
+        supervisor.terminate()
+        supervisor.wait(10)
+        assert not processes.of(data), "which end in order though nobody hears supervisord any more"
 
 
 async def back(at: Endpoints) -> None:
@@ -149,12 +152,12 @@ async def back(at: Endpoints) -> None:
             await asyncio.sleep(0.1)
 
 
-def test_ctrl_c_in_the_midst_of_a_start_leaves_nothing(up: Starter, data: Path) -> None:
+def test_a_terminal_that_goes_away_in_the_midst_of_a_start_leaves_nothing(up: Starter, data: Path) -> None:
     with up(data) as running:
         log = data / "logs" / "supervisord.log"
         size = log.stat().st_size
         while log.stat().st_size == size:
             time.sleep(0.02)  # a log can't be awaited
-        assert running.interrupt() < 10
+        assert running.interrupt(signal.SIGHUP) < 10
         assert not processes.of(data)
         assert not (data / "endpoints.json").exists()

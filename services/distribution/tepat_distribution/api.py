@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from uuid import UUID
 
 import orjson
-from fastapi import APIRouter, Depends, HTTPException, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field, model_validator
 from tepat_chassis import acts
@@ -22,6 +22,7 @@ from tepat_distribution import findings_api, simulate, trace
 from tepat_distribution.check import Checks
 from tepat_distribution.domain import DECISIONS, STATES, VERDICTS
 from tepat_distribution.policed import Policed
+from tepat_distribution.refusals import refusal, words
 from tepat_distribution.store import every, queries
 
 Reader = Annotated[Person, Depends(needs(Right.read))]
@@ -42,14 +43,14 @@ class Proposed(BaseModel):
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.to < self.from_:
-            raise ValueError("the period ends before it begins")
+            raise ValueError(words("ends_before"))
         return self
 
 
 def router(database: Database, standing: Standing[Policed], checks: Checks) -> APIRouter:
     """The routes below /v1."""
     routes = APIRouter(tags=["overlaps"])
-    simulations, lists = OneAtATime("simulation"), OneAtATime("payment list")
+    simulations, lists = OneAtATime("simulation", "simulasi"), OneAtATime("payment list", "daftar bayar")
 
     @routes.get("/overlaps")
     async def overlaps(
@@ -176,7 +177,7 @@ async def _lines(request: Request) -> AsyncIterator[bytes]:
             if line.strip():
                 yield line
         if len(rest) > LONGEST_LINE:
-            raise HTTPException(413, "a line is over 1 MiB: no service takes such a record")
+            raise refusal(413, "line_too_long")
     if rest.strip():
         yield rest
 

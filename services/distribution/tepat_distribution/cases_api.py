@@ -11,7 +11,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import orjson
-from fastapi import APIRouter, Depends, HTTPException, Query
+from fastapi import APIRouter, Depends, Query
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 from tepat_chassis import acts
@@ -27,6 +27,7 @@ from tepat_distribution import cases, resolving
 from tepat_distribution.cases import Standing
 from tepat_distribution.domain import STATES, VERDICTS
 from tepat_distribution.policed import Policed
+from tepat_distribution.refusals import refusal, words
 from tepat_distribution.resolving import Act, Case, Judgement, RefusedError
 from tepat_distribution.store import every, queries
 from tepat_distribution.timeline import timeline
@@ -40,20 +41,12 @@ Basis = Annotated[str, Field(min_length=3, max_length=200, description="the rule
 
 BECAME: Final = ("prevented", "recovered", "kept")
 ACCOUNT: Final = re.compile("[!-~]{1,255}")
-NO_ACCOUNT: Final = (
-    "must be the account that somebody signs in with, 1 to 255 letters, digits and signs without spaces / harus akun "
-    "yang dipakai untuk masuk, 1 sampai 255 huruf, angka dan tanda tanpa spasi"
-)
-UNHEARD: Final = (
-    "nobody has acted here as {0} yet: see that it is spelt right / belum ada yang bertindak di sini sebagai {0}: "
-    "periksa ejaannya"
-)
 
 
 def _account(said: str) -> str:
     """An account as a token's ``sub`` may name it (OpenID Connect Core 1.0, 2: ASCII, 255 characters at most)."""
     if not ACCOUNT.fullmatch(said):
-        raise PydanticCustomError("account", NO_ACCOUNT)
+        raise PydanticCustomError("account", "{said}", {"said": words("no_account")})
     return said
 
 
@@ -102,7 +95,7 @@ class Desk:
 
         told = await self._act(which, person, said.revision, change)
         unheard = account != person.sub and not await queries.acted(self._database.pool, account=account)
-        return told | ({"warning": UNHEARD.format(account)} if unheard else {})
+        return told | ({"warning": words("unheard", account=account)} if unheard else {})
 
     async def judge(self, which: str, person: Person, judgement: Judgement, said: Hold) -> dict[str, Any]:
         """Judge it; the case as it stands then. Raises HTTPException."""
@@ -123,19 +116,15 @@ class Desk:
             await queries.lock_overlap(connection, overlap_id=overlap_id)
             row = await _one(connection, overlap_id, person)
             if not row["live"]:
-                raise HTTPException(409, "its overlap has ended: there is nothing left to resolve")
+                raise refusal(409, "overlap_ended")
             terms = await cases.terms_in_force(connection)
             before = cases.standing(row, terms)
             if before.facts.revision != revision:
-                raise HTTPException(
-                    409,
-                    f"the overlap has changed since you looked: you saw revision {revision}, it is at "
-                    f"{before.facts.revision} now; look at it again, and decide by what stands there",
-                )
+                raise refusal(409, "overlap_changed", seen=revision, now=before.facts.revision)
             try:
                 after = change(before._replace(case=resolving.taken_up(before.case, terms, now)), terms, now)
             except RefusedError as refused:
-                raise HTTPException(409, str(refused)) from None
+                raise refusal(409, refused.why, **refused.told) from None
             await cases.keep(connection, [before._replace(case=after)], now)
             act = after.acts[-1].told()
             payouts = await every(queries.payouts_of_case(connection, overlap_id=overlap_id))
@@ -268,13 +257,13 @@ async def _named(connection: Connection, which: str) -> UUID:
     except ValueError:
         between = ids_of(which)
     if between is None:
-        raise HTTPException(404, "a case is named by its overlap's id, or by its code of 8 letters and digits")
+        raise refusal(404, "case_named_otherwise")
     rows = await every(queries.cases_between(connection, least=between[0], greatest=between[1]))
     found: list[UUID] = [row["overlap_id"] for row in rows]
     if not found:
-        raise HTTPException(404, "no case has that code")
+        raise refusal(404, "no_case_of_code")
     if len(found) > 1:
-        raise HTTPException(409, "more than one case has that code: name it by its overlap's id")
+        raise refusal(409, "cases_of_code")
     return found[0]
 
 
@@ -282,9 +271,9 @@ async def _one(connection: Connection, overlap_id: UUID, person: Person) -> Any:
     """A case with its overlap, where the person may see it. Raises HTTPException."""
     row = next(iter(await every(queries.cases_named(connection, ids=[overlap_id]))), None)
     if row is None or (row["rule"] is None and row["told"] is None):
-        raise HTTPException(404, "there is no such case")
+        raise refusal(404, "no_case")
     if not person.covers(_region(row)):
-        raise HTTPException(403, "it lies outside your regions")
+        raise refusal(403, "outside")
     return row
 
 

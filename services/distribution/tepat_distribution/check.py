@@ -31,6 +31,7 @@ from tepat_contracts.topics import Kind, inbound_name
 from tepat_distribution.clearances import Ends, silences, silent_in_words
 from tepat_distribution.domain import GROUP_LIMIT, STATES, VERDICTS
 from tepat_distribution.policed import Policed
+from tepat_distribution.refusals import words
 from tepat_distribution.store import BY_KEY_NOW, every, queries
 
 LINES_AT_ONCE: Final = 5_000
@@ -40,10 +41,6 @@ LISTED: Final = (
     "n", "payout_id", "nik", "told", "told_kk", "programme", "starts", "ends", "live", "rank", "revision", "amount",
 )  # fmt: skip
 HEADERS: Final = [("content-type", b"application/cloudevents+json")]
-OTHER_AREA: Final = (
-    "The line is for an area outside those of your token: ask who has them. / Baris ini untuk wilayah di luar wewenang "
-    "token Anda: mintalah kepada yang berwenang."
-)
 
 Line = dict[str, Any]
 
@@ -130,9 +127,9 @@ class Checks:
                 refused[n] = {"rejected": why.reason, "pointer": why.pointer, "message": why.message}
                 continue
             if admitted is None or not isinstance(data := admitted[0].data, Payout):
-                refused[n] = {"rejected": "unknown_type", "pointer": "/type", "message": "is not a payment"}
+                refused[n] = {"rejected": "unknown_type", "pointer": "/type", "message": words("no_payment")}
             elif not person.covers(data.region):
-                refused[n] = {"rejected": "not_permitted", "pointer": "/data/region", "message": OTHER_AREA}
+                refused[n] = {"rejected": "not_permitted", "pointer": "/data/region", "message": words("line_outside")}
             else:
                 to = data.recipient
                 told = pseudonyms.alone(to.nik) if to.kk is None else pseudonyms.kk(to.kk)

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import orjson
-from fastapi import APIRouter, Depends, HTTPException, Query
+from fastapi import APIRouter, Depends, Query
 from tepat_chassis.auth import Person, Right, needs
 from tepat_chassis.database import Connection, Database
 from tepat_chassis.http import Page, Region, must_be_of, paging
@@ -15,6 +15,7 @@ from tepat_distribution import domain
 from tepat_distribution.domain import STATES
 from tepat_distribution.found import RULES, TOO_LARGE
 from tepat_distribution.policed import Policed
+from tepat_distribution.refusals import refusal
 from tepat_distribution.store import every, queries
 
 Reader = Annotated[Person, Depends(needs(Right.read))]
@@ -58,7 +59,7 @@ def router(database: Database, standing: Standing[Policed]) -> APIRouter:
                 row for row in await _by_key(connection, keys, person) if _finding(row)["finding_id"] == finding_id
             ]
             if not found:
-                raise HTTPException(404, "there is no such finding in your regions")
+                raise refusal(404, "no_finding")
             (row,) = found
             ledger = await every(
                 queries.finding_payouts(connection, agencies=row["agencies"], payout_ids=row["payout_ids"])

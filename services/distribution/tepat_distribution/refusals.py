@@ -1,8 +1,8 @@
-"""Why what somebody asks of rounds, funds, groups and the report is refused, and what to do instead: in English and
-Indonesian, for officers and those they serve read either.
+"""Why what somebody asks of this service is refused, and what to do instead: in English and Indonesian, for officers
+and those they serve read either.
 
-Invariant: these modules refuse nothing in other words than these (a test walks through their calls), apart from what
-``giving`` says of single coupons and the chassis of requests that do not fit.
+Invariant: no module refuses in other words than these (a test walks through their calls), apart from what ``giving``
+says of single coupons, the door of records, and the chassis of requests that do not fit.
 """
 
 from typing import Final, Literal
@@ -18,6 +18,9 @@ Why = Literal[
     "no_group", "group_taken", "in_group", "not_in_group", "formed_later", "joined_later",
     "no_capital", "capital_receipt",
     "one_level", "one_length", "ends_before", "receiving_by", "too_many_lines",
+    "no_case", "case_named_otherwise", "no_case_of_code", "cases_of_code", "overlap_ended", "overlap_changed",
+    "case_settled", "judged_already", "only_waived", "only_waived_by_two", "proposed_by_you", "no_account", "unheard",
+    "no_finding", "line_too_long", "no_payment", "line_outside", "nothing_to_compare",
 ]  # fmt: skip
 
 SAID: Final[dict[Why, tuple[str, str]]] = {
@@ -181,6 +184,84 @@ SAID: Final[dict[Why, tuple[str, str]]] = {
     "too_many_lines": (
         "that makes more than {most:,} lines: ask for an area, a programme or a shorter period",
         "hasilnya lebih dari {most:,} baris: pilih wilayah, program, atau masa yang lebih pendek",
+    ),
+    "no_case": (
+        "there is no such case: `tepat case list` names them",
+        "tidak ada kasus dengan nomor itu: lihat `tepat case list`",
+    ),
+    "case_named_otherwise": (
+        "a case is named by its overlap's id, or by its code of 8 letters and digits",
+        "kasus disebut dengan nomor tumpang tindihnya, atau kodenya: 8 huruf dan angka",
+    ),
+    "no_case_of_code": (
+        "no case has that code: see that it is spelt right",
+        "tidak ada kasus dengan kode itu: periksa ejaannya",
+    ),
+    "cases_of_code": (
+        "more than one case has that code: name it by its overlap's id",
+        "lebih dari satu kasus memakai kode itu: sebutkan nomor tumpang tindihnya",
+    ),
+    "overlap_ended": (
+        "its overlap has ended: there is nothing left to resolve",
+        "tumpang tindihnya sudah berakhir: tidak ada lagi yang perlu diselesaikan",
+    ),
+    "overlap_changed": (
+        "the overlap has changed since you looked: you saw revision {seen}, it is at {now} now; look at it again, and "
+        "decide by what stands there",
+        "tumpang tindih ini berubah sejak Anda lihat: yang Anda lihat revisi {seen}, sekarang {now}; lihat lagi, dan "
+        "putuskan menurut yang tertulis di sana",
+    ),
+    "case_settled": (
+        "it is {state}: only what is open or held is assigned",
+        "keadaannya {state}: hanya yang open atau held bisa diserahkan kepada petugas",
+    ),
+    "judged_already": (
+        "it is {judgement} already: there is nothing to change",
+        "sudah {judgement}: tidak ada yang diubah",
+    ),
+    "only_waived": (
+        "its rule excludes both payments, and to release lifts only what somebody held: a waiver (`tepat case waive`) "
+        "lets them go, by somebody with the right `waive`",
+        "aturannya melarang kedua pembayaran, dan melepas hanya mencabut yang ditahan petugas: yang mengizinkannya "
+        "adalah pengecualian (`tepat case waive`) oleh petugas dengan hak `waive`",
+    ),
+    "only_waived_by_two": (
+        "its rule excludes both payments, and to release lifts only what somebody held: a waiver (`tepat case waive`) "
+        "lets them go, by two people, one after the other, with the right `waive`",
+        "aturannya melarang kedua pembayaran, dan melepas hanya mencabut yang ditahan petugas: yang mengizinkannya "
+        "adalah pengecualian (`tepat case waive`) oleh dua petugas berturut-turut dengan hak `waive`",
+    ),
+    "proposed_by_you": (
+        "you proposed it: more than {alone} rupiah are at risk, so that somebody else must waive it",
+        "Anda yang mengusulkannya: lebih dari {alone} rupiah berisiko, jadi petugas lain yang harus mengecualikannya",
+    ),
+    "no_account": (
+        "must be the account that somebody signs in with, 1 to 255 letters, digits and signs without spaces",
+        "harus akun yang dipakai untuk masuk, 1 sampai 255 huruf, angka dan tanda tanpa spasi",
+    ),
+    "unheard": (
+        "nobody has acted here as {account} yet: see that it is spelt right",
+        "belum ada yang bertindak di sini sebagai {account}: periksa ejaannya",
+    ),
+    "no_finding": (
+        "there is no such finding in your regions: `tepat findings list --all` names them",
+        "tidak ada temuan itu di wilayah Anda: lihat `tepat findings list --all`",
+    ),
+    "line_too_long": (
+        "a line is over 1 MiB: no service takes such a record",
+        "satu baris lebih dari 1 MiB: tidak ada layanan yang menerimanya",
+    ),
+    "no_payment": (
+        "is not a payment: only payouts are checked",
+        "bukan pembayaran: yang diperiksa hanya pembayaran",
+    ),
+    "line_outside": (
+        "the line is for an area outside those of your token: ask who has them",
+        "baris ini untuk wilayah di luar wewenang token Anda: mintalah kepada yang berwenang",
+    ),
+    "nothing_to_compare": (
+        "no policy is in force yet: there is nothing to compare with",
+        "belum ada kebijakan yang berlaku: tidak ada yang bisa dibandingkan",
     ),
 }
 

@@ -21,6 +21,8 @@ from uuid import UUID
 import orjson
 from tepat_contracts.policy import Cases
 
+from tepat_distribution.refusals import Why, words
+
 State: TypeAlias = Literal["open", "held", "released", "upheld", "waived", "closed"]
 Judgement: TypeAlias = Literal["held", "released", "upheld", "waived"]
 
@@ -31,17 +33,15 @@ UNSETTLED: Final = frozenset({"open", "held"})
 MOST_ACTS: Final = 100
 """Told of a case, the last ones: its record must fit the topic."""
 PROPOSED: Final = "waive_proposed"
-ONLY_A_WAIVER: Final = (
-    "its rule excludes both payments, and to release lifts only what somebody held: a waiver (`tepat case waive`) lets "
-    "them go, by {} with the right `waive` / aturannya melarang kedua pembayaran, dan melepas hanya mencabut yang "
-    "ditahan petugas: yang mengizinkannya adalah pengecualian (`tepat case waive`) oleh {} dengan hak `waive`"
-)
-ONE: Final = ("somebody", "petugas")
-TWO: Final = ("two people, one after the other,", "dua petugas berturut-turut")
 
 
 class RefusedError(Exception):
-    """The act cannot be done; the message says why, and what can."""
+    """The act cannot be done: why, and what can, in the words of ``refusals``."""
+
+    def __init__(self, why: Why, **told: object) -> None:
+        super().__init__(words(why, **told))
+        self.why = why
+        self.told = told
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +194,7 @@ def told(case: Case, facts: Facts, money: Mapping[str, int]) -> dict[str, Any]:
 def assign(case: Case, act: Act) -> Case:
     """Say who has charge of it. Raises RefusedError."""
     if case.state not in UNSETTLED:
-        raise RefusedError(f"it is {case.state}: only what is open or held is assigned")
+        raise RefusedError("case_settled", state=case.state)
     return _after(case, act, assigned_to=act.assigned_to)
 
 
@@ -206,14 +206,14 @@ def judge(case: Case, facts: Facts, terms: Cases, judgement: Judgement, act: Act
         RefusedError: it stands so already, its overlap has ended, or this takes two people and another way.
     """
     if case.state == "closed":
-        raise RefusedError("its overlap has ended: there is nothing left to resolve")
+        raise RefusedError("overlap_ended")
     if case.state == judgement:
-        raise RefusedError(f"it is {judgement} already")
+        raise RefusedError("judged_already", judgement=judgement)
     alone = terms.waive_alone_up_to
     takes_two = alone is not None and facts.amount_at_risk > alone
     if judgement == "released" and facts.verdict == "exclusive":
         if not facts.prefers or case.state not in HOLDS:
-            raise RefusedError(ONLY_A_WAIVER.format(*TWO if takes_two else ONE))
+            raise RefusedError("only_waived_by_two" if takes_two else "only_waived")
         return _after(
             case, act, state="open", proposed_by=None, deadline=case.deadline or _from(act.at, terms), overdue=False
         )
@@ -223,9 +223,7 @@ def judge(case: Case, facts: Facts, terms: Cases, judgement: Judgement, act: Act
                 case, act._replace(act=PROPOSED), proposed_by=act.by, judged=Judged(facts.digest, facts.states)
             )
         if judgement == "waived" and case.proposed_by == act.by:
-            raise RefusedError(
-                f"you proposed it: more than {alone} rupiah are at risk, so that somebody else must waive it"
-            )
+            raise RefusedError("proposed_by_you", alone=alone)
     settled = judgement not in UNSETTLED
     return _after(
         case, act, state=judgement, proposed_by=None, judged=Judged(facts.digest, facts.states),

@@ -22,6 +22,7 @@ from tepat_contracts.policy import Policy
 
 from tepat_distribution import domain, policed
 from tepat_distribution.domain import VERDICTS, Rule
+from tepat_distribution.refusals import words
 from tepat_distribution.store import every, queries
 
 SLICES: Final = 64
@@ -51,7 +52,7 @@ async def simulated(
     async with database.pool.acquire() as connection, _snapshot(connection):
         stored = await connection.fetchval(STANDING)
         if stored is None:
-            yield {"failed": "no policy is in force yet: there is nothing to compare with"}
+            yield {"failed": words("nothing_to_compare")}
             return
         present = policed.parse(orjson.loads(stored)).index.policy
         await connection.execute(ROOM)

@@ -184,11 +184,12 @@ def test_nothing_lets_go_what_was_not_judged_as_it_stands(
     happened: list[tuple[Any, ...]], verdict: str, prefers: bool
 ) -> None:
     """The plain reading: payments may go where the last judgement since anything judged was changed said so, where two
-    people said so if it takes two, and what a rule excludes where it was waived.
+    people said so if it takes two, and what a rule excludes where it was waived. Who is the first of two proposes it,
+    which judges nothing.
     """
     about, now = facts(verdict=verdict, prefers=prefers), NOW
     case = resolving.opened(about, TERMS)
-    since: list[tuple[str, str]] = []  # judgements since the facts last changed, who made each
+    since: list[tuple[str, str]] = []  # judgements and proposals since the facts last changed, who made each
     seen = about
     for what, *more in happened:
         before = case
@@ -198,7 +199,9 @@ def test_nothing_lets_go_what_was_not_judged_as_it_stands(
                 case "judge":
                     judgement, who = more
                     case = resolving.judge(case, about, TERMS, judgement, by(who, judgement, now))
-                    since.append((judgement, who))
+                    first = judgement == "waived" and about.amount_at_risk > 1_000_000
+                    first = first and (not since or since[-1][0] != "proposed")
+                    since.append(("proposed" if first else judgement, who))
                     seen = about
                 case "assign":
                     case = resolving.assign(case, by("kepala", "assigned", now)._replace(assigned_to="rini"))
@@ -218,11 +221,9 @@ def test_nothing_lets_go_what_was_not_judged_as_it_stands(
         if not about.live or about.digest != seen.digest or back:
             since, seen = [], about
         large = about.amount_at_risk > 1_000_000
-        lets_go = bool(since) and (
-            (since[-1][0] == "released" and verdict == "review")
-            or (since[-1][0] == "waived"
-                and (not large or (len(since) > 1 and since[-2][0] == "waived" and since[-2][1] != since[-1][1])))
-        )  # fmt: skip
+        judged = next((judgement for judgement, _ in reversed(since) if judgement != "proposed"), None)
+        two = len(since) > 1 and since[-2][0] == "proposed" and since[-2][1] != since[-1][1]
+        lets_go = (judged == "released" and verdict == "review") or (judged == "waived" and (not large or two))
         assert (case.state in resolving.LETS_GO) == lets_go
         assert case.revision == before.revision or case.revision == before.revision + 1
         if case.revision:

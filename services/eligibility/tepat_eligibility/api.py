@@ -34,7 +34,7 @@ class Proposed(BaseModel):
 def router(database: Database) -> APIRouter:
     """The routes below /v1."""
     routes = APIRouter(tags=["decisions"])
-    simulations = OneAtATime("simulation")
+    simulations = OneAtATime("simulation", "simulasi")
 
     @routes.get("/decisions")
     async def decisions(

@@ -25,7 +25,7 @@ from uuid import UUID
 
 import orjson
 from tepat_chassis.database import Connection, Database
-from tepat_chassis.http import AWAY, COLLECT_AFTER
+from tepat_chassis.http import AWAY, AWAY_IN_WORDS, COLLECT_AFTER
 
 from tepat_eligibility import policed
 from tepat_eligibility.domain import Day, Decision, Told, Visit, card, restated
@@ -149,7 +149,10 @@ class Simulation:
         """The simulation of a policy document. Raises NothingToCompare, pydantic.ValidationError."""
         stored, day = await connection.fetchval(IN_FORCE), await queries.day(connection)
         if stored is None or day is None:
-            raise NothingToCompare("no policy is in force yet: there is nothing to compare with")
+            raise NothingToCompare(
+                "no policy is in force yet: there is nothing to compare with / "
+                "belum ada kebijakan yang berlaku: tidak ada yang bisa dibandingkan"
+            )
         return cls(connection, policed.parse(orjson.loads(stored)), policed.parse(document), Day(day), Sums())
 
     async def run(self) -> AsyncIterator[int]:
@@ -275,7 +278,7 @@ async def simulated(database: Database, document: object) -> AsyncIterator[dict[
     except NothingToCompare as nothing:
         yield {"failed": str(nothing)}
     except AWAY:
-        yield {"failed": "the database can't be reached just now: try again"}
+        yield {"failed": AWAY_IN_WORDS["database"]}
     finally:
         await connection.close(timeout=1)
 

@@ -15,6 +15,7 @@ from tepat_chassis.standing import Standing
 from tepat_chassis.subjects import Subject
 from tepat_contracts.policy import NOTICE_KINDS
 
+from tepat_notifications.channels import Channels
 from tepat_notifications.domain import VERDICT, Kind, Province, State
 from tepat_notifications.hearings import cause_id
 from tepat_notifications.sending import DUTY
@@ -38,7 +39,16 @@ class Run(BaseModel):
     now: bool = Field(False, description="all that wait, whatever their hour")
 
 
-def router(database: Database, standing: Standing[Province], store: Store, clock: Callable[[], datetime]) -> APIRouter:
+async def must_be_channel(database: Database, channels: Channels, name: str | None) -> None:
+    """Refuses a channel that neither is set up nor was ever used."""
+    if name is not None and name not in channels.names:
+        used = [row["channel"] async for row in queries.by_channel(database.pool)]
+        must_be_of({*channels.names, *used}, "channel", name, what="channel")
+
+
+def router(
+    database: Database, standing: Standing[Province], store: Store, channels: Channels, clock: Callable[[], datetime]
+) -> APIRouter:
     """The routes below /v1."""
     routes = APIRouter(tags=["notices"])
 
@@ -58,6 +68,7 @@ def router(database: Database, standing: Standing[Province], store: Store, clock
             known = {row["agency"] async for row in queries.recipients_ever(database.pool)}
             known |= (await standing.ruling()).document.agencies.keys()
             must_be_of(known, "agency", agency, what="recipient")
+        await must_be_channel(database, channels, channel)
         before, before_id = page.after or (None, None)
         rows = queries.notices(
             database.pool, before=before, before_id=before_id, agency=agency, state=state,

@@ -53,10 +53,10 @@ def build(settings: NotificationsSettings, clock: Callable[[], datetime] = lambd
     service.pending = partial(_pending, clock, timedelta(seconds=settings.notifications_gather_seconds))
     service.tells = lambda: {"channels": channels.states(clock())}
     app = service.api(
-        api.router(service.database, service.standing, store, clock),
+        api.router(service.database, service.standing, store, channels, clock),
         api.tracing(service.database),
         acknowledging.router(service.database, hearings, clock),
-        replying.router(service.database),
+        replying.router(service.database, channels),
         subjects.router(service.name, service.database, api.held),
     )
     app.include_router(acknowledging.link_router(service.database, hearings, links, clock), prefix="/v1")  # signed

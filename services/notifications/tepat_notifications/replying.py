@@ -19,6 +19,8 @@ from tepat_chassis.database import Connection, Database
 from tepat_chassis.http import Page, paging
 from tepat_contracts.cases import LETTERS
 
+from tepat_notifications.api import must_be_channel
+from tepat_notifications.channels import Channels
 from tepat_notifications.channels.base import Reply
 from tepat_notifications.channels.gateway import Gateway
 from tepat_notifications.hearings import Hearings
@@ -94,7 +96,7 @@ class Replies:
         return ANSWERS[outcome].format(codes=", ".join(codes[:NAMED])) if answered else None
 
 
-def router(database: Database) -> APIRouter:
+def router(database: Database, channels: Channels) -> APIRouter:
     """What was written back: numbers of people, and what they wrote, so for operators alone."""
     routes = APIRouter(tags=["notices"])
 
@@ -106,6 +108,7 @@ def router(database: Database) -> APIRouter:
         channel: str | None = None,
     ) -> dict[str, Any]:
         """Replies, the newest first; the text of those that were not understood."""
+        await must_be_channel(database, channels, channel)
         (before,) = page.after or (None,)
         rows = queries.replies(database.pool, before=before, outcome=outcome, channel=channel, at_most=page.limit + 1)
         return page.of([dict(row) async for row in rows], lambda item: (item["reply_id"],))

@@ -327,7 +327,9 @@ async def asked(desk: Desk) -> AsyncIterator[httpx.AsyncClient]:
         callbacks.router(desk.database, made("channels"), made("sender"), Replies(desk.hearings, desk.clock)),
         prefix="/v1",
     )
-    app.include_router(api.router(desk.database, desk.standing, made("store"), desk.clock), prefix="/v1")
+    app.include_router(
+        api.router(desk.database, desk.standing, made("store"), made("channels"), desk.clock), prefix="/v1"
+    )
     app.dependency_overrides[authenticated] = lambda: Person("rini", "Bu Rini", frozenset(Right), ())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://t/v1/") as client:
         yield client
@@ -337,6 +339,14 @@ async def reports(asked: httpx.AsyncClient, *told: tuple[str, str]) -> int:
     body = statuses(*told)
     answer = await asked.post("callbacks/wa", content=body, headers=signed(body))
     return answer.status_code
+
+
+async def test_a_channel_that_nobody_set_up_or_used_is_refused_with_the_nearest(
+    desk: Desk, asked: httpx.AsyncClient
+) -> None:
+    assert (await asked.get("notices", params={"channel": "email"})).json()["items"] == []
+    answer = await asked.get("notices", params={"channel": "e-mail"})
+    assert (answer.status_code, "did you mean email?" in answer.text) == (422, True)
 
 
 async def over_whatsapp(desk: Desk, gateway: Server) -> UUID:

@@ -136,7 +136,7 @@ async def told(desk: Desk, gateway: Gateway, server: Server, *reports: str) -> A
     app = FastAPI()
     replies = replying.Replies(desk.hearings, desk.clock)
     app.include_router(callbacks.router(desk.database, desk.channels, desk.sender, replies), prefix="/v1")
-    app.include_router(replying.router(desk.database), prefix="/v1")
+    app.include_router(replying.router(desk.database, desk.channels), prefix="/v1")
     app.dependency_overrides[authenticated] = lambda: Person("rini", "Bu Rini", frozenset(Right), ())
     async with served(app) as client:
         yield Phone(client, gateway, server)
@@ -202,6 +202,8 @@ async def test_what_is_not_understood_is_kept_and_answered_once_an_hour(desk: De
         ]  # fmt: skip
         await phone.writes(code("L-1"))
         found = (await phone._service.get("/v1/replies", params={"outcome": "acknowledged"})).json()["items"]
+        unknown = await phone._service.get("/v1/replies", params={"channel": "whatsap"})
+        assert (unknown.status_code, "must be a channel that is set up, or was used" in unknown.text) == (422, True)
         assert [(each["codes"], each["text"]) for each in found] == [([code("L-1")], None)]
 
 

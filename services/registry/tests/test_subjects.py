@@ -147,7 +147,7 @@ async def test_without_a_policy_every_question_is_answered_so_at_once(
     async with asyncio.timeout(5):
         answer = await asked.request(method, path, **body)
     assert answer.status_code == 409
-    assert answer.json()["detail"] == "no policy was applied yet: `tepat policy apply FILE`"
+    assert answer.json()["detail"] == http.NO_POLICY
 
 
 async def test_what_the_quarantine_holds_is_not_searched_and_that_is_said(
