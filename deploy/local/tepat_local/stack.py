@@ -177,7 +177,9 @@ class Stack:
             self._owner = False
 
     def wait(self) -> None:
-        """Block until the stack is stopped: by `stop` in another thread, or by an exception here."""
+        """Block until the stack is stopped: by `stop` in another thread, by an exception here, or because its data
+        directory is gone.
+        """
         self._stopping.wait()
 
     # -- what runs -----------------------------------------------------------------------------------------
@@ -317,6 +319,10 @@ class Stack:
             self._supervisor.ended.wait()
             if self._stopping.is_set():
                 return
+            if not (self.data / "lock").exists():
+                self.say(f"{self.data} is gone, and all data with it: nothing can run there any more")
+                self._stopping.set()
+                return
             self.say("supervisord ended: starting everything again")
             self._unannounce()
             try:
@@ -343,7 +349,8 @@ class Stack:
 def up(stack: Stack) -> int:
     """Run `stack` until SIGINT, SIGTERM or SIGHUP; `tepat up` is this.
 
-    Returns: the exit status: 0 after a stop, 2 where another stack has the directory, 3 where it can't be had.
+    Returns: the exit status: 0 after a stop, 2 where another stack has the directory, 3 where it can't be had, or its
+    directory was taken away.
     """
     try:
         with processes.interruptible(), stack:
@@ -356,6 +363,8 @@ def up(stack: Stack) -> int:
         return 2
     except NotReady as wrong:
         stack.say(str(wrong))
+        return 3
+    else:
         return 3
     return 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -161,3 +162,14 @@ def test_a_terminal_that_goes_away_in_the_midst_of_a_start_leaves_nothing(up: St
         assert running.interrupt(signal.SIGHUP) < 10
         assert not processes.of(data)
         assert not (data / "endpoints.json").exists()
+
+
+def test_nothing_is_started_again_where_the_directory_was_taken_away(up: Starter, find: Finder, data: Path) -> None:
+    with up(data) as running:
+        running.says("^ready")
+        supervisor = find(data, "supervisor.supervisord")
+        shutil.rmtree(data)
+        supervisor.terminate()
+        assert running.ends(20) == 3
+        running.says("is gone, and all data with it")
+        assert not processes.of(data)
