@@ -130,10 +130,12 @@ class Ends:
         """
 
         async def ask(client: AIOKafkaConsumer) -> dict[TopicPartition, int]:
+            # What the client itself knows of partitions is minutes old; of a topic made since it would tell of none.
+            cluster = await client._client.fetch_all_metadata()
             partitions = [
                 TopicPartition(topic, number)
-                for topic in await client.topics() if named(topic)
-                for number in client.partitions_for_topic(topic) or ()
+                for topic in cluster.topics() if named(topic)
+                for number in cluster.partitions_for_topic(topic) or ()
             ]  # fmt: skip
             found: dict[TopicPartition, int] = await client.end_offsets(partitions) if partitions else {}
             return found
