@@ -51,10 +51,12 @@ class Duty:
 
     Args:
         drained: at a stop it goes on until nothing is left to do; otherwise it ends after the step in hand.
+        every: seconds after which it looks for work that nobody told of; less than ``IDLE_SECONDS``.
     """
 
-    def __init__(self, database: Database, name: str, *, drained: bool = True) -> None:
+    def __init__(self, database: Database, name: str, *, drained: bool = True, every: float = HEARTBEAT) -> None:
         self.name = name
+        self._every = every
         self._drained = drained
         self._database = database
         self._wake = asyncio.Event()
@@ -67,7 +69,7 @@ class Duty:
 
         ``work`` is called anew each time the duty is won. It yields after each step: true when there
         may be more to do at once, false when it found nothing and can wait for a NOTIFY (or for
-        ``HEARTBEAT`` seconds: what a crashed instance left is found without one). An error loses the
+        ``every`` seconds: what a crashed instance left is found without one). An error loses the
         duty; it is logged, and taken up again after a pause.
         """
         failures = 0
@@ -112,7 +114,7 @@ class Duty:
         if self._stopping.is_set():
             return True
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), HEARTBEAT)
+            await asyncio.wait_for(self._wake.wait(), self._every)
         self._wake.clear()
         return False
 

@@ -8,6 +8,8 @@ Invariants
 - One round never holds one key twice, and the next round starts only after the last one is both
   committed in Kafka and deleted here. So a repeated round repeats one revision a key and never makes a
   revision fall – for readers of uncommitted records too.
+- What a service tells of its progress begins a round: Kafka has then ended the transactions of all that stands before
+  it, and whoever reads it finds them on their topics.
 - One instance relays at a time (a duty), under one transactional id a service: a relay that was paused
   and wakes is fenced by the broker, since its successor has raised the epoch.
 - A topic is declared before the first record is sent to it; brokers never create one on their own.
@@ -22,6 +24,7 @@ from zlib import crc32
 import asyncpg
 import structlog
 from aiokafka import AIOKafkaProducer
+from tepat_contracts.topics import progress_name
 
 from tepat_chassis.database import Connection, Database
 from tepat_chassis.duty import Duty
@@ -59,11 +62,15 @@ async def put(connection: Connection, messages: Sequence[Message]) -> None:
         await connection.execute(f"notify {CHANNEL}")
 
 
-def one_a_key(rows: Sequence[asyncpg.Record]) -> list[asyncpg.Record]:
-    """The first row of each (topic, key), in the order given; later ones wait for the next round."""
+def one_round(rows: Sequence[asyncpg.Record], first: str) -> list[asyncpg.Record]:
+    """The first row of each (topic, key), in the order given; later ones wait for the next round, as does all from a
+    row of topic ``first`` on that is not the first of all.
+    """
     seen: set[tuple[str, str]] = set()
-    taken = []
+    taken: list[asyncpg.Record] = []
     for row in rows:
+        if row["topic"] == first and taken:
+            break
         key = (row["topic"], row["key"])
         if key not in seen:
             seen.add(key)
@@ -99,6 +106,7 @@ class Relay:
         self._declared: set[str] = set()
         self._metrics = metrics
         self._health = health
+        self._progress = progress_name(database.service)
 
     async def run(self) -> None:
         """Relay until stopped; at a stop, until the outbox is empty."""
@@ -124,7 +132,7 @@ class Relay:
         await producer.start()
         try:
             while True:
-                rows = one_a_key(await connection.fetch(TAKE, ROUND))
+                rows = one_round(await connection.fetch(TAKE, ROUND), self._progress)
                 if rows:
                     await self._send(producer, rows)
                     await connection.execute(DELETE, [row["id"] for row in rows])

@@ -26,13 +26,14 @@ from tepat_contracts.topics import Kind
 from tepat_chassis import kafka, outbox, quarantine
 from tepat_chassis.auth import Auth
 from tepat_chassis.database import Connection, Database, Lock
-from tepat_chassis.duty import Duty
+from tepat_chassis.duty import HEARTBEAT, Duty
 from tepat_chassis.health import Health
 from tepat_chassis.http import Background, api
 from tepat_chassis.inbox import Inbox, Intake
 from tepat_chassis.metrics import Metrics
 from tepat_chassis.outbox import Relay
 from tepat_chassis.pace import open_gate
+from tepat_chassis.progress import Progress
 from tepat_chassis.pseudonyms import Pseudonyms, read_secret
 from tepat_chassis.quarantine import AgencyIntake, Sealer
 from tepat_chassis.quarantine_api import quarantine_router
@@ -45,6 +46,7 @@ W = TypeVar("W")
 log = structlog.get_logger()
 
 PULSE_SECONDS = 2.0
+PROGRESS_SECONDS = 1.0
 LOOK_SECONDS = 12.0
 """Longer than it may take to ask again, over a new connection, what a dead one did not answer."""
 METADATA_MAX_AGE_MS = 2_000
@@ -108,6 +110,7 @@ class Service(Generic[P]):
         self._inboxes: list[Inbox[Any]] = []
         self._ends = kafka.Ends(settings.kafka)
         self._duties: list[tuple[Duty, Callable[[Any], AsyncIterator[bool]]]] = []
+        self._progress: Progress | None = None
 
     # -- composition -------------------------------------------------------------------------------
 
@@ -165,11 +168,20 @@ class Service(Generic[P]):
         inbox.inbound = agency
         self._inboxes.append(inbox)
 
-    def duty(self, name: str, work: Callable[[Any], AsyncIterator[bool]], *, drained: bool = True) -> Duty:
-        """Work that one instance does at a time, woken by NOTIFY on channel ``name``; ``drained`` as in ``Duty``."""
-        duty = Duty(self.database, name, drained=drained)
+    def duty(
+        self, name: str, work: Callable[[Any], AsyncIterator[bool]], *, drained: bool = True, every: float = HEARTBEAT
+    ) -> Duty:
+        """Work that one instance does at a time, woken by NOTIFY on channel ``name``; ``drained`` and ``every`` as in
+        ``Duty``.
+        """
+        duty = Duty(self.database, name, drained=drained, every=every)
         self._duties.append((duty, work))
         return duty
+
+    def tells_progress(self, of: Callable[[str], bool], *queues: str) -> None:
+        """Have it told up to where all is told that follows from topics so named; ``queues`` as in ``Progress``."""
+        self._progress = Progress(self.database, of, queues)
+        self.duty("progress", self._progress.work, drained=False, every=PROGRESS_SECONDS)
 
     def api(self, *routers: APIRouter) -> FastAPI:
         """The service's HTTP side, with everything it runs as its lifespan."""
@@ -202,6 +214,8 @@ class Service(Generic[P]):
         await self.database.open(*self._migrations)
         try:
             await self.prepare()
+            if self._progress is not None:
+                await self._progress.begin(self.settings.kafka)
             await self._ends.start()
             async with background:
                 await self.standing.refresh()
@@ -276,11 +290,11 @@ class Service(Generic[P]):
         ends = await self._ends.of(own, others)
         return sum([await inbox.lag(ends) for inbox in self._inboxes])
 
-    async def ends(self) -> dict[TopicPartition, int] | None:
-        """Where the topics that this service reads of others of ours end now, as committed; none as long as some of
+    async def ends(self, *names: str) -> dict[TopicPartition, int] | None:
+        """Where these topics end now, as committed, which this service reads of others of ours; none as long as some of
         their partitions are not known. Raises aiokafka.errors.KafkaError, TimeoutError.
         """
-        partitions = [inbox.partitions for inbox in self._inboxes if inbox.own]
+        partitions = [inbox.partitions for inbox in self._inboxes if any(map(inbox.wants, names))]
         if not all(partitions):
             return None
         return await self._ends.of([partition for some in partitions for partition in some], [])

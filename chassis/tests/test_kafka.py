@@ -1,9 +1,11 @@
 import asyncio
+from secrets import token_hex
 
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaConnectionError, KafkaError
 from tepat_chassis import kafka
+from tepat_chassis.kafka import Ends, declare, known
 
 WHERE = TopicPartition("registry.persons.v1", 0)
 
@@ -39,7 +41,7 @@ class Client:
             await asyncio.Event().wait()
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def clients(monkeypatch: pytest.MonkeyPatch) -> list[Client]:
     monkeypatch.setattr(kafka, "AIOKafkaConsumer", Client)
     monkeypatch.setattr(kafka, "ASK_SECONDS", 0.05)
@@ -70,3 +72,16 @@ async def test_a_broker_that_is_away_is_told_and_found_again(clients: list[Clien
     Client.away = False
     assert await ends.topics() == {WHERE.topic}
     assert [client.stopped for client in clients] == [True, False, True, False]
+
+
+@pytest.mark.integration
+async def test_a_topic_made_since_is_among_those_whose_ends_are_asked_for(kafka: str) -> None:
+    topic = f"agency.new-{token_hex(4)}.payouts.v1"
+    ends = Ends(kafka)
+    await ends.start()
+    try:
+        assert await ends.matching(lambda name: name == topic) == {}
+        await declare(kafka, [known(topic, 2)])
+        assert await ends.matching(lambda name: name == topic) == {TopicPartition(topic, n): 0 for n in range(2)}
+    finally:
+        await ends.stop()

@@ -434,6 +434,11 @@ OUTBOUND_DATA: Final[Mapping[str, dict[str, Any]]] = {
         ],
         "overlap_rules": [],
     },
+    "tepat.progress.told.v1": {
+        "service": "registry",
+        "revision": 8,
+        "through": {f"agency.{AGENCY}.beneficiaries.v1": [120, 98, 0]},
+    },
     "tepat.event.rejected.v1": {
         **_PLACE,
         "event_id": "0190-7",

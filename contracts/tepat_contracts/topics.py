@@ -4,7 +4,8 @@ Invariants:
 - an agency writes to its own `agency.<id>.*` inbound topics and reads its own receipts and clearances: the access
   rules are derived from the same lines that declare the topics; of services only those write there through which
   people say something in an agency's name, and nobody but the agency its payouts and visits;
-- `policy.v1` has one partition, so that the last version written is one and the same for every reader;
+- `policy.v1` has one partition, so that the last version written is one and the same for every reader, and what a
+  service tells of its progress has one, for it has one key;
 - timestamps are the broker's, or an event with an old time would expire at once;
 - a service may read back what it told itself: a new database of it begins so.
 """
@@ -52,7 +53,7 @@ class Topic:
     """One topic as the cluster must hold it; `{agency}` in the name stands for each agency of the policy.
 
     `retention_ms` is None for compacted topics. `writers` and `readers` name principals: services by their name,
-    an agency as `agency.<id>`.
+    an agency as `agency.<id>`. `watchers` may ask where it ends, and read nothing.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Topic:
     retention_ms: int | None = None
     partitions: int = PARTITIONS
     purpose: str = ""
+    watchers: tuple[str, ...] = ()
 
     def config(self) -> dict[str, str]:
         """The topic's settings as Kafka's admin interface takes them."""
@@ -105,6 +107,8 @@ class Acl:
 _AGENCY: Final = "agency.{agency}"
 #: Services through which people say something in an agency's name: who is who, who is forgotten, what is referred.
 _IN_ITS_NAME: Final = {Kind.BENEFICIARIES: ("registry",), Kind.REPORTS: ("distribution",)}
+#: Findings wait until the owners have told of what stands there.
+_WATCHERS: Final = {Kind.BENEFICIARIES: ("distribution",), Kind.VERIFICATIONS: ("distribution",)}
 
 POLICY: Final = Topic(
     "policy.v1",
@@ -126,6 +130,7 @@ INBOUND: Final[dict[Kind, Topic]] = {
         # Distribution is the owner of payouts alone; the operators' command reads raw topics to check the outcome.
         readers=(OWNER[kind], OPERATORS),
         purpose=f"What an agency tells of its {kind}.",
+        watchers=_WATCHERS.get(kind, ()),
     )
     for kind in Kind
 }
@@ -259,6 +264,18 @@ _OWN: Final[tuple[Topic, ...]] = (
     ),
     *(
         Topic(
+            f"{service}.progress.v1",
+            key="service",
+            cleanup="compact",
+            writers=(service,),
+            readers=(service, "distribution"),
+            partitions=1,
+            purpose=f"Up to where {service} has told all that follows from the topics it reads.",
+        )
+        for service in ("registry", "eligibility")
+    ),
+    *(
+        Topic(
             f"{service}.quarantine.v1",
             key="topic-partition-offset",
             cleanup="delete",
@@ -285,8 +302,8 @@ class _HasAgencies(Protocol):
 
 
 def own(partitions: int = PARTITIONS) -> list[Topic]:
-    """Our own topics, with the cluster's number of partitions; policy.v1 keeps its one."""
-    return [topic if topic is POLICY else replace(topic, partitions=partitions) for topic in _OWN]
+    """Our own topics, with the cluster's number of partitions; those of one partition keep it."""
+    return [topic if topic.partitions == 1 else replace(topic, partitions=partitions) for topic in _OWN]
 
 
 def of_agency(agency: str, partitions: int = PARTITIONS) -> list[Topic]:
@@ -316,6 +333,8 @@ def acls(topics: Iterable[Topic]) -> Iterator[Acl]:
         for principal in topic.readers:
             yield Acl(principal, "READ", topic.name)
             yield Acl(principal, "DESCRIBE", topic.name)
+        for principal in topic.watchers:
+            yield Acl(principal, "DESCRIBE", topic.name)
 
 
 def inbound_name(agency: str, kind: Kind) -> str:
@@ -326,6 +345,11 @@ def inbound_name(agency: str, kind: Kind) -> str:
 def inbound_pattern(kind: Kind) -> str:
     """A regular expression that matches the inbound topics of a kind, of any agency, whole and nothing else."""
     return rf"^agency\.{AGENCY_ID_PATTERN}\.{kind}\.v1$"
+
+
+def progress_name(service: str) -> str:
+    """The topic on which a service tells up to where it has told everything."""
+    return f"{service}.progress.v1"
 
 
 def receipts_name(agency: str) -> str:

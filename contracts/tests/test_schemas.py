@@ -87,7 +87,9 @@ def test_the_asyncapi_document_has_the_shape_of_version_3(files: dict[str, Schem
         assert set(re.findall(r"{(\w+)}", channel["address"])) == set(channel.get("parameters", {}))
         assert channel["messages"]
         kafka = channel["bindings"]["kafka"]
-        assert kafka["partitions"] == (1 if channel["address"] == "policy.v1" else 12)
+        assert kafka["partitions"] == (
+            1 if channel["address"] in ("policy.v1", "registry.progress.v1", "eligibility.progress.v1") else 12
+        )
         assert kafka["topicConfiguration"]["cleanup.policy"] in (["delete"], ["compact"])
     used = set()
     for operation in document["operations"].values():

@@ -16,10 +16,12 @@ from tepat_contracts.topics import (
     inbound_name,
     inbound_pattern,
     own,
+    progress_name,
     receipts_name,
 )
 
 DAY = 86_400_000
+OF_ONE_PARTITION = {"policy.v1", progress_name("registry"), progress_name("eligibility")}
 
 
 def test_a_policy_asks_for_our_topics_and_six_for_each_agency(policy: PolicyIndex) -> None:
@@ -31,13 +33,13 @@ def test_a_policy_asks_for_our_topics_and_six_for_each_agency(policy: PolicyInde
         assert inbound_name("dinsos-jateng", kind) in names
     assert receipts_name("dinsos-jateng") in names
     assert clearances_name("dinsos-jateng") in names
-    assert {topic.partitions for topic in topics if topic.name != "policy.v1"} == {6}
+    assert {topic.partitions for topic in topics if topic.name not in OF_ONE_PARTITION} == {6}
 
 
-def test_the_policy_has_one_partition_whatever_the_cluster_says() -> None:
-    assert next(t for t in own(48) if t.name == "policy.v1").partitions == 1
+def test_some_topics_have_one_partition_whatever_the_cluster_says() -> None:
+    assert {t.name for t in own(48) if t.partitions == 1} == OF_ONE_PARTITION
     assert POLICY.partitions == 1
-    assert {t.partitions for t in own() if t.name != "policy.v1"} == {PARTITIONS}
+    assert {t.partitions for t in own() if t.name not in OF_ONE_PARTITION} == {PARTITIONS}
 
 
 def test_retention_is_as_agreed(policy: PolicyIndex) -> None:
@@ -65,6 +67,14 @@ def test_only_its_own_agency_writes_to_an_inbound_topic(policy: PolicyIndex) -> 
         assert writers == {"agency.himbara-bpnt", *speaking.get(kind, ())}
     reads = {a.topic for a in rules if a.principal == "agency.himbara-bpnt" and a.operation == "READ"}
     assert reads == {receipts_name("himbara-bpnt"), clearances_name("himbara-bpnt")}
+
+
+def test_who_pays_may_ask_where_an_agencys_word_of_persons_ends_and_not_read_it(policy: PolicyIndex) -> None:
+    rules = list(acls(for_policy(policy.policy)))
+    for kind in (Kind.BENEFICIARIES, Kind.VERIFICATIONS):
+        told = {a.operation for a in rules if a.topic == inbound_name("himbara-bpnt", kind)
+                and a.principal == "distribution"}  # fmt: skip
+        assert told == {"DESCRIBE"}
 
 
 def test_the_overlaps_are_read_by_agencies_with_the_right(policy: PolicyIndex) -> None:

@@ -107,14 +107,15 @@ def naive_outbox() -> None:
     rounds = outbox.Relay._rounds
 
     class Cursor:
-        def __init__(self, connection: Any) -> None:
+        def __init__(self, connection: Any, progress: str) -> None:
             self._connection = connection
+            self._progress = progress
             self._last = 0
 
         async def fetch(self, _: str, at_most: int) -> Any:
             query = "select id, topic, key, value from outbox where id > $1 order by id limit $2"
             rows = await self._connection.fetch(query, self._last, at_most)
-            alike = zip(rows, outbox.one_a_key(rows), strict=False)  # of a key that comes again the rest must wait
+            alike = zip(rows, outbox.one_round(rows, self._progress), strict=False)  # the rest must wait
             rows = [row for row, _ in takewhile(lambda pair: pair[0] is pair[1], alike)]
             self._last = max([self._last, *(row["id"] for row in rows)])
             return rows
@@ -122,7 +123,7 @@ def naive_outbox() -> None:
         async def execute(self, _: str, __: Any) -> None:
             await self._connection.execute("delete from outbox where id <= $1", self._last)
 
-    _replace(outbox.Relay, "_rounds", lambda self, connection: rounds(self, Cursor(connection)))  # type: ignore[arg-type]
+    _replace(outbox.Relay, "_rounds", lambda self, connection: rounds(self, Cursor(connection, self._progress)))  # type: ignore[arg-type]
 
 
 def rebalance_ignored() -> None:

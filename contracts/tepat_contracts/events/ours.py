@@ -52,9 +52,11 @@ ROUND_TOLD = "tepat.round.told.v1"
 ROUND_HELD = "tepat.round.held.v1"
 ROUND_CLOSED = "tepat.round.closed.v1"
 POLICY_APPLIED = "tepat.policy.applied.v1"
+PROGRESS_TOLD = "tepat.progress.told.v1"
 
 #: From 1, growing by one with each announcement of the same thing.
 Announced = Annotated[int, Field(ge=1, le=MAX_INTEGER)]
+Offset = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
 Scope = Literal["person", "household"]
 Relation = Literal["head", "spouse", "child", "parent", "other"]
 
@@ -615,6 +617,19 @@ class DeliveryRecorded(TypedDict):
     acknowledged: NotRequired[Acknowledgement]
 
 
+class ProgressTold(TypedDict):
+    """Up to where a service has told, on its own topics, all that follows from what it reads; a topic that is not named
+    counts from its beginning.
+
+    `through` gives, by topic and in the order of its partitions, the offset before which nothing is left to be told.
+    Whoever has read this record finds all of it on the service's topics before where they end now.
+    """
+
+    service: Text
+    revision: Announced
+    through: dict[str, list[Offset]]
+
+
 @dataclass(frozen=True, slots=True)
 class Outbound:
     """An event of ours: what its `data` looks like and the topics it stands on."""
@@ -648,6 +663,7 @@ OUTBOUND: Final[Mapping[str, Outbound]] = {
     FINDING_CLEARED: Outbound(FindingCleared, ("distribution.findings.v1", "registry.suspects.v1")),
     DELIVERY_RECORDED: Outbound(DeliveryRecorded, ("notifications.deliveries.v1",)),
     POLICY_APPLIED: Outbound(dict[str, Any], ("policy.v1",)),
+    PROGRESS_TOLD: Outbound(ProgressTold, ("registry.progress.v1", "eligibility.progress.v1")),
     receipts.EVENT_REJECTED: Outbound(receipts.Rejected, _RECEIPTS),
     receipts.EVENTS_ACCEPTED: Outbound(receipts.Accepted, _RECEIPTS),
     receipts.EVENT_REPLAYED: Outbound(receipts.Replayed, _RECEIPTS),

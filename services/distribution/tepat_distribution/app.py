@@ -17,7 +17,7 @@ from tepat_chassis.quarantine import AgencyIntake
 from tepat_chassis.service import Service
 from tepat_chassis.standing import StandingIntake
 from tepat_contracts.policy import Policy, from_document
-from tepat_contracts.topics import Kind
+from tepat_contracts.topics import Kind, progress_name
 
 from tepat_distribution import (
     api,
@@ -38,7 +38,8 @@ from tepat_distribution.clearances import Clearer, is_inbound
 from tepat_distribution.detect import CLEAR, JUDGED, Detector
 from tepat_distribution.findings import Finder
 from tepat_distribution.forgetting import Forgetter
-from tepat_distribution.handlers import Decisions, Payouts, Persons, Rankings, Reports, data_of
+from tepat_distribution.handlers import Decisions, Payouts, Persons, Rankings, Reports, Through, data_of
+from tepat_distribution.knowing import ELIGIBILITY, REGISTRY, Known
 from tepat_distribution.outgoing import SERVICE
 from tepat_distribution.progress import Progress
 from tepat_distribution.rebuild import recall
@@ -67,6 +68,8 @@ def build(settings: DistributionSettings, clock: Callable[[], datetime] = lambda
     service.topic("registry.households.v1", Persons(store), lock=Lock.EXCLUSIVE)
     service.topic("eligibility.decisions.v1", Decisions(store), lock=Lock.SHARED)
     service.topic("eligibility.rankings.v1", Rankings(), lock=Lock.SHARED)
+    for other in (REGISTRY, ELIGIBILITY):
+        service.topic(progress_name(other), Through(), lock=Lock.SHARED)
     service.topic("registry.reports.v1", Reports(), lock=Lock.SHARED)
     service.agencies(
         Kind.PAYOUTS,
@@ -79,7 +82,7 @@ def build(settings: DistributionSettings, clock: Callable[[], datetime] = lambda
     service.duty(CLEAR, by_steps(Clearer(store, service.standing, inbound).step, BY_KEY))
     service.duty("aid", by_steps(Teller(store).step, BY_KEY), drained=False)
     service.duty("case", by_steps(Deadlines(clock).step, BY_KEY), drained=False)
-    service.duty("findings", Finder(store, service.ends).work, drained=False)
+    service.duty("findings", Finder(store, Known(service.ends, service.ends_of)).work, drained=False)
     service.duty("forget", by_steps(Forgetter(service.standing, clock).step), drained=False)
     service.duty("round", by_steps(Progress(clock).step), drained=False)
     service.pseudonyms = lambda policy: pseudonyms(policy.secret_id)

@@ -5,18 +5,17 @@ Invariants
   who, a decision or the terms of the policy notes whom it concerns in its own. From these notes alone payouts are
   looked at: all of a step on one snapshot, compared with what was last announced, kept and announced in one
   transaction.
-- Nothing is raised on what is not known yet: a payout is looked at once all that registry and eligibility had said
-  after it was noted is taken, and nothing is while a new database takes the topics again.
+- Nothing is raised on what is not known yet: a payout is looked at once all is taken that registry and eligibility make
+  of what agencies had sent when it was noted, and nothing is while a new database takes the topics again.
 - Judging comes first: while there is anything to judge, or much was, payouts wait, but no longer than ``AT_LAST``.
 - One instance looks at a time, in the session that holds the duty.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import structlog
-from aiokafka import TopicPartition
 from tepat_chassis.database import Connection
 from tepat_chassis.failpoints import reach
 from tepat_chassis.outbox import put
@@ -24,6 +23,7 @@ from tepat_chassis.outbox import put
 from tepat_distribution import found
 from tepat_distribution.aid import AT_LAST, CALM, MUCH
 from tepat_distribution.detect import FINDINGS, VERSION
+from tepat_distribution.knowing import Known
 from tepat_distribution.outgoing import message
 from tepat_distribution.store import BY_KEY, PAYOUTS_OF_A_TOUCH, Store, every, queries, undisturbed
 
@@ -34,25 +34,21 @@ NOTES_AT_ONCE: Final = 4
 SWEPT_AT_ONCE: Final = 50_000
 """Payouts that a sweep touches at a time: so many wait together for what registry and eligibility say."""
 
-#: Where the topics of registry and eligibility end; none as long as nobody knows.
-Ends = Callable[[], Awaitable[Mapping[TopicPartition, int] | None]]
-
 
 class Finder:
     """The duty of finding."""
 
-    def __init__(self, store: Store, ends: Ends, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(self, store: Store, known: Known, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._store = store
-        self._ends = ends
+        self._known = known
         self._clock = clock
         self._spread_at: datetime | None = None
-        self._asked: tuple[int, Mapping[TopicPartition, int]] | None = None
-        self._through = 0
 
     async def work(self, connection: Connection) -> AsyncIterator[bool]:
         """One step after the other, until nothing is left that may be looked at."""
         await connection.execute(BY_KEY)
-        self._asked, self._spread_at = None, self._clock()
+        self._known.begin()
+        self._spread_at = self._clock()
         while True:
             yield await self.step(connection)
 
@@ -64,7 +60,7 @@ class Finder:
         busy = await queries.busy_judging(connection, since=now - CALM, households=MUCH)
         until = now - AT_LAST if busy else now
         spread = (self._spread_at is None or self._spread_at <= until) and await self._spread(connection, now, until)
-        through = await self._known_through(connection)
+        through = await self._known.through(connection)
         return await self._look(connection, now, until, through) or spread
 
     async def _spread(self, connection: Connection, now: datetime, at: datetime) -> bool:
@@ -76,29 +72,6 @@ class Finder:
         if not (notes or swept):
             self._spread_at = now
         return bool(notes or swept)
-
-    async def _known_through(self, connection: Connection) -> int:
-        """Up to which touch all is taken that registry and eligibility had said when it was made.
-
-        Asked is after the touch is seen, so the topics end later than they did when its payouts were taken. A touch
-        with a lesser number that is seen only afterwards was begun before, and its payouts were taken before that.
-        """
-        if self._asked is None:
-            last = await queries.last_touch(connection)
-            if last is None or last <= self._through:
-                return self._through
-            ends = await self._ends()
-            if ends is None:
-                return self._through
-            self._asked = (last, ends)
-        last, ends = self._asked
-        taken = await queries.taken_up_to(
-            connection, topics=[partition.topic for partition in ends],
-            partitions=[partition.partition for partition in ends], until=list(ends.values()),
-        )  # fmt: skip
-        if taken:
-            self._through, self._asked = last, None
-        return self._through
 
     async def _look(self, connection: Connection, now: datetime, until: datetime, through: int) -> bool:
         """Look at the payouts touched first, in a transaction of its own; whether there were any."""

@@ -8,6 +8,7 @@ Invariants
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import Any, Final
 from uuid import UUID
 
@@ -27,7 +28,7 @@ from tepat_distribution.domain import KINDS, digest, more
 from tepat_distribution.policed import Policed
 from tepat_distribution.rounds import forget, tell_turns
 from tepat_distribution.rows import ABSENT, ENDED, LIVE, day, text
-from tepat_distribution.store import Staged, Store, Subject, every, queries
+from tepat_distribution.store import LOOK, Staged, Store, Subject, every, queries
 
 log = structlog.get_logger()
 
@@ -218,6 +219,24 @@ class Rankings:
             await queries.keep_parts(connection, told=[work[key] for key in fresh])
             closed = await every(queries.closed_rounds(connection, rounds=rounds))
             await tell_turns(connection, [row["round"] for row in closed], datetime.now(UTC))
+
+
+class Through:
+    """Takes up to where registry and eligibility have told everything."""
+
+    def decode(self, spans: Sequence[Span], in_force: InForce[Any] | None) -> dict[str, Any]:  # noqa: ARG002
+        """The last word of each service in the batch."""
+        told = [orjson.loads(record.value)["data"] for span in spans for record in span.records if record.value]
+        return {data["service"]: data for data in sorted(told, key=itemgetter("revision"))}
+
+    async def write(self, connection: Connection, work: dict[str, Any]) -> None:
+        """Keep it, and have findings looked for that waited for it."""
+        if work:
+            await queries.take_told_through(
+                connection, services=list(work), revisions=[data["revision"] for data in work.values()],
+                through=[orjson.dumps(data["through"]).decode() for data in work.values()],
+            )  # fmt: skip
+            await connection.execute(LOOK)
 
 
 class Reports:

@@ -7,7 +7,7 @@ The topics are lists in memory, from which single records can be read again.
 import asyncio
 import json
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
@@ -33,7 +33,7 @@ from tepat_chassis.standing import Standing, StandingIntake
 from tepat_contracts.envelope import agency_source
 from tepat_contracts.events.ours import OUTBOUND
 from tepat_contracts.policy import from_document
-from tepat_contracts.topics import Kind, clearances_name, inbound_name
+from tepat_contracts.topics import Kind, clearances_name, inbound_name, progress_name
 from tepat_demo import oracle
 from tepat_distribution import policed
 from tepat_distribution.aid import AID, APART, Teller
@@ -44,7 +44,8 @@ from tepat_distribution.clearances import Clearer
 from tepat_distribution.detect import FINDINGS, OVERLAPS, Detector
 from tepat_distribution.domain import STATES
 from tepat_distribution.findings import Finder
-from tepat_distribution.handlers import Decisions, Payouts, Persons, data_of
+from tepat_distribution.handlers import Decisions, Payouts, Persons, Through, data_of
+from tepat_distribution.knowing import Known
 from tepat_distribution.store import BY_KEY, Store
 
 NOW = datetime(2026, 3, 1, 9, tzinfo=UTC)
@@ -61,7 +62,7 @@ TABLES = (
     "reclearing", "handover", "delivery", "return", "restock", "coupon", "round", "ranked", "ranking_part", "ranking",
     "round_due", "round_told", "held", "erased", "decision", "term", "cap", "finding", "finding_touch", "finding_group",
     "forgotten_before",
-    "finding_sweep", "filed", "position", "payout_event", "announcement",
+    "finding_sweep", "told_through", "filed", "position", "payout_event", "announcement",
 )  # fmt: skip
 
 ANI, BUDI, CITRA, DEWI = "3374014101900001", "3374010201900001", "3374014303900001", "3374014404900001"
@@ -376,7 +377,8 @@ class Ledger:
     def _forget(self) -> None:
         self.now = NOW + APART
         self.ends: dict[TopicPartition, int] | None = {}
-        self._finder = Finder(self.store, self._where_topics_end, lambda: self.now)
+        self.inbound: dict[TopicPartition, int] = {}
+        self._finder = Finder(self.store, Known(self._where_ours_end, self._where_theirs_end), lambda: self.now)
         self.document: dict[str, Any] = {}
         self.accepted: list[Record] = []
         self.refused: list[str] = []
@@ -389,8 +391,11 @@ class Ledger:
         self._looked_at: Counter[str] = Counter()
         self.standing.in_force = None
 
-    async def _where_topics_end(self) -> dict[TopicPartition, int] | None:
-        return self.ends
+    async def _where_ours_end(self, *names: str) -> dict[TopicPartition, int] | None:
+        return None if self.ends is None else {each: end for each, end in self.ends.items() if each.topic in names}
+
+    async def _where_theirs_end(self, named: Callable[[str], bool]) -> dict[TopicPartition, int]:
+        return {each: end for each, end in self.inbound.items() if named(each.topic)}
 
     async def _recall(self, places: Sequence[Place]) -> Mapping[Place, str]:
         self.recalled += places
@@ -490,6 +495,16 @@ class Ledger:
             "insert into position values ($1, $2, $3) on conflict (topic, partition) do update set next_offset = $3",
             partition.topic, partition.partition, reached,
         )  # fmt: skip
+
+    async def tell_through(self, service: str, revision: int, **through: list[int]) -> None:
+        """Take one batch of what a service tells of its progress; `_` stands for `.` in the names of topics."""
+        data = {"service": service, "revision": revision,
+                "through": {topic.replace("_", "."): offsets for topic, offsets in through.items()}}  # fmt: skip
+        value = orjson.dumps(event("x", "progress.told", data))
+        intake, topic = Through(), progress_name(service)
+        work = intake.decode([Span(topic, 0, 0, 1, [Record(topic, 0, 0, 0, value, [])])], None)
+        async with self.database.transaction(Lock.SHARED) as connection:
+            await intake.write(connection, work)
 
     async def find(self, steps: int | None = None) -> int:
         """Answer, and look for findings up to that many steps, by default until nothing may be; how many there were."""

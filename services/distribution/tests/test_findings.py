@@ -181,6 +181,61 @@ async def test_nothing_is_found_before_what_was_told_by_then_is_taken(ledger: Le
     assert list(await rules(ledger)) == ["not_registered p1", "not_registered p2"]
 
 
+BENEFICIARIES = TopicPartition("agency.dinsos.beneficiaries.v1", 1)
+VISITS = TopicPartition("agency.dinsos.verifications.v1", 0)
+PERSONS, HOUSEHOLDS = TopicPartition("registry.persons.v1", 0), TopicPartition("registry.households.v1", 1)
+DECISIONS = TopicPartition("eligibility.decisions.v1", 0)
+BEGUN = {TopicPartition("registry.progress.v1", 0): 2, TopicPartition("eligibility.progress.v1", 0): 2}
+"""Where what services tell of their progress ends, once they have told anything."""
+
+
+async def test_nothing_is_found_on_what_registry_and_eligibility_have_yet_to_make_of_what_was_sent(
+    ledger: Ledger,
+) -> None:
+    await ledger.hear(Registry().learn([lives(BUDI, MAWAR)]))
+    await rules(ledger)
+    ledger.ends = BEGUN | {PERSONS: 3, HOUSEHOLDS: 0, DECISIONS: 2}
+    ledger.inbound = {BENEFICIARIES: 7, VISITS: 4}
+    await ledger.position(PERSONS, 3)
+    await ledger.position(DECISIONS, 2)
+    await ledger.take([payout("p1")])
+    assert await rules(ledger) == {}, "of neither this database has heard anything"
+    ledger.inbound = {BENEFICIARIES: 99, VISITS: 99}  # it goes on, and p1 need not wait for that
+    await ledger.tell_through("registry", 1, agency_dinsos_beneficiaries_v1=[9, 6])
+    assert await rules(ledger) == {}
+    await ledger.tell_through("eligibility", 1, agency_dinsos_verifications_v1=[4], registry_persons_v1=[9])
+    assert await rules(ledger) == {}, "what registry makes of it stands before its progress, and is yet to be seen"
+    ledger.ends |= {PERSONS: 5, HOUSEHOLDS: 1}
+    await ledger.tell_through("registry", 3, agency_dinsos_beneficiaries_v1=[9, 7])
+    await ledger.tell_through("registry", 2)  # told before
+    await ledger.tell_through("eligibility", 2, agency_dinsos_verifications_v1=[4], registry_persons_v1=[5])
+    await ledger.position(PERSONS, 5)
+    assert await rules(ledger) == {}
+    await ledger.position(HOUSEHOLDS, 1)
+    assert await rules(ledger) == {}, "a renewed card is still to be decided on"
+    ledger.ends |= {DECISIONS: 3}
+    held = {"agency_dinsos_verifications_v1": [3], "registry_persons_v1": [5], "registry_households_v1": [0, 1]}
+    await ledger.tell_through("eligibility", 3, **held)
+    assert await rules(ledger) == {}, "so is a visit"
+    await ledger.tell_through("eligibility", 4, **held | {"agency_dinsos_verifications_v1": [4]})
+    assert await rules(ledger) == {}
+    await ledger.position(DECISIONS, 3)
+    assert list(await rules(ledger)) == ["not_registered p1"]
+
+
+@pytest.mark.parametrize("told", [(), ("registry",), ("eligibility",)])
+async def test_who_never_told_of_progress_is_not_waited_for(ledger: Ledger, told: tuple[str, ...]) -> None:
+    await ledger.hear(Registry().learn([lives(BUDI, MAWAR)]))
+    await rules(ledger)
+    ledger.ends = {each: end if each.topic.startswith(told) else 0 for each, end in BEGUN.items()} if told else {}
+    ledger.inbound = {BENEFICIARIES: 7, VISITS: 4}
+    await ledger.take([payout("p1")])
+    assert bool(await rules(ledger)) is not bool(told)
+    await ledger.tell_through("registry", 1, agency_dinsos_beneficiaries_v1=[0, 7])
+    await ledger.tell_through("eligibility", 1, agency_dinsos_verifications_v1=[4])
+    assert list(await rules(ledger)) == ["not_registered p1"]
+
+
 async def test_nothing_is_found_while_a_new_database_takes_the_topics_again(ledger: Ledger, secrets: Path) -> None:
     beginning = Ledger(ledger.database.url, secrets)
     beginning.database, beginning.standing, beginning._clearer = ledger.database, ledger.standing, ledger._clearer

@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
+from re import compile as pattern
+from typing import Final
 
 from fastapi import FastAPI
 from tepat_chassis import subjects
@@ -15,7 +17,7 @@ from tepat_chassis.quarantine import AgencyIntake
 from tepat_chassis.service import Service
 from tepat_chassis.standing import StandingIntake
 from tepat_contracts.policy import from_document
-from tepat_contracts.topics import Kind
+from tepat_contracts.topics import Kind, inbound_pattern
 
 from tepat_eligibility import api, fieldwork, policed, rankings
 from tepat_eligibility.handlers import PERSONS, Policies, Registry, Turns, Visits
@@ -23,6 +25,9 @@ from tepat_eligibility.judge import Judge
 from tepat_eligibility.recall import recall
 from tepat_eligibility.settings import EligibilitySettings
 from tepat_eligibility.store import SERVICE, queries
+
+#: What decisions follow from, beside the policy and the day.
+TOLD_OF: Final = pattern(rf"registry\.(persons|households)\.v1|{inbound_pattern(Kind.VERIFICATIONS)}")
 
 
 def build(settings: EligibilitySettings, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> FastAPI:
@@ -49,6 +54,7 @@ def build(settings: EligibilitySettings, clock: Callable[[], datetime] = lambda:
         AgencyIntake(SERVICE, visits.admit, visits.write, sealer=service.sealer, metrics=service.metrics),
         lock=Lock.SHARED,
     )
+    service.tells_progress(lambda topic: TOLD_OF.fullmatch(topic) is not None, "erased", "mark", "touched")
     service.duty("mark", Judge(service.standing, service.database, clock).work)
     service.prepare = prepare
     service.pseudonyms = lambda policy: pseudonyms(policy.secret_id)

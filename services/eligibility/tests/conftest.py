@@ -17,7 +17,7 @@ import pytest_asyncio
 from fastapi import APIRouter, FastAPI
 from pydantic import TypeAdapter
 from tepat_chassis.auth import Person, Right, authenticated
-from tepat_chassis.database import Database, Lock
+from tepat_chassis.database import Connection, Database, Lock
 from tepat_chassis.metrics import Metrics
 from tepat_chassis.pseudonyms import Pseudonyms, as_uuid, read_secret
 from tepat_chassis.quarantine import AgencyIntake, Record, Sealer
@@ -202,7 +202,7 @@ class Eligibility:
         await self.standing.refresh()
 
     async def take(self, *events: dict[str, Any]) -> None:
-        """Take one batch of what the registry or agencies tell."""
+        """Take one batch of what the registry or agencies tell; of a topic there is one partition."""
         spans: dict[str, list[Any]] = {}
         for told in events:
             agency = told["source"].rpartition(":")[2]
@@ -217,14 +217,25 @@ class Eligibility:
                     taken = self._visits.decode([span], self.standing.in_force)
                     assert not taken.refused, taken.refused
                     await self._visits.write(connection, taken)
+                await self._advance(connection, span)
 
     async def forget(self, *persons: str, then: Iterable[dict[str, Any]] = ()) -> None:
         """Take one batch: tombstones of persons, and what the registry tells after them."""
-        records: list[Any] = [SimpleNamespace(key=_g(name).encode(), value=None, offset=0) for name in persons]
-        records += [SimpleNamespace(key=b"", value=envelope.write(told), offset=0) for told in then]
-        span = Span("registry.persons.v1", 0, 0, len(records), records)
+        told = [(_g(name).encode(), None) for name in persons] + [(b"", envelope.write(each)) for each in then]
+        records: list[Any] = [
+            SimpleNamespace(key=key, value=value, offset=next(self._offsets)) for key, value in told
+        ]  # fmt: skip
+        span = Span("registry.persons.v1", 0, records[0].offset, records[-1].offset + 1, records)
         async with self.database.transaction(Lock.EXCLUSIVE) as connection:
             await self._registry.write(connection, self._registry.decode([span], None))
+            await self._advance(connection, span)
+
+    @staticmethod
+    async def _advance(connection: Connection, span: Span) -> None:
+        await connection.execute(
+            "insert into position values ($1, $2, $3) on conflict (topic, partition) do update set next_offset = $3",
+            span.topic, span.partition, span.end,
+        )  # fmt: skip
 
     async def step(self) -> bool:
         """One step of the duty."""
@@ -298,7 +309,7 @@ class Eligibility:
         tables = (
             "person", "renewal", "verification", "mark", "residence", "touched", "sweep", "today", "decision",
             "standing", "outbox", "recalled", "erased", "listed", "objection", "ranked", "ranking", "forgotten",
-            "stands",
+            "stands", "position", "progress",
         )  # fmt: skip
         await self.database.pool.execute("; ".join(f"delete from {table}" for table in tables))
         self.standing.in_force = None

@@ -38,6 +38,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 PARTITIONS = 2
 SECONDS = 90
 OWN = ("registry.persons.v1", "registry.households.v1", "registry.suspects.v1", "registry.reports.v1")
+PROGRESS = "registry.progress.v1"
 
 ANI, BUDI, CITRA = number(1), number(2), number(3)
 MAWAR, MELATI = number(11), number(12)
@@ -326,6 +327,14 @@ async def test_a_new_database_goes_on_above_what_is_announced(province: Province
     await province.idle()
     keys = {*map(province.nik, (ANI, BUDI)), *map(province.kk, (MAWAR, MELATI)), "R-1" + province.name}
     before = {topic: await province.announced(topic, keys) for topic in OWN}
+
+    async def told() -> Any:
+        """What it last told of its progress, once that covers all of this province's facts."""
+        event = (await province.announced(PROGRESS, {"registry"})).get("registry")
+        through = event["data"]["through"].get(province.topic("dinsos"), []) if event is not None else []
+        return event and sum(through) == 6 and event["data"]
+
+    progress = await until(told, "progress was not told")
     province.stop()
 
     connection = await asyncpg.connect(province.database)
@@ -339,6 +348,8 @@ async def test_a_new_database_goes_on_above_what_is_announced(province: Province
         for key, event in after.items():
             assert {**event["data"], "revision": 0} == {**before[topic][key]["data"], "revision": 0}
             assert event["type"] == before[topic][key]["type"]
+
+    assert (await until(told, "progress was not told again"))["revision"] > progress["revision"]
 
     revision = (await province.persons(ANI))[ANI]["revision"]
     assert revision > 1

@@ -35,6 +35,20 @@ select not exists (
     left join position p using (topic, partition)
     where coalesce(p.next_offset, 0) < e.until);
 
+-- name: told_up_to$
+-- Whether a service has told all that follows from these partitions up to these offsets.
+select not exists (
+    select from unnest(:topics::text[], :partitions::int[], :until::bigint[]) e (topic, partition, until)
+    left join told_through t on t.service = :service
+    where coalesce((t.through -> e.topic ->> e.partition)::bigint, 0) < e.until);
+
+-- name: take_told_through!
+-- Keep up to where services have told everything.
+insert into told_through as t (service, revision, through)
+select * from unnest(:services::text[], :revisions::bigint[], :through::text[]::jsonb[])
+on conflict (service) do update set revision = excluded.revision, through = excluded.through
+where excluded.revision > t.revision;
+
 -- name: spread_groups$
 -- Touch the payouts of the persons and households noted first; how many notes these were.
 with taken as (

@@ -14,9 +14,9 @@ insert into mark (g) select person from residence where turns_on <= :day;
 select exists (select from erased);
 
 -- name: take_erased
--- Takes some of the erased; those told of again since are none.
+-- Takes those erased first; those told of again since are none.
 with taken as (
-    delete from erased where person = any(array(select person from erased order by person limit :at_most))
+    delete from erased where person = any(array(select person from erased order by id limit :at_most))
     returning person)
 select person::text as person from taken where not exists (select from person p where p.person = taken.person);
 
@@ -132,9 +132,9 @@ order by household, trace
 on conflict (household) do update set trace = coalesce(excluded.trace, touched.trace);
 
 -- name: take_touched
--- Takes some of the households to be decided again.
+-- Takes the households that are to be decided again for longest.
 delete from touched
-where household = any(array(select household from touched order by household limit :at_most))
+where household = any(array(select household from touched order by id limit :at_most))
 returning household::text as household, trace;
 
 -- name: first_sweep^
