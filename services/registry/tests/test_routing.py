@@ -1,9 +1,10 @@
 """The way of a report, hour by hour, against a plain model: a clock that ticks, and knows of nothing ahead."""
 
 from datetime import UTC, datetime, timedelta
+from random import Random
 from typing import Any
 
-from hypothesis import event, given, settings
+from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 from tepat_contracts.policy import report_routes
 from tepat_registry import routing
@@ -246,7 +247,7 @@ class Model:
                 self.up(tick, standing + 1)
             else:
                 self.hand(tick, to, standing if self.step in STEPS else self.lowest)
-                self.referred = True
+            self.referred = to is not None
         elif outcome != "acknowledged":
             self.state, self.outcome, self.by, self.deadline = "closed", outcome, who, None
 
@@ -264,6 +265,15 @@ class Model:
         return self.ask(tick, step, to, within, resolve)
 
 
+@example(
+    policies=[(0, None, {"kota-a"}), (27, {
+        "neighbours": None, "steps": ({"step": "kota", "within": 6, "resolve": None},),
+        "in_charge": ({"step": "kota", "region": None, "kinds": (), "agency": "provinsi", "within": None},),
+    }, {"kota-a"})],
+    filings=[(0, 0, "fire", "33.74.01.1001", "rt")],
+    answers=[(0, "provinsi", 0, "referred", "kota-a"), (13, "kelurahan-a", 0, "referred", None)],
+    institutions=[], now=40, chance=Random(0),
+)  # fmt: skip
 @given(policies, filings, answers, institutions, st.integers(0, 60), st.randoms(use_true_random=False))
 @settings(max_examples=600, deadline=None)
 def test_the_way_is_that_of_a_plain_clock(
