@@ -36,9 +36,11 @@ def dated(day: datetime | None) -> str:
 
 
 def sha256(receipt: Path) -> str:
-    """The SHA-256 of a file. Raises WrongUse where it cannot be read."""
+    """The SHA-256 of a file. Raises WrongUse where it cannot be read, or is empty."""
     try:
         with receipt.open("rb") as file:
+            if not receipt.stat().st_size:
+                raise WrongUse(f"{receipt} is empty: it shows nothing")
             return file_digest(file, "sha256").hexdigest()
     except OSError as wrong:
         raise WrongUse(f"{receipt} can't be read: {wrong.strerror}") from None

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from tepat_cli.entering import sha256
 from tepat_cli.exits import REJECTED, WrongUse, must_hold
 from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, LimitOption, Place
 from tepat_cli.services import Services, segment
@@ -57,7 +58,8 @@ ROUNDS = (
     Shown("closes", lambda item: item["closes"]),
     Shown("state", lambda item: item["state"]),
     Shown("each", lambda item: rupiah(item["each"]), justify="right"),
-    *map(_count, ("packages", "stock", "delivered", "left")),
+    *map(_count, ("packages", "stock", "delivered")),
+    Shown("to fetch", lambda item: item["left"], justify="right"),
 )
 PROMISED = (
     Shown("place", lambda item: item["place"], justify="right"),
@@ -79,7 +81,8 @@ AREAS = (
     Shown("name", lambda item: item.get("name")),
     *map(_count, ("allocated", "psm", "rw")),
     Shown("resident", lambda item: item["handed"], justify="right"),
-    *map(_count, ("delivered", "returned", "unclaimed", "left")),
+    *map(_count, ("delivered", "returned", "unclaimed")),
+    Shown("to fetch", lambda item: item["left"], justify="right"),
 )
 MONTHS = (
     Shown("month", lambda item: item["month"]),
@@ -335,7 +338,8 @@ def _made(row: Item, folder: Path) -> dict[str, Any]:
             made["coordinates"] = {"lat": float(told["lat"]), "lon": float(told["lon"])}
         except ValueError:
             raise WrongUse("lat and lon are degrees, as -6.9831 and 110.4093") from None
-    known = json.dumps(made, sort_keys=True).encode()
+    coupon = "".join(str(made.get("coupon", "")).upper().replace("-", "").split())  # one act, however it is spelt
+    known = json.dumps({**made, "coupon": coupon}, sort_keys=True).encode()
     return {"delivery_id": told.get("delivery_id") or hashlib.sha256(known).hexdigest()[:32], **made}
 
 
@@ -343,11 +347,7 @@ def _digest(proof: str, folder: Path) -> str:
     """The SHA-256 of a file, or what is one already. Raises WrongUse."""
     if len(proof) == 64 and not {*proof.lower()} - {*"0123456789abcdef"}:
         return proof.lower()
-    try:
-        with (folder / proof).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as wrong:
-        raise WrongUse(f"the proof {proof} can't be read: {wrong.strerror}") from None
+    return sha256(folder / proof)
 
 
 def _outcomes(told: Item, what: str, as_json: bool) -> None:

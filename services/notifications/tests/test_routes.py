@@ -425,6 +425,20 @@ async def test_a_notice_refused_and_given_up_is_told_later_and_climbs(desk: Desk
     assert "2 laporan warga" in text["Subject"]
 
 
+async def test_nobody_climbs_while_it_is_certain_that_nobody_was_told(desk: Desk) -> None:
+    await routed(desk, CLIMBING)
+    desk.mail.at_recipient = lambda address: "451 4.3.0 later" if address == LURAH else None
+    await report(desk)
+    await desk.at_once()
+    deadline = "select deadline from awaited"
+    assert await desk.database.pool.fetchval(deadline) is None
+    desk.mail.at_recipient = lambda address: None
+    desk.clock.forward(minutes=30)
+    await desk.send()
+    assert recipients(desk) == [LURAH]
+    assert await desk.database.pool.fetchval(deadline) >= desk.clock() + timedelta(hours=3, minutes=59)
+
+
 async def test_a_new_policy_holds_for_what_waits(desk: Desk) -> None:
     await routed(desk, CLIMBING | {"when": "digest"})
     await report(desk)

@@ -6,6 +6,7 @@ Invariants
 - Time stands still here: nothing reads a clock, a database or a topic.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import date, datetime, timedelta
@@ -30,6 +31,9 @@ NEEDY: Final = 4
 LAST_DAY: Final = date.max.isoformat()
 #: Dots in the code of a kelurahan or desa: people without a NIK are looked for in one.
 VILLAGE: Final = 3
+
+#: A NIK in whatever is written, wherever it stands.
+NIK_WRITTEN: Final = re.compile(r"(?<!\d)\d{16}(?!\d)")
 
 _ATTRIBUTES: Final = tuple(Attributes.__annotations__)
 _OF_PERSON: Final = ("sex", "birth_date", "region", "deceased_on")
@@ -400,5 +404,18 @@ def _dead(facts: Sequence[Held], day: str) -> bool:
 
 
 def without(data: Mapping[str, Any], niks: AbstractSet[str]) -> dict[str, Any]:
-    """A report as filed, without those people whom one of these NIKs names."""
-    return {**data, "people": [person for person in data["people"] if person.get("nik") not in niks]}
+    """A report as filed, without those people whom one of these NIKs names, nor the NIKs in what is written freely."""
+    people = [person for person in data["people"] if person.get("nik") not in niks]
+    stripped: dict[str, Any] = _without_niks({**data, "people": people}, niks)
+    return stripped
+
+
+def _without_niks(told: Any, niks: AbstractSet[str]) -> Any:
+    match told:
+        case str():
+            return NIK_WRITTEN.sub(lambda found: "[NIK]" if found[0] in niks else found[0], told)
+        case list():
+            return [_without_niks(each, niks) for each in told]
+        case dict():
+            return {name: _without_niks(each, niks) for name, each in told.items()}
+    return told

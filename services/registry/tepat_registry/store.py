@@ -263,7 +263,7 @@ class Store:
     async def _stripped(self, statements: list[Statement]) -> list[Statement]:
         """The statements, without people in reports who were erased since."""
         reports = {each: read(each.data) for each in statements if each.type == REPORT_FILED}
-        named = {int(person["nik"]) for data in reports.values() for person in data["people"] if person.get("nik")}
+        named = {int(nik) for each in reports for nik in domain.NIK_WRITTEN.findall(each.data)}
         erased = await self._erased(named)
         if not erased:
             return statements

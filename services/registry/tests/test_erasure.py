@@ -146,7 +146,7 @@ async def test_no_table_names_the_erased_but_those_that_may(registry: Registry) 
     name, born = "Karto Wiryono Sastro", "1955-03-09"
     facts = {"name": name, "birth_date": born, "region": "33.74.01.1001", "attributes": {"decile": 1}}
     known = [recorded(who, CARD, _time=BEFORE, **facts) for who in (WHO, number(3))]  # who may be one person
-    report = {"people": [{"nik": WHO, "name": name, "note": "sakit"}]}
+    report = {"people": [{"nik": WHO, "name": name, "note": "sakit"}], "text": f"api di rumah NIK {WHO}, dekat {OTHER}"}
     await registry.take([*known, recorded(OTHER, CARD, _time=BEFORE), merged(number(4), WHO, _time=BEFORE)])
     await registry.take([filed("r-1", _time=BEFORE, **report)], Kind.REPORTS)
     days = {"from": "2010-01-01", "to": "2010-03-31"}

@@ -223,11 +223,11 @@ with opened as (
 insert into awaited_step (cause_id, at, what, level) select cause_id, :now, 'awaited', 0 from opened;
 
 -- name: arm!
--- Start the timers of causes of which somebody at the present level has been told. Where nobody there could be, and
--- nobody waits to be, the time is over at once.
+-- Start the timers of causes of which somebody at the present level has been told, and stop those of which it is
+-- certain by now that nobody was. Where nobody there could be, and nobody waits to be, the time is over at once.
 update awaited a set deadline = case
     when h.heard then coalesce(a.deadline, :now::timestamptz + a.within)
-    when h.waits then a.deadline
+    when h.waits then null
     else :now::timestamptz end
 from awaited b
 cross join lateral (

@@ -50,7 +50,7 @@ select max(upper(days)) - 1 from received where person = any(:persons::uuid[]);
 -- name: reports_to_strip
 -- The reports whose data name one of these NIKs; there is no index for it, as it is asked for rarely.
 select agency, about, revision, time, data from report_told
-where type = :type and data like any(select '%"' || nik || '"%' from unnest(:niks::text[]) nik);
+where type = :type and data like any(select '%' || nik || '%' from unnest(:niks::text[]) nik);
 
 -- name: rewrite_reports!
 -- Keep the data of these revisions of reports as they are given, and have these looked at again.
