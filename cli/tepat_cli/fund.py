@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from tepat_cli.entering import AmountOption, DatedOption, EntryArgument, ReceiptOption, amount, dated, sha256
+from tepat_cli.exits import WrongUse
 from tepat_cli.lookup import home
 from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, LimitOption, Place
 from tepat_cli.services import PAGE, Services, segment
@@ -66,6 +67,12 @@ def open_(
     """Open a fund of an institution for one purpose: what is given for food repairs no house."""
     body = {"fund": fund, "agency": agency, "institution": institution, "purpose": purpose, "region": region}
     with Services(Place.of(data, kafka, api, role), "operator") as services:
+        known = services.items("registry", "institutions", region=region)
+        if not any((each["agency"], each["institution_id"]) == (agency, institution) for each in known):
+            raise WrongUse(
+                f"{agency} has registered no institution {institution} at work in {region}: "
+                f"see `tepat institutions list --region {region}`"
+            )
         told = services.post("distribution", "funds", body)
     _done(told, f"{told['fund']} is open and holds {rupiah(told['holds'])}", as_json=as_json)
 

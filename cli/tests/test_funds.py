@@ -41,6 +41,9 @@ def sent(api: Api) -> dict[str, Any]:  # noqa: F811
 
 def test_a_fund_from_its_opening_to_its_listing(api: Api, tepat: Tepat, receipt: Path) -> None:  # noqa: F811
     api.answers |= {
+        "GET /registry/v1/institutions": {
+            "items": [{"agency": "dpmd", "institution_id": "LPMK-1"}], "next": None,
+        },
         "POST /distribution/v1/funds": FUND, "GET /distribution/v1/funds": {"items": [FUND], "next": None},
         "GET /distribution/v1/funds/tegalsari-rtlh": {**FUND, "items": [ENTRY], "next": None},
         "POST /distribution/v1/funds/tegalsari-rtlh/contributions": ENTRY,
@@ -51,6 +54,9 @@ def test_a_fund_from_its_opening_to_its_listing(api: Api, tepat: Tepat, receipt:
         "--region", "33.74.01.1001",
     )  # fmt: skip
     assert ran.status == 0
+    other = ("--agency", "dpmd", "--institution", "LPMK-2", "--purpose", "rtlh", "--region", "33.74.01.1001")
+    ran = tepat("fund", "open", "other-rtlh", *other)
+    assert (ran.status, "has registered no institution LPMK-2" in ran.words) == (2, True)
     assert sent(api) == {name: FUND[name] for name in ("fund", "agency", "institution", "purpose", "region")}
     ran = tepat("fund", "contribute", "tegalsari-rtlh", "k-1", "--amount", "Rp 500.000", "--on", "2026-02-01")
     assert sent(api) == {"entry_id": "k-1", "amount": 500_000, "on": "2026-02-01", "note": None}
