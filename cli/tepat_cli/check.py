@@ -1,21 +1,23 @@
 """`tepat check`: a payment list given back with the answer for each line, without publishing anything.
 
 Kept here: every row of the file stands in the answer with its own cells, in its order; rows that can't be taken stand
-there with what to do.
+there with what to do; the list itself is never written to, and no file of answers stands half written.
 """
 
 import csv
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Final
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any, Final, TextIO
 
 import typer
 from tepat_contracts.envelope import is_agency_id
 
 from tepat_cli.events import Bad, Ready, Source, source
-from tepat_cli.exits import REJECTED, Unreachable, WrongUse
+from tepat_cli.exits import REJECTED, Unreachable, WrongUse, must_hold
 from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, Place
 from tepat_cli.publish import text_of
 from tepat_cli.services import Answer, Services
@@ -62,6 +64,14 @@ def check(
     """
     if not is_agency_id(agency):
         raise WrongUse(f"‘{printable(agency)}’ is no agency: 3–40 of a–z, 0–9 and -, such as dinsos-jateng")
+    if as_json and output is not None:
+        raise WrongUse("--json tells the answers, --output writes them: take one / --json atau --output: pilih satu")
+    must_hold(output, ".csv")
+    if output is not None and output.exists() and file.exists() and output.samefile(file):
+        raise WrongUse(
+            f"{output} is the list itself: name another with --output / {output} adalah daftar itu sendiri: "
+            "beri nama lain dengan --output"
+        )
     from_ = source(file, agency, "payouts", revision)
     if next(from_.records(), None) is None:
         raise WrongUse(f"{file} has no lines to check: fill in its rows, one a payment")
@@ -116,12 +126,7 @@ def _json(rows: Iterator[Row]) -> Counter[str]:
 def _written(rows: Iterator[Row], headings: Sequence[str], output: Path | None, file: Path) -> Counter[str]:
     path = output or file.with_name(f"{file.name}.checked.csv")
     counted = Counter[str]()
-    try:
-        to = path.open("w", encoding="utf-8", newline="")
-        path.chmod(0o600)
-    except OSError as wrong:
-        raise WrongUse(f"{path} can't be written ({wrong.strerror}): free it, or name another with --output") from None
-    with to:
+    with _whole(path) as to:
         writer = csv.writer(to)
         writer.writerow([*HEADINGS, *headings])
         for row, word, answer in rows:
@@ -134,6 +139,20 @@ def _written(rows: Iterator[Row], headings: Sequence[str], output: Path | None, 
             say(f"{counted[word]:>9,} {word} / {IN_INDONESIAN[word]}", style)
     say(f"each line with its answer stands in {path}; nothing was published")
     return counted
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[TextIO]:
+    """A file to write, for its owner alone, that takes its place only once it is whole. Raises WrongUse."""
+    try:
+        with TemporaryDirectory(prefix=".checked-", dir=path.parent) as aside:
+            written = Path(aside) / path.name
+            with written.open("w", encoding="utf-8", newline="") as to:
+                written.chmod(0o600)
+                yield to
+            written.replace(path)
+    except OSError as wrong:
+        raise WrongUse(f"{path} can't be written ({wrong.strerror}): free it, or name another with --output") from None
 
 
 def _why(answer: Answer) -> str:

@@ -854,6 +854,24 @@ def test_a_check_asks_of_the_revision_that_will_be_published(api: Api, tepat: Te
     assert [orjson.loads(line)["data"]["revision"] for line in asked] == [3]
 
 
+def test_a_check_never_costs_the_list_or_what_was_answered_before(api: Api, tepat: Tepat, tmp_path: Path) -> None:
+    file, other, before = tmp_path / "list.csv", tmp_path / "same.csv", tmp_path / "before.csv"
+    file.write_text(LIST)
+    other.symlink_to(file)
+    before.write_text("before")
+    for options, words in (
+        (["-o", file], "is the list itself"), (["-o", other], "is the list itself"),
+        (["-o", tmp_path / "out.xlsx"], "name it out.csv"), (["-o", before, "--json"], "take one"),
+        (["-o", tmp_path / "none" / "out.csv"], "can't be written"),
+    ):  # fmt: skip
+        told = tepat("check", file, "--agency", "dinsos", *options)
+        assert (told.status, words in told.words) == (2, True), told
+    api.answers["POST /distribution/v1/checks"] = checked(CLEAR)
+    assert tepat("check", file, "--agency", "dinsos", "-o", before).status == 3
+    assert (file.read_text(), before.read_text()) == (LIST, "before")
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["before.csv", "list.csv", "same.csv"]
+
+
 # --- notices
 
 NOTICE = {
