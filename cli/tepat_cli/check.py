@@ -1,37 +1,46 @@
 """`tepat check`: a payment list given back with the answer for each line, without publishing anything.
 
 Kept here: every row of the file stands in the answer with its own cells, in its order; rows that can't be taken stand
-there with what to do.
+there with what to do; the list itself is never written to, and no file of answers stands half written.
 """
 
 import csv
+from array import array
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Final
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any, Final, TextIO
 
 import typer
 from tepat_contracts.envelope import is_agency_id
 
 from tepat_cli.events import Bad, Ready, Source, source
-from tepat_cli.exits import REJECTED, Unreachable, WrongUse
+from tepat_cli.exits import REJECTED, Unreachable, WrongUse, must_hold
 from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, Place
 from tepat_cli.publish import text_of
 from tepat_cli.services import Answer, Services
 from tepat_cli.terminal import json_line, printable, say
 
-HEADINGS: Final = ("line", "answer", "jawaban", "why", "overlaps with")
+HEADINGS: Final = ("line", "answer", "jawaban", "why", "column", "overlaps with")
 IN_INDONESIAN: Final = {"clear": "aman", "hold": "tahan", "unknown": "belum diketahui", "rejected": "ditolak"}
 _KINDS: Final = {
     "exclusive": "dilarang bersama", "preferred": "didahulukan", "released": "sudah dilepas", "held": "ditahan petugas",
     "silent": "tanpa kabar", "behind": "data instansi lain belum selesai dibaca", "planned": "sudah direncanakan",
     "disbursed": "sudah disalurkan", "cancelled": "sudah dibatalkan", "returned": "sudah dikembalikan",
+    "repeated": "berulang",
 }  # fmt: skip
 _DETAILS: Final = {
+    " with other content: raise --revision or the column revision":
+        " dengan isi lain: naikkan --revision atau kolom revision",
+    "this id stands in line ": "id ini juga ada di baris ", " too": "",
     " with ": " dengan ", " since ": " sejak ", " was never heard of": " belum pernah mengirim kabar",
     "the ledger holds revision ": "yang berlaku adalah revisi ", " of it": "",
 }  # fmt: skip
 CUT_OFF: Final = {"failed": "the answer was cut off: try again"}
+Row = tuple[Ready | Bad, str, Answer]
+"""A row of the file, the word that answers it, and what that rests on."""
 STYLE: Final = {"clear": "green", "hold": "bold red", "unknown": "yellow", "rejected": "red"}
 
 
@@ -43,6 +52,7 @@ def check(
         Path | None, typer.Option("--output", "-o", help="where the answers go: FILE.checked.csv")
     ] = None,
     as_json: JsonOption = False,
+    revision: Annotated[int, typer.Option(min=0, help="of the rows that have none, as it will be published")] = 0,
     data: DataOption = None,
     kafka: KafkaOption = None,
     api: ApiOption = None,
@@ -54,63 +64,95 @@ def check(
     """
     if not is_agency_id(agency):
         raise WrongUse(f"‘{printable(agency)}’ is no agency: 3–40 of a–z, 0–9 and -, such as dinsos-jateng")
-    from_ = source(file, agency, "payouts")
+    if as_json and output is not None:
+        raise WrongUse("--json tells the answers, --output writes them: take one / --json atau --output: pilih satu")
+    must_hold(output, ".csv")
+    if output is not None and output.exists() and file.exists() and output.samefile(file):
+        raise WrongUse(
+            f"{output} is the list itself: name another with --output / {output} adalah daftar itu sendiri: "
+            "beri nama lain dengan --output"
+        )
+    from_ = source(file, agency, "payouts", revision)
     if next(from_.records(), None) is None:
         raise WrongUse(f"{file} has no lines to check: fill in its rows, one a payment")
+    sent = array("I")
     with Services(Place.of(data, kafka, api, role), "reader") as services:
-        answers = services.sent_lines("distribution", "checks", _sent(from_), agency=agency)
-        counted = _json(from_, answers) if as_json else _written(from_, answers, output, file)
+        answers = services.sent_lines("distribution", "checks", _sent(from_, sent), agency=agency)
+        rows = _answered(from_, answers, sent)
+        counted = _json(rows) if as_json else _written(rows, from_.headings, output, file)
     if counted["rejected"]:
         raise typer.Exit(REJECTED)
 
 
-def _sent(from_: Source) -> Iterator[bytes]:
-    """The rows that can be sent, an event a line."""
+def _sent(from_: Source, lines: "array[int]") -> Iterator[bytes]:
+    """The rows that can be sent, an event a line; their lines in the file are added to `lines`."""
     for each in from_.records():
         if isinstance(each, Ready):
+            lines.append(each.line)
             yield each.value + b"\n"
 
 
-def _answered(from_: Source, answers: Iterator[Answer]) -> Iterator[tuple[Ready | Bad, str, Answer]]:
-    """Every row with its answer: the word, and what it rests on. Raises Unreachable where answers end before."""
+def _answered(from_: Source, answers: Iterator[Answer], sent: "array[int]") -> Iterator[Row]:
+    """Every row with its answer, which names the lines of the file. Raises Unreachable where answers end before.
+
+    Args:
+        sent: the lines of the rows that were sent, in order.
+    """
     for each in from_.records():
         if isinstance(each, Bad):
-            yield each, "rejected", {"message": each.advice, "rejected": each.reason}
+            told = {"rejected": each.reason, "pointer": each.pointer, "column": each.column, "message": each.advice}
+            yield each, "rejected", told
             continue
-        answer = next(answers, CUT_OFF)
+        answer: Answer = next(answers, CUT_OFF)
         if "failed" in answer or "result" in answer:
             raise Unreachable(f"distribution: {(CUT_OFF | answer)['failed']}")
+        if also := answer.get("same_id_as"):
+            line = sent[also - 1]
+            reasons = [reason.replace(f" line {also} ", f" line {line} ") for reason in answer["reasons"]]
+            answer |= {"same_id_as": line, "reasons": reasons}
+        elif "rejected" in answer:
+            answer["column"] = from_.heading(answer.get("pointer"))
         yield each, answer.get("decision", "rejected"), answer
 
 
-def _json(from_: Source, answers: Iterator[Answer]) -> Counter[str]:
+def _json(rows: Iterator[Row]) -> Counter[str]:
     counted = Counter[str]()
-    for row, word, answer in _answered(from_, answers):
+    for row, word, answer in rows:
         counted[word] += 1
         json_line({"line": row.line, **{name: told for name, told in answer.items() if name != "n"}})
     return counted
 
 
-def _written(from_: Source, answers: Iterator[Answer], output: Path | None, file: Path) -> Counter[str]:
+def _written(rows: Iterator[Row], headings: Sequence[str], output: Path | None, file: Path) -> Counter[str]:
     path = output or file.with_name(f"{file.name}.checked.csv")
     counted = Counter[str]()
-    try:
-        to = path.open("w", encoding="utf-8", newline="")
-        path.chmod(0o600)
-    except OSError as wrong:
-        raise WrongUse(f"{path} can't be written ({wrong.strerror}): free it, or name another with --output") from None
-    with to:
+    with _whole(path) as to:
         writer = csv.writer(to)
-        writer.writerow([*HEADINGS, *from_.headings])
-        for row, word, answer in _answered(from_, answers):
+        writer.writerow([*HEADINGS, *headings])
+        for row, word, answer in rows:
             counted[word] += 1
             cells = ["" if cell is None else text_of(cell) for cell in row.cells]
-            writer.writerow([row.line, word, IN_INDONESIAN[word], _why(answer), _overlaps(answer), *cells])
+            told = (_why(answer), answer.get("column", ""), _overlaps(answer))
+            writer.writerow([row.line, word, IN_INDONESIAN[word], *told, *cells])
     for word, style in STYLE.items():
         if counted[word]:
             say(f"{counted[word]:>9,} {word} / {IN_INDONESIAN[word]}", style)
     say(f"each line with its answer stands in {path}; nothing was published")
     return counted
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[TextIO]:
+    """A file to write, for its owner alone, that takes its place only once it is whole. Raises WrongUse."""
+    try:
+        with TemporaryDirectory(prefix=".checked-", dir=path.parent) as aside:
+            written = Path(aside) / path.name
+            with written.open("w", encoding="utf-8", newline="") as to:
+                written.chmod(0o600)
+                yield to
+            written.replace(path)
+    except OSError as wrong:
+        raise WrongUse(f"{path} can't be written ({wrong.strerror}): free it, or name another with --output") from None
 
 
 def _why(answer: Answer) -> str:

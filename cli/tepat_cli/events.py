@@ -46,13 +46,14 @@ class Ready(NamedTuple):
 
 
 class Bad(NamedTuple):
-    """A row that is not sent: a reason of contracts.md, the column, and what to do."""
+    """A row that is not sent: a reason of contracts.md, the column, what to do, and where in the event it would be."""
 
     line: int
     cells: Sequence[Cell]
     reason: str
     column: str
     advice: str
+    pointer: str | None = None
 
 
 def identity(agency: str, told: Told, data: bytes) -> str:
@@ -152,10 +153,10 @@ class Rows:
                 id_, value = record(gate.agency, told)
                 gate.admit(value)
             except Unreadable as wrong:
-                yield Bad(row.line, row.cells, wrong.reason, wrong.heading, str(wrong))
+                yield Bad(row.line, row.cells, wrong.reason, wrong.heading, str(wrong), wrong.pointer)
             except Refused as refused:
-                told_ = refused.rejection
-                yield Bad(row.line, row.cells, str(told_.reason), layout.heading(told_.pointer), told_.message)
+                no = refused.rejection
+                yield Bad(row.line, row.cells, str(no.reason), layout.heading(no.pointer), no.message, no.pointer)
             except TypeError:
                 yield Bad(
                     row.line,
@@ -217,10 +218,10 @@ class Lines:
                     id_, value = record(gate.agency, told)
                 gate.admit(value)
             except Unreadable as wrong:
-                yield Bad(line.line, shown, wrong.reason, wrong.heading, str(wrong))
+                yield Bad(line.line, shown, wrong.reason, wrong.heading, str(wrong), wrong.pointer)
             except Refused as refused:
-                rejection = refused.rejection
-                yield Bad(line.line, shown, str(rejection.reason), rejection.pointer or "", rejection.message)
+                no = refused.rejection
+                yield Bad(line.line, shown, str(no.reason), no.pointer or "", no.message, no.pointer)
             else:
                 yield Ready(line.line, shown, id_, name.encode(), value)
 

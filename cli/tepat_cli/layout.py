@@ -32,6 +32,8 @@ from tepat_cli.columns import (
 from tepat_cli.values import TEXT_COLUMN, Cell, Unreadable, midnight
 
 ENDED: Final = ("cancelled", "returned")
+ENVELOPE: Final = {"status": "/type", "time": "/time"}
+"""Columns that don't tell of `data`: what they tell of instead."""
 ENDED_READS: Final = ("payout_id", "revision", "reason", "covers.from", "time")
 """What is read of a row that ends a payout; nothing else in it can be wrong."""
 
@@ -74,6 +76,7 @@ class _Place:
             value = self.column.read(cell)
         except Unreadable as wrong:
             wrong.heading = self.heading
+            wrong.pointer = ENVELOPE.get(self.column.path) or f"/data/{self.column.path.replace('.', '/')}"
             raise
         if isinstance(cell, str) and len(self.kept) < KEPT_CELLS:
             self.kept[cell] = value

@@ -31,12 +31,14 @@ class Unreadable(ValueError):
     """A cell without one clear meaning.
 
     `reason` is one of contracts.md; the message says what to do, in English and Indonesian, for agencies read it.
+    `heading` and `pointer`, into the event, are those of its column; none where there is none.
     """
 
     def __init__(self, message: str, reason: str = "schema", heading: str = "") -> None:
         super().__init__(message)
         self.reason = reason
         self.heading = heading
+        self.pointer: str | None = None
 
 
 _BROKEN_FORMULAS: Final = {"#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NULL!", "#NUM!", "#SPILL!"}

@@ -1,5 +1,6 @@
 """Listings and acts through the services' interfaces, the services played by a transport."""
 
+import csv
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -795,6 +796,80 @@ def test_a_check_that_is_cut_off_says_so(
     told = tepat("check", file, "--agency", "dinsos")
     assert told.status == 3
     assert words in told.err
+
+
+def checked(*told: dict[str, Any]) -> httpx.Response:
+    return httpx.Response(200, content=b"\n".join(map(orjson.dumps, [*told, {"result": {}}])))
+
+
+CLEAR: dict[str, Any] = {"decision": "clear", "reasons": [], "overlaps": []}
+
+
+def test_a_check_names_the_column_and_the_lines_of_the_file(api: Api, tepat: Tepat, tmp_path: Path) -> None:
+    file = tmp_path / "list.csv"
+    file.write_text(
+        "Nomor Bayar,Program,Mulai,Sampai,NIK,Jumlah,Wilayah\n"
+        "A,PKH,,2026-03-31,3374014101900001,750000,33.74.01.1001\n"
+        "B,PKH,2026-01-01,2026-03-31,3374014101900001,oops,33.74.01.1001\n"
+        "C,PKH,2026-01-01,2026-03-31,3374014101900001,750000,33.74.01.1001\n"
+        "C,PKH,2026-01-01,2026-03-31,3374014101900002,750000,33.74.01.1001\n"
+        "D,XX,2026-01-01,2026-03-31,3374014101900003,750000,33.74.01.1001\n"
+        "E,PKH,2026-01-01,2026-03-31,3374014101900004,750000,33.74.01.1001\n"
+    )
+    held = "planned: the ledger holds revision 0 with other content: raise --revision or the column revision"
+    api.answers["POST /distribution/v1/checks"] = lambda request: request.read() and checked(
+        {"n": 1, "decision": "hold", "overlaps": [], "same_id_as": 2,
+         "reasons": ["repeated: this id stands in line 2 too"]},
+        CLEAR,
+        {"n": 3, "rejected": "programme_unknown", "pointer": "/data/programme", "message": "unknown"},
+        {"n": 4, "decision": "hold", "overlaps": [], "reasons": [held]},
+    )  # fmt: skip
+    assert tepat("check", file, "--agency", "dinsos").status == 1
+    with (tmp_path / "list.csv.checked.csv").open(newline="") as answers:
+        rows = list(csv.DictReader(answers))
+    assert [row["column"] for row in rows] == ["Mulai", "Jumlah", "", "", "Program", ""]
+    assert rows[2]["why"] == "repeated: this id stands in line 5 too / berulang: id ini juga ada di baris 5"
+    assert rows[5]["why"].removeprefix(f"{held} / ") == (
+        "sudah direncanakan: yang berlaku adalah revisi 0 dengan isi lain: naikkan --revision atau kolom revision"
+    )
+    told = objects(tepat("check", file, "--agency", "dinsos", "--json").out)
+    assert [(each.get("pointer"), each.get("column")) for each in told] == [
+        ("/data/covers/from", "Mulai"), ("/data/benefit/amount", "Jumlah"), (None, None), (None, None),
+        ("/data/programme", "Program"), (None, None),
+    ]  # fmt: skip
+    assert told[2]["same_id_as"] == 5
+
+
+def test_a_check_asks_of_the_revision_that_will_be_published(api: Api, tepat: Tepat, tmp_path: Path) -> None:
+    asked: list[bytes] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.extend(request.read().splitlines())
+        return checked(CLEAR)
+
+    api.answers["POST /distribution/v1/checks"] = answer
+    file = tmp_path / "list.csv"
+    file.write_text("".join(LIST.splitlines(keepends=True)[:2]))
+    assert tepat("check", file, "--agency", "dinsos", "--revision", 3).status == 0
+    assert [orjson.loads(line)["data"]["revision"] for line in asked] == [3]
+
+
+def test_a_check_never_costs_the_list_or_what_was_answered_before(api: Api, tepat: Tepat, tmp_path: Path) -> None:
+    file, other, before = tmp_path / "list.csv", tmp_path / "same.csv", tmp_path / "before.csv"
+    file.write_text(LIST)
+    other.symlink_to(file)
+    before.write_text("before")
+    for options, words in (
+        (["-o", file], "is the list itself"), (["-o", other], "is the list itself"),
+        (["-o", tmp_path / "out.xlsx"], "name it out.csv"), (["-o", before, "--json"], "take one"),
+        (["-o", tmp_path / "none" / "out.csv"], "can't be written"),
+    ):  # fmt: skip
+        told = tepat("check", file, "--agency", "dinsos", *options)
+        assert (told.status, words in told.words) == (2, True), told
+    api.answers["POST /distribution/v1/checks"] = checked(CLEAR)
+    assert tepat("check", file, "--agency", "dinsos", "-o", before).status == 3
+    assert (file.read_text(), before.read_text()) == (LIST, "before")
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["before.csv", "list.csv", "same.csv"]
 
 
 # --- notices

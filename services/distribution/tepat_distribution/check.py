@@ -6,7 +6,8 @@ Invariants
 - Lines are held against the ledger as it was read up to the moment of the question, and against one another; where
   that much is not read in ``PATIENCE`` what is not held is unknown.
 - Who is silent is judged when it is answered, by what was read until then.
-- Planned as it is, a line is given the same reasons by its clearance, in the same words.
+- Planned as it is, a line is given the same reasons by its clearance, in the same words. That of which it is not
+  certain that the ledger will hold it is held: one of several lines of an id, one that a revision told otherwise.
 """
 
 import asyncio
@@ -29,7 +30,8 @@ from tepat_contracts.express import Payout, PayoutDoor
 from tepat_contracts.topics import Kind, inbound_name
 
 from tepat_distribution.clearances import Ends, silences, silent_in_words
-from tepat_distribution.domain import GROUP_LIMIT, STATES, VERDICTS
+from tepat_distribution.domain import GROUP_LIMIT, STATES, VERDICTS, digest, more
+from tepat_distribution.handlers import NUMBER
 from tepat_distribution.policed import Policed
 from tepat_distribution.refusals import words
 from tepat_distribution.store import BY_KEY_NOW, every, queries
@@ -38,7 +40,8 @@ LINES_AT_ONCE: Final = 5_000
 PATIENCE: Final = 5.0
 LOOK_AGAIN: Final = 0.1
 LISTED: Final = (
-    "n", "payout_id", "nik", "told", "told_kk", "programme", "starts", "ends", "live", "rank", "revision", "amount",
+    "n", "payout_id", "nik", "told", "told_kk", "programme", "starts", "ends", "revision", "rank", "event_time",
+    "event_id", "amount", "kind", "region", "more", "digest",
 )  # fmt: skip
 HEADERS: Final = [("content-type", b"application/cloudevents+json")]
 
@@ -131,12 +134,13 @@ class Checks:
             elif not person.covers(data.region):
                 refused[n] = {"rejected": "not_permitted", "pointer": "/data/region", "message": words("line_outside")}
             else:
-                to = data.recipient
+                (event, time), to = admitted, data.recipient
                 told = pseudonyms.alone(to.nik) if to.kk is None else pseudonyms.kk(to.kk)
                 rows.append((
                     n, data.payout_id, UUID(bytes=pseudonyms.nik(to.nik)), UUID(bytes=told), to.kk is not None,
-                    policy.programmes[data.programme], data.covers.start, data.covers.end, True, admitted[0].rank,
-                    data.revision, data.benefit.amount,
+                    policy.programmes[data.programme], data.covers.start, data.covers.end, data.revision, event.rank,
+                    time, event.id, data.benefit.amount, NUMBER[data.benefit.kind], data.region, more(data),
+                    digest(value),
                 ))  # fmt: skip
         return rows, refused
 
@@ -177,11 +181,13 @@ async def _and_end(events: AsyncIterator[bytes]) -> AsyncIterator[bytes | None]:
 def _answer(rows: Sequence[Any], silent: Mapping[int, list[str]], *, behind: bool) -> Line:
     """The answer about a line, out of what it overlaps with."""
     first = rows[0]
-    if first["outdone"] is not None:  # sent as it is, the line would change nothing
-        return {
-            "decision": "hold", "overlaps": [],
-            "reasons": [f"{STATES[first['outdone']]}: the ledger holds revision {first['held_revision']} of it"],
-        }  # fmt: skip
+    if (also := first["same_id_as"]) is not None:
+        reason = f"repeated: this id stands in line {also} too"
+        return {"decision": "hold", "reasons": [reason], "overlaps": [], "same_id_as": also}
+    if first["outdone"] is not None:  # sent as it is, the line need not change anything
+        of = " with other content: raise --revision or the column revision" if first["contested"] else " of it"
+        reason = f"{STATES[first['outdone']]}: the ledger holds revision {first['held_revision']}{of}"
+        return {"decision": "hold", "reasons": [reason], "overlaps": []}
     overlaps = [row for row in rows if row["rule"] is not None]
     unknown = silent[rows[0]["programme"]] + (["behind"] if behind else [])
     holds = any(row["why"] in ("exclusive", "held") for row in overlaps)

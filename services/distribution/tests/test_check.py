@@ -5,10 +5,11 @@ from functools import partial
 
 import pytest
 
-from .conftest import BUDI, CITRA, MELATI, PKH_BLT, PKH_BPNT, PKH_SB, Ledger, agency, complete, payout, policy
+from .conftest import BUDI, CITRA, DEWI, MELATI, PKH_BLT, PKH_BPNT, PKH_SB, Ledger, agency, complete, payout, policy
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(60)]
 
+EKA = "3374015505900001"
 WEEK = "P7D"
 planned = partial(payout, state="planned")
 
@@ -57,3 +58,62 @@ async def test_a_list_is_given_the_reasons_of_its_clearances_in_their_words(ledg
     assert told["A-1"] == ("hold", [
         "exclusive: pkh-blt with dpmd/paid", "preferred: pkh-blt with dpmd/planned", *silent,
     ])  # fmt: skip
+
+
+def other_content(revision: int = 0) -> list[str]:
+    return [
+        f"planned: the ledger holds revision {revision} with other content: raise --revision or the column revision"
+    ]
+
+
+def too(n: int) -> list[str]:
+    return [f"repeated: this id stands in line {n} too"]
+
+
+async def test_of_lines_of_one_id_only_the_one_that_will_hold_is_judged(ledger: Ledger) -> None:
+    """By revision, then time, then the event's id, wherever they stand in the list."""
+    await ledger.follow(policy(PKH_BLT, version="t-2"))
+    await ledger.take([payout("paid", "BLT-DD", of=BUDI, by="dpmd")])
+    late = "2026-01-06T08:00:00+07:00"
+    lines = [
+        planned("A", of=BUDI, time=late), planned("A", of=CITRA, card=None),
+        planned("B", of=CITRA, card=None, id_="b-1"), planned("B", of=BUDI, id_="b-2"),
+        planned("C", of=CITRA, card=None, revision=1, days=("2027-01-01", "2027-03-31")), planned("C", time=late),
+        planned("D", of=DEWI, card=None, id_="d"), planned("D", of=DEWI, card=None, id_="d", amount=1),
+        planned("E", of=EKA, card=None, id_="e"), planned("E", of=EKA, card=None, id_="e"),
+    ]  # fmt: skip
+    answers = await ledger.listed(lines)
+    paid = ["exclusive: pkh-blt with dpmd/paid"]
+    same = ["exclusive: same-programme-same-person with dinsos/"]
+    assert [line["reasons"] for line in answers] == [
+        [*paid, same[0] + "B"], too(1), too(4), [*paid, same[0] + "A"], [], too(5), too(8), too(7), [], too(9),
+    ]  # fmt: skip
+    assert [line.get("same_id_as") for line in answers] == [None, 1, 4, None, None, 5, 8, 7, None, 9]
+    assert [line["decision"] for line in answers] == ["hold"] * 4 + ["clear"] + ["hold"] * 3 + ["clear", "hold"]
+
+
+async def test_a_line_that_the_ledger_holds_otherwise_is_held_until_its_revision_is_raised(ledger: Ledger) -> None:
+    await ledger.follow(policy(PKH_BLT, version="t-2"))
+    ids = "abcdefg"
+    await ledger.take([planned(id_) for id_ in ids])
+    lines = [
+        planned("a"), planned("b", amount=1), planned("c", of=BUDI), planned("d", card=MELATI), planned("e", "SB"),
+        planned("f", amount=1, revision=1), payout("g", amount=1),
+    ]  # fmt: skip
+    told = [line["reasons"] for line in await ledger.listed(lines)]
+    assert told[1:5] == [other_content()] * 4
+    assert other_content() not in [told[0], *told[5:]]
+
+
+async def test_what_the_ledger_goes_on_holding_counts_in_place_of_its_line(ledger: Ledger) -> None:
+    """Citra was paid under the id that the list gives to somebody else, which it will not come to stand for."""
+    await ledger.take([planned("told", of=CITRA, card=None), planned("over", of=BUDI, card=None, revision=1)])
+    answers = await ledger.listed([
+        planned("told", of=DEWI, card=None), planned("over", of=EKA, card=None),
+        planned("c", of=CITRA, card=None), planned("b", of=BUDI, card=None),
+        planned("d", of=DEWI, card=None), planned("e", of=EKA, card=None),
+    ])  # fmt: skip
+    same = "exclusive: same-programme-same-person with dinsos/"
+    assert [line["reasons"] for line in answers] == [
+        other_content(), ["planned: the ledger holds revision 1 of it"], [same + "told"], [same + "over"], [], [],
+    ]  # fmt: skip

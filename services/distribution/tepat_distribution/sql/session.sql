@@ -29,7 +29,8 @@ create temp table if not exists origin (appended bigint) on commit delete rows;
 -- A payment list that is only asked about.
 create temp table if not exists listed (
     n int, payout_id text collate "C", nik uuid, told uuid, told_kk boolean, programme smallint, starts date, ends date,
-    live boolean, rank smallint, revision bigint, amount bigint
+    revision bigint, rank smallint, event_time timestamptz, event_id text collate "C", amount bigint, kind smallint,
+    region text collate "C", more text, digest bigint
 ) on commit delete rows;
 
 create temp table if not exists asked (agency smallint, payout_id text collate "C", behind boolean) on commit delete rows;

@@ -9,26 +9,41 @@ where e."end" > coalesce(p.next_offset, 0);
 
 -- name: check_listed
 -- What each line of the list would overlap with, in the ledger and in the list itself, by the rule that wins; a line
--- takes the place of the payout that the ledger holds under its id, unless that holds over it: then its `outdone` is the
--- ledger's rank. What people decided counts where the ledger holds the very facts of the line. One row a line and an
--- overlap, or a line alone; overlaps in the order in which a clearance names them.
-with own as materialized (
-    select l.n, l.payout_id, l.programme, l.starts, l.ends, l.live, l.rank, r.person, r.household,
-           case when p.revision > l.revision or (p.revision = l.revision and p.rank > l.rank) then p.rank end as outdone,
-           p.revision as held_revision,
+-- takes the place of the payout that the ledger holds under its id, unless it is not `live`:
+-- - of lines of one id those that do not hold name one that does as `same_id_as`; two that misuse an event's id, of which
+--   what they tell decides, name each other;
+-- - what the ledger holds over the line has its rank in `outdone`; so has what it holds as of the same revision and rank
+--   with other content, `contested`, for the line need not win by being later.
+-- What people decided counts where the ledger holds the very facts of the line. One row a line and an overlap, or a line
+-- alone; overlaps in the order in which a clearance names them.
+with line as (
+    select *, case when n <> first_value(n) over holding then first_value(n) over holding
+                   when min(digest) over tied <> max(digest) over tied then max(n) over tied end as same_id_as
+    from listed
+    window holding as (partition by payout_id order by revision desc, rank desc, event_time desc, event_id desc, n),
+           tied as (partition by payout_id, revision, rank, event_time, event_id)
+), own as materialized (
+    select l.n, l.payout_id, l.programme, l.starts, l.ends, l.rank, l.same_id_as, r.person, r.household,
+           case when (p.revision, p.rank) > (l.revision, l.rank) or c.contested then p.rank end as outdone,
+           p.revision as held_revision, c.contested,
+           l.same_id_as is null and not c.contested and (p.revision, p.rank) > (l.revision, l.rank) is not true as live,
            (p.programme, p.starts, p.ends, p.amount, p.person, p.household)
                is not distinct from (l.programme, l.starts, l.ends, l.amount, r.person, r.household) as as_held
-    from listed l cross join lateral resolved(l.nik, l.told, l.told_kk, l.starts) r
+    from line l cross join lateral resolved(l.nik, l.told, l.told_kk, l.starts) r
     left join lateral (
         select * from payout p where p.agency = :agency::smallint and p.payout_id = l.payout_id limit 1) p on true
+    cross join lateral (
+        select (p.revision, p.rank) is not distinct from (l.revision, l.rank)
+           and ((p.nik, p.told, p.programme, p.starts, p.ends, p.amount, p.region)
+                    is distinct from (l.nik, l.told, l.programme, l.starts, l.ends, l.amount, l.region)
+                or p.kind is not null and (p.kind, p.more) is distinct from (l.kind, l.more))) c (contested)
 ), other as (
     select o.n, p.agency, p.payout_id, p.programme, p.starts, p.ends, p.rank, p.person, p.household
     from own o cross join lateral (
         (select * from payout p where p.live and p.household = o.household limit :at_most)
         union all
         (select * from payout p where p.live and p.person = o.person and p.household <> o.household limit :at_most)) p
-    where o.live and not exists (
-        select from listed l where p.agency = :agency::smallint and l.payout_id = p.payout_id offset 0)
+    where o.live and (p.agency <> :agency::smallint or p.payout_id not in (select payout_id from own where live))
     union all
     select a.n, :agency::smallint, b.payout_id, b.programme, b.starts, b.ends, b.rank, b.person, b.household
     from own a join own b on b.household = a.household and b.n <> a.n and b.payout_id <> a.payout_id
@@ -50,7 +65,7 @@ with own as materialized (
                else x.household = o.household and o.household not in (select g from too_large where live) end
     order by o.n, x.agency, x.payout_id, r.strength, r.person desc, r.id
 )
-select o.n, o.programme, o.outdone, o.held_revision, a.rule, a.strength, ag.code as agency, a.payout_id, a.rank,
+select o.n, o.programme, o.same_id_as, o.outdone, o.held_revision, o.contested, a.rule, a.strength, ag.code as agency, a.payout_id, a.rank,
        pr.code as with_programme, w.why, reason(w.why, a.rule, ag.code, a.payout_id) as reason
 from own o
 left join applying a on a.n = o.n and a.strength < 2
