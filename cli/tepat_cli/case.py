@@ -282,11 +282,14 @@ def figures(
 def _act(
     what: str, case: str, said: dict[str, Any], revision: int | None, place: Place, role: str, *, as_json: bool
 ) -> None:
-    """Do it to the overlap as it was seen; as it is now where nobody says how."""
+    """Do it to the overlap as it was seen, as it is now where nobody says how, and to the case as it is now: who acts in
+    it before this comes is not overruled.
+    """
     with Services(place, role) as services:
         path = f"cases/{segment(case)}"
-        seen = revision or services.get("distribution", path)["overlap_revision"]
-        told = services.post("distribution", f"{path}/{what}", said | {"revision": seen})
+        now = services.get("distribution", path)
+        seen = {"revision": revision or now["overlap_revision"], "case_revision": now["revision"]}
+        told = services.post("distribution", f"{path}/{what}", said | seen)
     if as_json:
         json_line(told)
         return

@@ -303,18 +303,19 @@ def test_what_is_decided_is_of_the_overlap_as_it_was_seen(api: Api, tepat: Tepat
     ran = tepat("case", what, "N4FB6DTK", *WHY)
     assert "N4FB6DTK is open, a waiver proposed: somebody else must waive it too" in ran.err
     said = {"reason": "settled", "basis": "Perda 1/2026"}
-    assert orjson.loads(api.asked[-1].content) == said | {"revision": 4}
+    assert orjson.loads(api.asked[-1].content) == said | {"revision": 4, "case_revision": 1}
     assert objects(tepat("case", what, "N4FB6DTK", *WHY, "--revision", 3, "--json").out) == [CASE]
-    assert orjson.loads(api.asked[-1].content) == said | {"revision": 3}
+    assert orjson.loads(api.asked[-1].content) == said | {"revision": 3, "case_revision": 1}
     api.answers[f"POST /distribution/v1/cases/N4FB6DTK/{what}"] = httpx.Response(409, json={"detail": "it has changed"})
     ran = tepat("case", what, "N4FB6DTK", *WHY)
     assert (ran.status, "it has changed" in ran.err) == (2, True)
 
 
 def test_a_case_is_assigned_and_what_cases_saved_is_summed(api: Api, tepat: Tepat) -> None:
+    api.answers["GET /distribution/v1/cases/N4FB6DTK"] = CASE
     api.answers["POST /distribution/v1/cases/N4FB6DTK/assign"] = CASE
     assert tepat("case", "assign", "N4FB6DTK", "--to", "rini", "--revision", 4).status == 0
-    assert orjson.loads(api.asked[-1].content) == {"to": "rini", "revision": 4}
+    assert orjson.loads(api.asked[-1].content) == {"to": "rini", "revision": 4, "case_revision": 1}
     api.answers["POST /distribution/v1/cases/N4FB6DTK/assign"] = CASE | {"warning": "nobody has acted here as rini yet"}
     ran = tepat("case", "assign", "N4FB6DTK", "--to", "rini", "--revision", 4)
     assert (ran.status, "nobody has acted here as rini yet" in ran.err) == (0, True)

@@ -10,6 +10,7 @@ from typing import Any, get_args
 import pytest
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from tepat_chassis.wanted import wanted
+from tepat_contracts.events.ours import CaseActKind
 from tepat_distribution import (
     api,
     cases_api,
@@ -82,6 +83,11 @@ def test_nothing_is_refused_in_words_of_its_own(module: ModuleType) -> None:
 def test_none_of_them_is_left_over() -> None:
     used = "".join(inspect.getsource(module) for module in MODULES)
     assert [why for why in refusals.SAID if f'"{why}"' not in used] == []
+
+
+def test_every_state_of_a_case_and_act_in_it_has_a_name_in_both() -> None:
+    """But for `opened`: no case is told so."""
+    assert {*get_args(resolving.State), *get_args(CaseActKind)} - {"opened"} <= set(refusals.CALLED)
 
 
 DELIVERED = {
