@@ -271,7 +271,7 @@ def figures(
     with Services(Place.of(data, kafka, api, role), "reader") as services:
         told = services.get("distribution", "cases/figures", programme=programme, region=region)
     if not as_json:
-        say("cases that the policy or somebody judged: overlaps that exclude themselves, or were held or upheld")
+        say("cases that the policy or somebody judged: overlaps that exclude each other, or were held or upheld")
     listing(told["items"], FIGURES, as_json=as_json, limit=0, none="nothing was prevented, recovered or kept yet")
     if not as_json:
         say(", ".join(f"{rupiah(amount)} {name}" for name, amount in told["total"].items()))
