@@ -70,6 +70,8 @@ def _happened(step: Item) -> str:
     if "payout" in step:
         words += f": {step['payout']} (revision {step['revision']}), {rupiah(step['amount'])}"
         return words + (", late: what holds over it was told before" if step.get("late") else "")
+    if "lapsed" in step:
+        words += f"; the waiver that {step['lapsed']} proposed lapses / usulan pengecualian {step['lapsed']} gugur"
     if "amount_at_risk" in step:
         words += f" ({', '.join(step['changed'])})" if "changed" in step else ""
         words += f": {step['verdict']}, {' + '.join(step['states'])}, {rupiah(step['amount_at_risk'])} at risk"
@@ -282,8 +284,8 @@ def figures(
 def _act(
     what: str, case: str, said: dict[str, Any], revision: int | None, place: Place, role: str, *, as_json: bool
 ) -> None:
-    """Do it to the overlap as it was seen, as it is now where nobody says how, and to the case as it is now: who acts in
-    it before this comes is not overruled.
+    """Do it to the overlap as it was seen, as it is now where nobody says how, and to the case as it is now: who acts
+    in it before this comes is not overruled.
     """
     with Services(place, role) as services:
         path = f"cases/{segment(case)}"

@@ -1,7 +1,7 @@
 """Cases over HTTP: what waits to be resolved, all that happened in one, what people decide, and what came of it.
 
-Every act is done to the overlap and to the case as whoever does it saw them: they name both revisions, and are told where
-the one has changed, and what was done in the other meanwhile.
+Every act is done to the overlap and to the case as whoever does it saw them: they name both revisions, and are told
+where the one has changed, and what was done in the other meanwhile.
 """
 
 import re

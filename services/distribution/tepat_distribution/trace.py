@@ -24,6 +24,7 @@ from tepat_distribution.giving import STEPS
 from tepat_distribution.policed import Policed
 from tepat_distribution.rounds import concerns
 from tepat_distribution.store import every, queries
+from tepat_distribution.timeline import done
 
 Reader = Annotated[Person, Depends(needs(Right.read))]
 Step = dict[str, Any]
@@ -190,10 +191,10 @@ def _decided(row: Any) -> list[Step]:
     acts = orjson.loads(row["told"])["acts"] if row["told"] is not None else []
     return [
         _step(
-            datetime.fromisoformat(act["at"]), f"case {act['act'].replace('_', ' ')}",
+            act["at"], f"case {act['act'].replace('_', ' ')}",
             {"overlap_id": row["overlap_id"], **{name: act[name] for name in act if name not in ("act", "at")}},
         )
-        for act in acts
+        for act in done(acts)
     ]  # fmt: skip
 
 

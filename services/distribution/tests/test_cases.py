@@ -362,9 +362,15 @@ async def test_a_large_waiver_takes_two_people(desk: Desk) -> None:
     assert await desk.released() == set()
     refused = await desk.act(BLT, "waive")
     assert (refused.status_code, "somebody else" in refused.text) == (409, True)
+    await desk.done(BLT, "hold", "budi")
+    step = (await desk.get(f"/{BLT}"))["timeline"][-1]
+    assert (step["what"], step["by"], step["lapsed"]) == ("held", "budi", "rini")
+    await desk.done(BLT, "waive")
     assert (await desk.done(BLT, "waive", "budi"))["state"] == "waived"
     assert await desk.released() == {BLT}
-    assert await desk.told() == [("open", "waive_proposed"), ("waived", "waived")]
+    assert await desk.told() == [
+        ("open", "waive_proposed"), ("held", "held"), ("held", "waive_proposed"), ("waived", "waived")
+    ]  # fmt: skip
 
 
 async def test_rights_and_regions_are_asked(desk: Desk) -> None:
