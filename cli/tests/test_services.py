@@ -418,7 +418,8 @@ def test_a_trace_is_one_timeline_of_all_services(api: Api, tepat: Tepat) -> None
     }
     ran = tepat("trace", "dinsos/PKH/1", "--json")
     assert [each["what"] for each in objects(ran.out)] == ["payout planned", "overlap announced", "notice sent"]
-    assert "n=1" in tepat("trace", "dinsos/PKH/1").out
+    api.answers["GET /distribution/v1/trace/dinsos%2FPKH%2F1"]["steps"][1]["detail"]["dated"] = "2025-12-01T00:00:00Z"
+    assert "payout planned\t2025-12-01T00:00:00Z\tn=1\n" in tepat("trace", "dinsos/PKH/1").out
 
 
 def test_a_trace_goes_on_under_the_names_that_services_tell(api: Api, tepat: Tepat) -> None:

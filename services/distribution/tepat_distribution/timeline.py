@@ -42,7 +42,7 @@ def timeline(
         acts: as told of the case (``CaseAct`` in the contracts).
     """
     steps = [
-        *(step for _, told in groupby(events, lambda row: (row["agency"], row["payout_id"])) for step in _payout(told)),
+        *(step for _, told in groupby(events, lambda row: (row["agency"], row["payout_id"])) for step in paid(told)),
         *_announced(list(announced)),
         *({**act, "what": act["act"]} for act in done(acts)),
     ]
@@ -61,9 +61,9 @@ def done(acts: Iterable[Mapping[str, Any]]) -> Iterator[Step]:
         yield step
 
 
-def _payout(events: Iterable[Mapping[str, Any]]) -> list[Step]:
-    """The events about one payout. An end tells no amount: it ends what was told last before. What was heard after an
-    event that holds over it came ``late``, and changed nothing.
+def paid(events: Iterable[Mapping[str, Any]]) -> list[Step]:
+    """The events about one payout, in the order in which they hold. An end tells no amount: it ends what was told last
+    before. What was heard after an event that holds over it came ``late``, and changed nothing.
     """
     steps, amount = [], None
     for row in events:
