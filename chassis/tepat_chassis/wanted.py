@@ -42,8 +42,8 @@ _SAID: Final = {
     "missing": ("is missing", "belum diisi"),
     "extra_forbidden": ("is nothing that is asked for here: leave it out", "tidak diminta di sini: hapus"),
     "uuid_parsing": (
-        "must be an id of 32 digits, such as 0b6f6f4c-3f0e-5a53-8f8e-5c7d1c6f2a44",
-        "harus berupa ID 32 karakter, contoh 0b6f6f4c-3f0e-5a53-8f8e-5c7d1c6f2a44",
+        "must be an id such as 0b6f6f4c-3f0e-5a53-8f8e-5c7d1c6f2a44",
+        "harus berupa ID, contoh 0b6f6f4c-3f0e-5a53-8f8e-5c7d1c6f2a44",
     ),
     "timezone_aware": _TIME, "datetime_from_date_parsing": _TIME, "datetime_parsing": _TIME,
     "datetime_type": _TIME, "datetime_object_invalid": _TIME,

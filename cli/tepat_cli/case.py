@@ -70,6 +70,8 @@ def _happened(step: Item) -> str:
     if "payout" in step:
         words += f": {step['payout']} (revision {step['revision']}), {rupiah(step['amount'])}"
         return words + (", late: what holds over it was told before" if step.get("late") else "")
+    if "lapsed" in step:
+        words += f"; the waiver that {step['lapsed']} proposed lapses / usulan pengecualian {step['lapsed']} gugur"
     if "amount_at_risk" in step:
         words += f" ({', '.join(step['changed'])})" if "changed" in step else ""
         words += f": {step['verdict']}, {' + '.join(step['states'])}, {rupiah(step['amount_at_risk'])} at risk"
@@ -271,7 +273,7 @@ def figures(
     with Services(Place.of(data, kafka, api, role), "reader") as services:
         told = services.get("distribution", "cases/figures", programme=programme, region=region)
     if not as_json:
-        say("cases that the policy or somebody judged: overlaps that exclude themselves, or were held or upheld")
+        say("cases that the policy or somebody judged: overlaps that exclude each other, or were held or upheld")
     listing(told["items"], FIGURES, as_json=as_json, limit=0, none="nothing was prevented, recovered or kept yet")
     if not as_json:
         say(", ".join(f"{rupiah(amount)} {name}" for name, amount in told["total"].items()))
@@ -282,11 +284,14 @@ def figures(
 def _act(
     what: str, case: str, said: dict[str, Any], revision: int | None, place: Place, role: str, *, as_json: bool
 ) -> None:
-    """Do it to the overlap as it was seen; as it is now where nobody says how."""
+    """Do it to the overlap as it was seen, as it is now where nobody says how, and to the case as it is now: who acts
+    in it before this comes is not overruled.
+    """
     with Services(place, role) as services:
         path = f"cases/{segment(case)}"
-        seen = revision or services.get("distribution", path)["overlap_revision"]
-        told = services.post("distribution", f"{path}/{what}", said | {"revision": seen})
+        now = services.get("distribution", path)
+        seen = {"revision": revision or now["overlap_revision"], "case_revision": now["revision"]}
+        told = services.post("distribution", f"{path}/{what}", said | seen)
     if as_json:
         json_line(told)
         return

@@ -198,7 +198,9 @@ def _option(field: str) -> str | None:
 
 
 def segment(text: str) -> str:
-    """`text` as one segment of a path."""
+    """`text` as one segment of a path. Raises WrongUse where it is none: it would be a listing, or another route."""
+    if text in ("", ".", ".."):
+        raise WrongUse(f"‘{text}’ is no id or name: write the one that is meant, as the listing shows it")
     return quote(text, safe="")
 
 

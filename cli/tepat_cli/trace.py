@@ -20,7 +20,9 @@ SERVICE_STYLE = {"registry": "cyan", "eligibility": "magenta", "distribution": "
 
 def _detail(item: Item) -> str:
     detail = item.get("detail") or {}
-    return "  ".join(f"{field}={printable(value)}" for field, value in detail.items() if value is not None)
+    return "  ".join(
+        f"{field}={printable(value)}" for field, value in detail.items() if value is not None and field != "dated"
+    )
 
 
 def _at(step: Item) -> datetime:
@@ -36,6 +38,7 @@ COLUMNS = (
     Shown("at", lambda item: item.get("at")),
     Shown("service", lambda item: item["service"], style=lambda item: SERVICE_STYLE.get(item["service"], "")),
     Shown("what", lambda item: item.get("what"), style=lambda _: "bold"),
+    Shown("agency's own time", lambda item: (item.get("detail") or {}).get("dated")),
     Shown("detail", _detail),
 )
 

@@ -275,7 +275,7 @@ def test_cases_are_listed_and_each_is_one_timeline_in_words(api: Api, tepat: Tep
          "states": ["planned", "disbursed"], "amount_at_risk": 750_000, "changed": ["states", "revisions"]},
         {"what": "assigned", "act": "assigned", "assigned_to": "rini", "by": "kepala", "overlap_revision": 4},
         {"what": "waive_proposed", "by": "kepala", "reason": "in need", "basis": "Perda 1", "overlap_revision": 4},
-        {"what": "held", "by": "rini"},
+        {"what": "held", "by": "rini", "lapsed": "kepala"},
         {"what": "overlap cleared", "overlap_revision": 5, "reason": "payout_changed"},
     ]  # fmt: skip
     shown = CASE | {
@@ -291,7 +291,8 @@ def test_cases_are_listed_and_each_is_one_timeline_in_words(api: Api, tepat: Tep
         "overlap announced: exclusive, planned + planned, Rp 750.000 at risk\t\t\t\t\t3",
         "overlap changed (states, revisions): exclusive, planned + disbursed, Rp 750.000 at risk",
         "overlap cleared\t\t\ta payout was changed\t\t5", "has charge of it: rini\t\tkepala",
-        "it takes somebody else\t\tkepala\tin need\tPerda 1\t4", "held\t\trini",
+        "it takes somebody else\t\tkepala\tin need\tPerda 1\t4",
+        "held; the waiver that kepala proposed lapses / usulan pengecualian kepala gugur\t\trini",
     ):  # fmt: skip
         assert words in ran.out
     assert objects(tepat("case", "show", "N4FB6DTK", "--json").out) == [shown]
@@ -304,18 +305,28 @@ def test_what_is_decided_is_of_the_overlap_as_it_was_seen(api: Api, tepat: Tepat
     ran = tepat("case", what, "N4FB6DTK", *WHY)
     assert "N4FB6DTK is open, a waiver proposed: somebody else must waive it too" in ran.err
     said = {"reason": "settled", "basis": "Perda 1/2026"}
-    assert orjson.loads(api.asked[-1].content) == said | {"revision": 4}
+    assert orjson.loads(api.asked[-1].content) == said | {"revision": 4, "case_revision": 1}
     assert objects(tepat("case", what, "N4FB6DTK", *WHY, "--revision", 3, "--json").out) == [CASE]
-    assert orjson.loads(api.asked[-1].content) == said | {"revision": 3}
+    assert orjson.loads(api.asked[-1].content) == said | {"revision": 3, "case_revision": 1}
     api.answers[f"POST /distribution/v1/cases/N4FB6DTK/{what}"] = httpx.Response(409, json={"detail": "it has changed"})
     ran = tepat("case", what, "N4FB6DTK", *WHY)
     assert (ran.status, "it has changed" in ran.err) == (2, True)
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [("case", "show", ""), ("case", "hold", ".", "--reason", "why"), ("findings", "show", ".."), ("trace", "")],
+)
+def test_an_empty_id_is_told_so_and_nobody_is_asked(api: Api, tepat: Tepat, asked: tuple[str, ...]) -> None:
+    ran = tepat(*asked)
+    assert (ran.status, "is no id or name" in ran.err, api.asked) == (2, True, [])
+
+
 def test_a_case_is_assigned_and_what_cases_saved_is_summed(api: Api, tepat: Tepat) -> None:
+    api.answers["GET /distribution/v1/cases/N4FB6DTK"] = CASE
     api.answers["POST /distribution/v1/cases/N4FB6DTK/assign"] = CASE
     assert tepat("case", "assign", "N4FB6DTK", "--to", "rini", "--revision", 4).status == 0
-    assert orjson.loads(api.asked[-1].content) == {"to": "rini", "revision": 4}
+    assert orjson.loads(api.asked[-1].content) == {"to": "rini", "revision": 4, "case_revision": 1}
     api.answers["POST /distribution/v1/cases/N4FB6DTK/assign"] = CASE | {"warning": "nobody has acted here as rini yet"}
     ran = tepat("case", "assign", "N4FB6DTK", "--to", "rini", "--revision", 4)
     assert (ran.status, "nobody has acted here as rini yet" in ran.err) == (0, True)
@@ -408,7 +419,8 @@ def test_a_trace_is_one_timeline_of_all_services(api: Api, tepat: Tepat) -> None
     }
     ran = tepat("trace", "dinsos/PKH/1", "--json")
     assert [each["what"] for each in objects(ran.out)] == ["payout planned", "overlap announced", "notice sent"]
-    assert "n=1" in tepat("trace", "dinsos/PKH/1").out
+    api.answers["GET /distribution/v1/trace/dinsos%2FPKH%2F1"]["steps"][1]["detail"]["dated"] = "2025-12-01T00:00:00Z"
+    assert "payout planned\t2025-12-01T00:00:00Z\tn=1\n" in tepat("trace", "dinsos/PKH/1").out
 
 
 def test_a_trace_goes_on_under_the_names_that_services_tell(api: Api, tepat: Tepat) -> None:

@@ -154,7 +154,7 @@ async def held(connection: Connection, reader: Person, subject: Subject) -> dict
     return {
         "rounds": [dict(row) for row in rounds if reader.covers(row["region"])],
         "payouts": [
-            trace.taken(row)["detail"] | {"told_at": row["event_time"], "state": STATES[row["rank"]]} for row in rows
+            trace.taken(row) | {"told_at": row["event_time"], "state": STATES[row["rank"]]} for row in rows
         ],
         "overlaps": [trace.announced(row)["detail"] for row in overlaps.values()],
         "cases": [orjson.loads(row["told"]) for row in cases if row["told"] is not None],

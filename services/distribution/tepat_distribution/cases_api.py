@@ -1,6 +1,7 @@
 """Cases over HTTP: what waits to be resolved, all that happened in one, what people decide, and what came of it.
 
-Every act is done to the overlap as whoever does it saw it: they name its revision, and are told where it has changed.
+Every act is done to the overlap and to the case as whoever does it saw them: they name both revisions, and are told
+where the one has changed, and what was done in the other meanwhile.
 """
 
 import re
@@ -27,7 +28,7 @@ from tepat_distribution import cases, resolving
 from tepat_distribution.cases import Standing
 from tepat_distribution.domain import STATES, VERDICTS
 from tepat_distribution.policed import Policed
-from tepat_distribution.refusals import refusal, words
+from tepat_distribution.refusals import CALLED, refusal, words
 from tepat_distribution.resolving import Act, Case, Judgement, RefusedError
 from tepat_distribution.store import every, queries
 from tepat_distribution.timeline import timeline
@@ -36,10 +37,20 @@ Reader = Annotated[Person, Depends(needs(Right.read))]
 Resolver = Annotated[Person, Depends(needs(Right.resolve))]
 Waiver = Annotated[Person, Depends(needs(Right.waive))]
 Seen = Annotated[int, Field(ge=1, description="`overlap_revision` as whoever decides saw it")]
+SeenCase = Annotated[
+    int | None,
+    Field(
+        ge=0,
+        description="the case's `revision` as whoever decides saw it; unless it is named, what others did "
+        "since is no hindrance",
+    ),
+]
 Why = Annotated[str, Field(min_length=3, max_length=500)]
 Basis = Annotated[str, Field(min_length=3, max_length=200, description="the rule that allows it: a law, a decree")]
 
 BECAME: Final = ("prevented", "recovered", "kept")
+MOST_MEANWHILE: Final = 3
+"""Acts named to who comes too late: the timeline tells all."""
 ACCOUNT: Final = re.compile("[!-~]{1,255}")
 
 
@@ -57,6 +68,7 @@ class Assignment(BaseModel):
     to: Annotated[str, AfterValidator(_account), Field(description="the account that has charge of it")]
     reason: Why | None = None
     revision: Seen
+    case_revision: SeenCase = None
 
 
 class Hold(BaseModel):
@@ -66,6 +78,7 @@ class Hold(BaseModel):
     reason: Why
     basis: Basis | None = None
     revision: Seen
+    case_revision: SeenCase = None
 
 
 class Resolution(Hold):
@@ -77,8 +90,9 @@ class Resolution(Hold):
 class Desk:
     """Where people act in cases: each act done, recorded and told in one transaction."""
 
-    def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, in_force: InForce[Policed], clock: Callable[[], datetime]) -> None:
         self._database = database
+        self._in_force = in_force
         self._clock = clock
 
     async def assign(self, which: str, person: Person, said: Assignment) -> dict[str, Any]:
@@ -93,7 +107,7 @@ class Desk:
                 before.case, Act("assigned", now, before.facts.revision, person.sub, account, reason)
             )
 
-        told = await self._act(which, person, said.revision, change)
+        told = await self._act(which, person, said, change)
         unheard = account != person.sub and not await queries.acted(self._database.pool, account=account)
         return told | ({"warning": words("unheard", account=account)} if unheard else {})
 
@@ -105,12 +119,13 @@ class Desk:
             act = Act(judgement, now, before.facts.revision, person.sub, reason=mask(said.reason), basis=basis)
             return resolving.judge(before.case, before.facts, terms, judgement, act)
 
-        return await self._act(which, person, said.revision, change)
+        return await self._act(which, person, said, change)
 
     async def _act(
-        self, which: str, person: Person, revision: int, change: Callable[[Standing, Cases, datetime], Case]
+        self, which: str, person: Person, said: Assignment | Hold, change: Callable[[Standing, Cases, datetime], Case]
     ) -> dict[str, Any]:
         now = self._clock()
+        zone = ZoneInfo((await self._in_force.ruling()).document.index.policy.time_zone)
         async with self._database.transaction() as connection:
             overlap_id = await _named(connection, which)
             await queries.lock_overlap(connection, overlap_id=overlap_id)
@@ -119,8 +134,13 @@ class Desk:
                 raise refusal(409, "overlap_ended")
             terms = await cases.terms_in_force(connection)
             before = cases.standing(row, terms)
-            if before.facts.revision != revision:
-                raise refusal(409, "overlap_changed", seen=revision, now=before.facts.revision)
+            if before.facts.revision != said.revision:
+                raise refusal(409, "overlap_changed", seen=said.revision, now=before.facts.revision)
+            if said.case_revision not in (None, before.case.revision):
+                raise refusal(
+                    409, "case_moved_on", seen=said.case_revision, now=before.case.revision,
+                    meanwhile=_meanwhile(before.case, said.case_revision, zone),
+                )  # fmt: skip
             try:
                 after = change(before._replace(case=resolving.taken_up(before.case, terms, now)), terms, now)
             except RefusedError as refused:
@@ -216,7 +236,7 @@ def router(database: Database, in_force: InForce[Policed], clock: Callable[[], d
         today = clock().astimezone(ZoneInfo(policy.time_zone)).date()
         return told | {"money": resolving.money(case, facts, became, past=facts.ends < today)}
 
-    _acting(routes, Desk(database, clock))
+    _acting(routes, Desk(database, in_force, clock))
     return routes
 
 
@@ -248,6 +268,21 @@ def _acting(routes: APIRouter, desk: Desk) -> None:
         """Both may be paid though the rule says otherwise. Above the policy's amount this proposes it, and somebody
         else with the right waives."""
         return await desk.judge(which, person, "waived", said)
+
+
+def _meanwhile(case: Case, seen: int, zone: ZoneInfo) -> tuple[str, str]:
+    """What was done in a case since somebody saw it, the last acts first: what, by whom and when, in both languages."""
+    acts = case.acts[-min(max(case.revision - seen, 1), MOST_MEANWHILE) :][::-1]
+    told = [
+        (CALLED[act.act], (act.by,) * 2 if act.by is not None else CALLED["service"],
+         act.at.astimezone(zone).isoformat(timespec="seconds"))
+        for act in acts
+    ]  # fmt: skip
+    if not told:
+        return CALLED["nothing"]
+    english = ", ".join(f"{what[0]} by {by[0]} at {at}" for what, by, at in told)
+    indonesian = ", ".join(f"{what[1]} oleh {by[1]} pada {at}" for what, by, at in told)
+    return english, indonesian
 
 
 async def _named(connection: Connection, which: str) -> UUID:

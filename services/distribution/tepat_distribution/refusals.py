@@ -5,6 +5,7 @@ Invariant: no module refuses in other words than these (a test walks through the
 says of single coupons, the door of records, and the chassis of requests that do not fit.
 """
 
+from collections.abc import Mapping
 from typing import Final, Literal
 
 from fastapi import HTTPException
@@ -19,8 +20,8 @@ Why = Literal[
     "no_capital", "capital_receipt",
     "one_level", "one_length", "ends_before", "receiving_by", "too_many_lines",
     "no_case", "case_named_otherwise", "no_case_of_code", "cases_of_code", "overlap_ended", "overlap_changed",
-    "case_settled", "judged_already", "only_waived", "only_waived_by_two", "proposed_by_you", "no_account", "unheard",
-    "no_finding", "line_too_long", "no_payment", "line_outside", "nothing_to_compare",
+    "case_moved_on", "case_settled", "judged_already", "only_waived", "only_waived_by_two", "proposed_by_you",
+    "no_account", "unheard", "no_finding", "line_too_long", "no_payment", "line_outside", "nothing_to_compare",
 ]  # fmt: skip
 
 SAID: Final[dict[Why, tuple[str, str]]] = {
@@ -211,13 +212,19 @@ SAID: Final[dict[Why, tuple[str, str]]] = {
         "tumpang tindih ini berubah sejak Anda lihat: yang Anda lihat revisi {seen}, sekarang {now}; lihat lagi, dan "
         "putuskan menurut yang tertulis di sana",
     ),
+    "case_moved_on": (
+        "the case has moved on since you looked: you saw its revision {seen}, it is at {now} now: {meanwhile}; look at "
+        "it again, and decide by what stands there",
+        "kasus ini sudah berubah sejak Anda lihat: yang Anda lihat revisi kasus {seen}, sekarang {now}: "
+        "{meanwhile}; lihat lagi, dan putuskan menurut yang tertulis di sana",
+    ),
     "case_settled": (
         "it is {state}: only what is open or held is assigned",
-        "keadaannya {state}: hanya yang open atau held bisa diserahkan kepada petugas",
+        "kasus ini {state}: hanya yang masih terbuka atau ditahan bisa diserahkan kepada petugas",
     ),
     "judged_already": (
         "it is {judgement} already: there is nothing to change",
-        "sudah {judgement}: tidak ada yang diubah",
+        "kasus ini sudah {judgement}: tidak ada yang diubah",
     ),
     "only_waived": (
         "its rule excludes both payments, and to release lifts only what somebody held: a waiver (`tepat case waive`) "
@@ -266,9 +273,29 @@ SAID: Final[dict[Why, tuple[str, str]]] = {
 }
 
 
+CALLED: Final[Mapping[str, tuple[str, str]]] = {
+    "open": ("open", "terbuka"),
+    "held": ("held", "ditahan"),
+    "released": ("released", "dilepas"),
+    "upheld": ("upheld", "dinyatakan benar ganda"),
+    "waived": ("waived", "dikecualikan"),
+    "closed": ("closed", "ditutup"),
+    "assigned": ("assigned", "diserahkan kepada petugas"),
+    "waive_proposed": ("waiver proposed", "diusulkan dikecualikan"),
+    "reopened": ("reopened", "dibuka lagi"),
+    "overdue": ("told overdue", "dinyatakan lewat tenggat"),
+    "nothing": ("nothing was done in it", "belum ada tindakan"),
+    "service": ("the service", "layanan"),
+}
+"""States of cases and acts in them, that nothing was done, and who acts where no person does."""
+
+
 def words(why: Why, **told: object) -> str:
-    """Both languages, filled in."""
-    return " / ".join(said.format(**told) for said in SAID[why])
+    """Both languages, filled in; what is said differently in the two comes as a pair."""
+    return " / ".join(
+        said.format(**{name: each[n] if isinstance(each, tuple) else each for name, each in told.items()})
+        for n, said in enumerate(SAID[why])
+    )
 
 
 def refusal(status: int, why: Why, **told: object) -> HTTPException:

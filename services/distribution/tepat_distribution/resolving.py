@@ -21,7 +21,7 @@ from uuid import UUID
 import orjson
 from tepat_contracts.policy import Cases
 
-from tepat_distribution.refusals import Why, words
+from tepat_distribution.refusals import CALLED, Why, words
 
 State: TypeAlias = Literal["open", "held", "released", "upheld", "waived", "closed"]
 Judgement: TypeAlias = Literal["held", "released", "upheld", "waived"]
@@ -194,7 +194,7 @@ def told(case: Case, facts: Facts, money: Mapping[str, int]) -> dict[str, Any]:
 def assign(case: Case, act: Act) -> Case:
     """Say who has charge of it. Raises RefusedError."""
     if case.state not in UNSETTLED:
-        raise RefusedError("case_settled", state=case.state)
+        raise RefusedError("case_settled", state=CALLED[case.state])
     return _after(case, act, assigned_to=act.assigned_to)
 
 
@@ -208,7 +208,7 @@ def judge(case: Case, facts: Facts, terms: Cases, judgement: Judgement, act: Act
     if case.state == "closed":
         raise RefusedError("overlap_ended")
     if case.state == judgement:
-        raise RefusedError("judged_already", judgement=judgement)
+        raise RefusedError("judged_already", judgement=CALLED[judgement])
     alone = terms.waive_alone_up_to
     takes_two = alone is not None and facts.amount_at_risk > alone
     if judgement == "released" and facts.verdict == "exclusive":

@@ -16,6 +16,7 @@ from typing import Any, Final
 from tepat_contracts.envelope import UNDATED
 
 from tepat_distribution.domain import STATES, VERDICTS
+from tepat_distribution.resolving import PROPOSED
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 NO_TIME: Final = datetime.fromisoformat(UNDATED)
@@ -41,16 +42,28 @@ def timeline(
         acts: as told of the case (``CaseAct`` in the contracts).
     """
     steps = [
-        *(step for _, told in groupby(events, lambda row: (row["agency"], row["payout_id"])) for step in _payout(told)),
+        *(step for _, told in groupby(events, lambda row: (row["agency"], row["payout_id"])) for step in paid(told)),
         *_announced(list(announced)),
-        *({**act, "at": datetime.fromisoformat(act["at"]), "what": act["act"]} for act in acts),
+        *({**act, "what": act["act"]} for act in done(acts)),
     ]
     return sorted(steps, key=lambda step: step["at"])
 
 
-def _payout(events: Iterable[Mapping[str, Any]]) -> list[Step]:
-    """The events about one payout. An end tells no amount: it ends what was told last before. What was heard after an
-    event that holds over it came ``late``, and changed nothing.
+def done(acts: Iterable[Mapping[str, Any]]) -> Iterator[Step]:
+    """Acts as told of a case, ``at`` as a moment; that by which a waiver lapsed says who proposed it, ``lapsed``."""
+    proposed = None
+    for act in acts:
+        step = {**act, "at": datetime.fromisoformat(act["at"])}
+        if act["act"] not in ("assigned", "overdue"):
+            if proposed is not None and act["act"] != "waived":
+                step["lapsed"] = proposed
+            proposed = act.get("by") if act["act"] == PROPOSED else None
+        yield step
+
+
+def paid(events: Iterable[Mapping[str, Any]]) -> list[Step]:
+    """The events about one payout, in the order in which they hold. An end tells no amount: it ends what was told last
+    before. What was heard after an event that holds over it came ``late``, and changed nothing.
     """
     steps, amount = [], None
     for row in events:

@@ -6,6 +6,7 @@ Invariant: a step is told to those alone in whose regions its payout, round or f
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from itertools import groupby
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -19,11 +20,12 @@ from tepat_contracts.cases import ids_of
 from tepat_contracts.topics import Kind, inbound_name
 
 from tepat_distribution import coupon, findings_api
-from tepat_distribution.domain import DECISIONS, STATES, VERDICTS
+from tepat_distribution.domain import DECISIONS, VERDICTS
 from tepat_distribution.giving import STEPS
 from tepat_distribution.policed import Policed
 from tepat_distribution.rounds import concerns
 from tepat_distribution.store import every, queries
+from tepat_distribution.timeline import done, paid
 
 Reader = Annotated[Person, Depends(needs(Right.read))]
 Step = dict[str, Any]
@@ -40,13 +42,14 @@ def router(database: Database, standing: Standing[Policed], keys: Callable[[str]
         """What this service did with a payout (``agency/payout_id`` or payout id), event, overlap, case (its code),
         finding, person, household, round, or coupon; `also`: the names by which services know what concerns it.
 
-        Only the event that holds of a payout is known here, and found by a look through the whole ledger.
+        Of a payout every event is a step, where it was heard of, with the time that its agency gives it beside
+        (`dated`); the one that holds tells the payout whole. An event is found by a look through the whole ledger.
         """
         async with database.pool.acquire() as connection:
             g = uuid_in(name) or await _overlap_of(connection, name)
             rows = [row for row in await _payouts(connection, name, g) if person.covers(row["region"])]
             found = await findings_api.traced(connection, person, g, rows)
-            steps = [taken(row) for row in rows] + [_found(each) for each in found]
+            steps = await _told(connection, rows) + [_found(each) for each in found]
             steps += await _of_payouts(connection, rows)
             steps += await _round(connection, name, person)
             place = await _place(connection, name, keys)
@@ -76,6 +79,22 @@ async def _payouts(connection: Connection, name: str, g: UUID | None) -> list[An
     while meant and not rows:
         rows = await every(queries.payouts_named(connection, **nobody | meant.pop(0)))
     return rows
+
+
+async def _told(connection: Connection, rows: Sequence[Any]) -> list[Step]:
+    """Every event about payouts, where it was heard of: the last of each holds, and tells the payout whole."""
+    whole = {(row["agency"], row["payout_id"]): row for row in rows}
+    steps: list[Step] = []
+    events = await every(queries.events_of_payouts(connection, **named(rows))) if rows else []
+    for name, about in groupby(events, lambda row: (row["agency"], row["payout_id"])):
+        told = list(about)
+        for row, step in zip(told, paid(told), strict=True):
+            detail = {"agency": row["agency"], "payout_id": row["payout_id"], "revision": row["revision"],
+                      "event_id": row["event_id"], "amount": step["amount"]}  # fmt: skip
+            beside = {name: step[name] for name in ("dated", "late") if name in step}
+            holds = row is told[-1]
+            steps.append(_step(step["at"], step["what"], (taken(whole[name]) if holds else detail) | beside))
+    return steps
 
 
 async def _of_payouts(connection: Connection, rows: Sequence[Any]) -> list[Step]:
@@ -156,16 +175,16 @@ def _step(at: datetime, what: str, detail: dict[str, Any]) -> Step:
     return {"at": at, "service": "distribution", "what": what, "detail": detail}
 
 
-def taken(row: Any) -> Step:
-    """That a payout is as it is."""
-    return _step(row["event_time"], f"payout {STATES[row['rank']]}", {
+def taken(row: Any) -> dict[str, Any]:
+    """A payout as it is."""
+    return {
         "agency": row["agency"], "payout_id": row["payout_id"], "revision": row["revision"],
         "event_id": row["event_id"], "topic": inbound_name(row["agency"], Kind.PAYOUTS),
         "partition": row["partition"], "offset": row["offset"], "programme": row["programme"],
         "covers": {"from": row["starts"], "to": row["ends"]}, "amount": row["amount"],
         "person": row["person"], "household": row["household"], "region": row["region"],
         "traceparent": row["trace"],
-    })  # fmt: skip
+    }  # fmt: skip
 
 
 def announced(row: Any) -> Step:
@@ -190,10 +209,10 @@ def _decided(row: Any) -> list[Step]:
     acts = orjson.loads(row["told"])["acts"] if row["told"] is not None else []
     return [
         _step(
-            datetime.fromisoformat(act["at"]), f"case {act['act'].replace('_', ' ')}",
+            act["at"], f"case {act['act'].replace('_', ' ')}",
             {"overlap_id": row["overlap_id"], **{name: act[name] for name in act if name not in ("act", "at")}},
         )
-        for act in acts
+        for act in done(acts)
     ]  # fmt: skip
 
 

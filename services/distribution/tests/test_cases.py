@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import httpx
 import orjson
@@ -310,6 +311,34 @@ async def test_who_looked_at_other_facts_or_comes_second_is_told_so_and_nothing_
     assert await desk.told() == [("upheld", "upheld")]
 
 
+async def test_who_saw_another_case_is_told_what_was_done_meanwhile_and_overrules_nobody(desk: Desk) -> None:
+    await announced(desk.ledger, PKH, VILLAGE)
+    whats = ("uphold", "hold", "waive")
+    answers = await asyncio.gather(*(desk.act(BLT, what, revision=1, case_revision=0) for what in whats))
+    assert sorted(answer.status_code for answer in answers) == [200, 409, 409]
+    ((state, _),) = await desk.told()
+    assert (await desk.get(f"/{BLT}"))["state"] == state
+    desk.now += timedelta(days=1)
+    await desk.done(BLT, "hold" if state != "held" else "uphold", "budi", case_revision=1)
+    await desk.told()
+    for seen in (0, 1, 3):
+        refused = await desk.act(BLT, "release", "kepala", case_revision=seen)
+        assert refused.status_code == 409
+        english, indonesian = refused.json()["detail"].split(" / ")
+        last = desk.now.astimezone(ZoneInfo("Asia/Jakarta")).isoformat(timespec="seconds")
+        first = (desk.now - timedelta(days=1)).astimezone(ZoneInfo("Asia/Jakarta")).isoformat(timespec="seconds")
+        assert f"you saw its revision {seen}, it is at 2 now: " in english
+        assert f"{'upheld' if state == 'held' else 'held'} by budi at {last}" in english
+        assert f"{'dinyatakan benar ganda' if state == 'held' else 'ditahan'} oleh budi pada {last}" in indonesian
+        assert (f"{state} by rini at {first}" in english) == (seen == 0)
+    assert await desk.told() == []
+    # what nobody touched is at 0
+    await announced(desk.ledger, FOOD)
+    refused = await desk.act(BPNT, "hold", case_revision=2)
+    assert (refused.status_code, "nothing was done in it" in refused.text) == (409, True)
+    assert (await desk.done(BPNT, "hold", case_revision=0))["revision"] == 1
+
+
 async def test_a_step_of_judging_that_did_not_see_an_act_is_made_again(desk: Desk) -> None:
     """It read its snapshot before somebody judged the facts that it announces otherwise."""
     ledger = desk.ledger
@@ -333,9 +362,15 @@ async def test_a_large_waiver_takes_two_people(desk: Desk) -> None:
     assert await desk.released() == set()
     refused = await desk.act(BLT, "waive")
     assert (refused.status_code, "somebody else" in refused.text) == (409, True)
+    await desk.done(BLT, "hold", "budi")
+    step = (await desk.get(f"/{BLT}"))["timeline"][-1]
+    assert (step["what"], step["by"], step["lapsed"]) == ("held", "budi", "rini")
+    await desk.done(BLT, "waive")
     assert (await desk.done(BLT, "waive", "budi"))["state"] == "waived"
     assert await desk.released() == {BLT}
-    assert await desk.told() == [("open", "waive_proposed"), ("waived", "waived")]
+    assert await desk.told() == [
+        ("open", "waive_proposed"), ("held", "held"), ("held", "waive_proposed"), ("waived", "waived")
+    ]  # fmt: skip
 
 
 async def test_rights_and_regions_are_asked(desk: Desk) -> None:

@@ -10,6 +10,7 @@ from typing import Any, get_args
 import pytest
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from tepat_chassis.wanted import wanted
+from tepat_contracts.events.ours import CaseActKind
 from tepat_distribution import (
     api,
     cases_api,
@@ -84,6 +85,11 @@ def test_none_of_them_is_left_over() -> None:
     assert [why for why in refusals.SAID if f'"{why}"' not in used] == []
 
 
+def test_every_state_of_a_case_and_act_in_it_has_a_name_in_both() -> None:
+    """But for `opened`: no case is told so."""
+    assert {*get_args(resolving.State), *get_args(CaseActKind)} - {"opened"} <= set(refusals.CALLED)
+
+
 DELIVERED = {
     "delivery_id": "d1", "coupon": "0001", "at": "2026-03-06T09:30:00+07:00", "officer": "Bu Sri",
     "region": "33.74.01.1001", "proof": {"kind": "photo", "sha256": "ab" * 32},
@@ -99,7 +105,7 @@ OPENED = {"fund": "tegalsari-rtlh", "agency": "dpmd", "institution": "LPMK-1", "
         (rounds_api.Delivered, DELIVERED, {"delivery_id": "a\tb"}, "on one line"),
         (rounds_api.Delivered, DELIVERED, {"delivery_id": "a" * 129}, "at most 128 characters / paling banyak 128"),
         (rounds_api.Delivered, DELIVERED, {"proof": {"kind": "photo", "sha256": "ab"}}, "64 digits of 0-9 and a-f"),
-        (rounds_api.Delivered, DELIVERED, {"coupon": None, "subject": "budi"}, "an id of 32 digits"),
+        (rounds_api.Delivered, DELIVERED, {"coupon": None, "subject": "budi"}, "an id such as 0b6f6f4c-"),
         (rounds_api.Delivered, DELIVERED, {"coupon": None}, "name the coupon, or by the list the subject / "),
         (rounds_api.Delivered, DELIVERED, {"region": "3374"}, "harus kode wilayah"),
         (rounds_api.Delivered, DELIVERED, {"coordinates": {"lat": 91, "lon": 110}}, "must be 90.0 or less / harus"),
@@ -111,7 +117,7 @@ OPENED = {"fund": "tegalsari-rtlh", "agency": "dpmd", "institution": "LPMK-1", "
         (funds.Opened, OPENED, {"more": 1}, "leave it out / tidak diminta"),
         (funds.HandedOver, {"hand_over_id": "h", "amount": 1, "reason": "atap"}, {"report": "LAP-1"}, "AGENCY/ID"),
         (groups.Leaving, {}, {"until": 5.5}, "must be a day"),
-        (groups.Joining, {"since": "2026-01-01"}, {"person": "x"}, "must be an id of 32 digits"),
+        (groups.Joining, {"since": "2026-01-01"}, {"person": "x"}, "must be an id such as 0b6f6f4c-"),
     ],
 )
 def test_what_does_not_fit_is_told_in_both(

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 from tepat_contracts.events.ours import CaseTold
 from tepat_contracts.policy import Cases
 from tepat_distribution import resolving
+from tepat_distribution.refusals import CALLED
 from tepat_distribution.resolving import Act, Case, Facts, Judgement, RefusedError
 
 NOW = datetime(2026, 3, 1, 9, tzinfo=UTC)
@@ -95,12 +96,12 @@ def test_what_its_rule_excludes_is_not_released_but_for_a_hold_of_what_it_prefer
 
 @pytest.mark.parametrize("state", ["released", "upheld", "waived", "closed"])
 def test_only_what_is_not_settled_is_assigned(state: Any) -> None:
-    with pytest.raises(RefusedError, match=f"it is {state}"):
+    with pytest.raises(RefusedError, match=f"it is {state}: .* / kasus ini {CALLED[state][1]}: "):
         resolving.assign(Case(state=state), by("rini"))
 
 
 def test_the_same_judgement_twice_is_refused_and_an_ended_overlap_is_not_judged() -> None:
-    with pytest.raises(RefusedError, match="upheld already"):
+    with pytest.raises(RefusedError, match=r"it is upheld already.* / kasus ini sudah dinyatakan benar ganda"):
         judged(judged(Case(), facts(), "upheld"), facts(), "upheld", "budi")
     closed = resolving.followed(Case(), facts(live=False), TERMS, "payout_ended", NOW)
     assert closed is not None

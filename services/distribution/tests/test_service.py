@@ -481,7 +481,7 @@ async def test_overlaps_and_payouts_are_found_by_whatever_names_them(province: P
         await province.send([(province.topic(province.dinsos), 0, ended(id_, by=province.dinsos))])
         await province.check()
         assert await listed(live=False) == [f"{id_}+q", f"{id_}+r"]
-        assert await traced(id_) == {"payout cancelled": 1, "overlap cleared": 2}
+        assert await traced(id_) == {"payout disbursed": 1, "payout cancelled": 1, "overlap cleared": 2}
 
 
 async def test_a_payment_list_is_answered_line_by_line_and_nothing_comes_of_it(province: Province) -> None:

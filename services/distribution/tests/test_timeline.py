@@ -69,6 +69,16 @@ def test_an_overlap_is_announced_changed_cleared_and_announced_again() -> None:
     assert "reason" not in unknown
 
 
+def test_what_lets_a_proposed_waiver_lapse_says_so() -> None:
+    kinds = (
+        "waive_proposed", "assigned", "overdue", "held", "upheld", "waive_proposed", "waived", "reopened",
+        "waive_proposed", "closed",
+    )  # fmt: skip
+    acts = [{"act": kind, "at": DAY.isoformat(), "by": f"{kind}-{n}"} for n, kind in enumerate(kinds)]
+    lapsed = {step["by"]: step["lapsed"] for step in timeline([], [], acts) if "lapsed" in step}
+    assert lapsed == {"held-3": "waive_proposed-0", "closed-9": "waive_proposed-8"}
+
+
 def test_at_one_moment_what_was_paid_comes_before_what_was_found_and_what_was_done() -> None:
     acts = [{"act": "held", "at": DAY.isoformat(), "by": "rini"}]
     steps = timeline([event(0, 0, amount=5)], [FIRST], acts)

@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 from tepat_contracts.cases import case_code
+from tepat_contracts.envelope import UNDATED
 from tepat_distribution import coupon, groups, trace
 from tepat_distribution.domain import overlap_id
 
@@ -49,6 +50,34 @@ async def test_a_finding_is_a_step_of_its_payouts_and_has_a_way_of_its_own(ledge
         assert (await client.get(f"trace/{nik(ANI)}")).json()["also"] == {}
     async with tracing(ledger, "33.20") as client:
         assert await steps(client, id_) == {}
+
+
+async def test_every_event_of_a_payout_stands_where_it_was_heard_of_with_its_agencys_time_beside(
+    ledger: Ledger,
+) -> None:
+    await ledger.follow(policy(version="t-2"))
+    planned, paid, late = (
+        payout("p", state="planned", time="2026-01-01T00:00:00Z"), payout("p", time=UNDATED),
+        payout("p", state="planned", amount=5, time="2026-01-09T00:00:00Z"),
+    )  # fmt: skip
+    await ledger.take([planned])
+    await ledger.take([payout("other", "BPNT", BUDI, by="himbara")])
+    await ledger.take([paid])
+    await ledger.take([late])
+    async with tracing(ledger) as client:
+        told = (await client.get("trace/dinsos/p")).json()["steps"]
+        beside = [(each["detail"].get("dated"), each["detail"].get("late")) for each in told]
+        assert [(each["at"], each["what"], *more) for each, more in zip(told, beside, strict=True)] == [
+            ("1970-01-01T00:00:00.001000Z", "payout planned", "2026-01-01T00:00:00Z", None),
+            ("1970-01-01T00:00:00.003000Z", "payout disbursed", None, None),
+            ("1970-01-01T00:00:00.004000Z", "payout planned", "2026-01-09T00:00:00Z", True),
+        ]  # fmt: skip
+        assert [each["detail"].get("programme") for each in told] == [None, "PKH", None]  # the one that holds is whole
+        assert [each["detail"]["amount"] for each in told] == [750_000, 750_000, 5]
+        for event in (planned, paid, late):
+            assert (await client.get(f"trace/{event['id']}")).json()["steps"] == told
+    async with tracing(ledger, "33.20") as client:
+        assert await steps(client, "dinsos/p") == {}
 
 
 async def test_a_case_is_known_by_its_code_and_capital_by_its_receipt(ledger: Ledger) -> None:

@@ -41,6 +41,7 @@ with meant as materialized (
     where :payout_id::text is not null and payout_id = :payout_id
       and (:agency::text is null or agency = (select id from agency where code = :agency))
     union select agency, payout_id from payout where :event_id::text is not null and event_id = :event_id
+    union select agency, payout_id from payout_event where :event_id is not null and event_id = :event_id
     union select agency, payout_id from payout where live and household = :g::uuid
     union select agency, payout_id from payout where live and person = :g
     union select agency_a, payout_a from overlap where overlap_id = :g
@@ -54,6 +55,16 @@ cross join lateral (select * from payout p where (p.agency, p.payout_id) = (m.ag
 join agency a on a.id = p.agency
 left join programme pr on pr.id = p.programme
 order by a.code, p.payout_id limit 200;
+
+-- name: events_of_payouts
+-- Every event about payouts, of each in the order in which they hold; `last_amount` as in ``events_of_case``.
+select a.code as agency, p.payout_id, t.revision, t.rank, t.event_time, t.event_id, t.amount, t.appended,
+       p.amount as last_amount
+from unnest(:agencies::text[], :payout_ids::text[]) w (agency, payout_id)
+join agency a on a.code = w.agency
+cross join lateral (select * from payout p where (p.agency, p.payout_id) = (a.id, w.payout_id) limit 1) p
+cross join lateral (select * from payout_told t where t.agency = a.id and t.payout_id = w.payout_id offset 0) t
+order by a.code, p.payout_id, t.revision, t.rank, t.event_time, t.event_id, t.amount;
 
 -- name: payouts_held
 -- All payouts to NIKs, by a look through the whole ledger.
