@@ -534,5 +534,5 @@ def test_whatever_happens_each_record_is_one_fact_and_no_revision_falls(machine:
 def test_the_machine_notices(machine: Any, control: str) -> None:
     CONTROLS[control]()
     with pytest.raises((AssertionError, TimeoutError)) as noticed:
-        run_state_machine_as_test(machine, settings=settings(CALM, max_examples=200))
+        run_state_machine_as_test(machine, settings=settings(CALM, max_examples=500))
     print(control, repr(noticed.value)[:200])

@@ -176,8 +176,18 @@ class Province:
         return bounds
 
     async def settled(self) -> None:
-        """Wait until every offset has its one receipt, all is judged, and everything announced is on its topic."""
+        """Wait until every offset has its one receipt, what the registry told is taken, all is judged, and everything
+        announced is on its topic.
+        """
         bounds = await self.covered()
+        heard = await cluster.filled(self.kafka, lambda name: name in ("registry.persons.v1", "registry.households.v1"))
+        if heard:
+            ends = ", ".join(f"('{each.topic}', {each.partition}, {end})" for each, end in heard.items())
+            await self.until(
+                lambda behind: behind == 0,
+                f"select count(*) from (values {ends}) e (topic, partition, until) left join position p "
+                "using (topic, partition) where coalesce(p.next_offset, 0) < until",
+            )
         await self.until(lambda left: left == 0, LEFT)
         receipts = await stream.read(self.kafka, await stream.topics(self.kafka, stream.RECEIPTS), committed=True)
         unanswered = stream.Unanswered(bounds, receipts)
