@@ -348,6 +348,23 @@ def model(history: list[dict[str, Any]], now: datetime) -> dict[str, Any]:
     return found
 
 
+async def test_an_answer_goes_to_the_report_that_comes_to_bear_its_name(registry: Registry) -> None:
+    await registry.empty()
+    registry.reports = Reports(registry.standing, lambda: registry.now)
+    await registry.follow(under())
+    registry.now = hour(1)
+    about = {"revision": 0, "kind": "fire", "region": "33.74.01.1001", "people": []}
+    answer = answered("rt-01/1", "rt-01", _at=hour(0), _id="a0", revision=0, outcome="acknowledged", to_agency=None)
+    history = [
+        filed("1", "rt-01", _at=hour(0), _id="f0", **about), answer,
+        filed("rt-01/1", "rt-01", _at=hour(0), _id="f0", **about),
+    ]  # fmt: skip
+    for each in history:
+        await registry.take([each], Kind.REPORTS)
+        await registry.route()
+    assert await registry.reports_announced() == model(history, registry.now)
+
+
 @given(st.lists(events, min_size=1, max_size=14), st.integers(0, 400), st.data())
 @settings(
     max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]

@@ -15,7 +15,7 @@ with taken as (
     returning agency, type, about)
 insert into route (about)
 select array_agg(distinct name) from taken cross join lateral (values
-    (about), (case when type = :filed then agency || '/' || about else substring(about from '/(.+)') end)) n (name)
+    (about), (case when type = :filed then agency || '/' || about end), (substring(about from '/(.+)'))) n (name)
 where name is not null having count(*) > 0;
 
 -- name: route_near!
