@@ -347,6 +347,11 @@ def inbound_pattern(kind: Kind) -> str:
     return rf"^agency\.{AGENCY_ID_PATTERN}\.{kind}\.v1$"
 
 
+def is_inbound(name: str, *kinds: Kind) -> bool:
+    """Whether agencies send events of one of these kinds on a topic."""
+    return any(re.fullmatch(inbound_pattern(kind), name) for kind in kinds)
+
+
 def progress_name(service: str) -> str:
     """The topic on which a service tells up to where it has told everything."""
     return f"{service}.progress.v1"

@@ -26,6 +26,15 @@ COMMAND_SECONDS = 180
 DISTRIBUTIONS = 2
 
 
+def event(agency: str, type_: str, id_: str, data: dict[str, Any]) -> bytes:
+    """An event of an agency, such as `person.recorded`; of revision 0 where the data names none."""
+    told = {
+        "specversion": "1.0", "id": id_, "source": f"urn:tepat:agency:{agency}", "type": f"tepat.{type_}.v1",
+        "time": "2026-01-05T08:00:00+07:00", "data": {"revision": 0, **data},
+    }  # fmt: skip
+    return json.dumps(told).encode()
+
+
 @dataclass(frozen=True)
 class Running:
     """A running system."""

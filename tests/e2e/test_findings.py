@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from .conftest import Running
+from .conftest import Running, event
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -30,21 +30,13 @@ def policy() -> dict[str, Any]:
     }
 
 
-def event(kind: str, id_: str, data: dict[str, Any]) -> bytes:
-    told = {
-        "specversion": "1.0", "id": id_, "source": f"urn:tepat:agency:{AGENCY}", "type": f"tepat.{kind}.v1",
-        "time": "2026-01-05T08:00:00+07:00", "data": data,
-    }  # fmt: skip
-    return json.dumps(told).encode()
-
-
 def person(number: int) -> bytes:
     data = {
         "nik": f"337401030390{number + 1:04d}", "kk": f"337404010120{number + 1:04d}", "revision": 0, "sex": "L",
         "since": "2020-01-01", "region": "33.74.01.1001", "name": f"Warga {number}", "birth_date": "1990-03-03",
         "attributes": {},
     }  # fmt: skip
-    return event("person.recorded", f"person-{number}", data)
+    return event(AGENCY, "person.recorded", f"person-{number}", data)
 
 
 def payout(number: int) -> bytes:
@@ -54,7 +46,7 @@ def payout(number: int) -> bytes:
         "recipient": {"nik": f"337401030390{number + 1:04d}", "kk": f"337404010120{number + 1:04d}"},
         "benefit": {"kind": "cash", "amount": 100_000},
     }  # fmt: skip
-    return event("payout.disbursed", f"payout-{number}", data)
+    return event(AGENCY, "payout.disbursed", f"payout-{number}", data)
 
 
 @asynccontextmanager

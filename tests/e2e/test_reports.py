@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tepat_contracts import regions
 
-from .conftest import Running
+from .conftest import Running, event
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -28,14 +28,6 @@ def policy(version: str, zone: str, agencies: dict[str, str], **reports: Any) ->
         "overlap_rules": [],
         "routes": {"reports": reports},
     }
-
-
-def event(agency: str, type_: str, id_: str, data: dict[str, Any]) -> bytes:
-    told = {
-        "specversion": "1.0", "id": id_, "source": f"urn:tepat:agency:{agency}", "type": f"tepat.{type_}.v1",
-        "time": "2026-01-05T08:00:00+07:00", "data": {"revision": 0, **data},
-    }  # fmt: skip
-    return json.dumps(told).encode()
 
 
 def filed(agency: str, report: str, kind: str, region: str, **more: Any) -> tuple[str, bytes]:

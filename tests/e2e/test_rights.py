@@ -10,13 +10,12 @@ import pytest
 from aiokafka import ConsumerRecord
 from tepat_chassis.kafka import read_to_end
 
-from .conftest import Running
+from .conftest import Running, event
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 AGENCY = "dukcapil-rights"
 NIK, KK = "3374014107700021", "3374010101200021"
-SOURCE = f"urn:tepat:agency:{AGENCY}"
 POLICY: dict[str, Any] = {
     "version": "rights-1",
     "agencies": [{"id": AGENCY, "name": "Dukcapil", "trust_rank": 1, "programmes": [], "rights": ["merge"]}],
@@ -25,11 +24,6 @@ POLICY: dict[str, Any] = {
     ],
     "overlap_rules": [],
 }
-
-
-def event(type_: str, id_: str, data: dict[str, Any]) -> bytes:
-    told = {"specversion": "1.0", "id": id_, "source": SOURCE, "type": type_, "time": "2026-01-05T08:00:00+07:00"}
-    return json.dumps(told | {"data": data}).encode()
 
 
 async def test_a_person_is_told_all_and_then_forgotten(system: Running, tmp_path: Path) -> None:
@@ -50,11 +44,13 @@ async def test_a_person_is_told_all_and_then_forgotten(system: Running, tmp_path
     }  # fmt: skip
     async with system.producer() as producer:
         for kind, type_, data in (
-            ("beneficiaries", "tepat.person.recorded.v1", person),
-            ("reports", "tepat.report.filed.v1", report),
-            ("verifications", "tepat.verification.recorded.v1", visit),
+            ("beneficiaries", "person.recorded", person),
+            ("reports", "report.filed", report),
+            ("verifications", "verification.recorded", visit),
         ):
-            await producer.send_and_wait(f"agency.{AGENCY}.{kind}.v1", event(type_, kind, data), key=NIK.encode())
+            await producer.send_and_wait(
+                f"agency.{AGENCY}.{kind}.v1", event(AGENCY, type_, kind, data), key=NIK.encode()
+            )
 
     def exported(number: int) -> dict[str, Any]:
         out = tmp_path / f"all-{number}.json"

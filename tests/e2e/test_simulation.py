@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tepat_demo import stream
 
-from .conftest import Running
+from .conftest import Running, event
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -38,14 +38,6 @@ def policy() -> dict[str, Any]:
     }
 
 
-def event(kind: str, id_: str, data: dict[str, Any]) -> bytes:
-    told = {
-        "specversion": "1.0", "id": id_, "source": f"urn:tepat:agency:{AGENCY}", "type": f"tepat.{kind}.v1",
-        "time": "2026-01-05T08:00:00+07:00", "data": data,
-    }  # fmt: skip
-    return json.dumps(told).encode()
-
-
 def person(number: int) -> dict[str, str]:
     return {"nik": f"337401020290{number + 1:04d}", "kk": f"337403010120{number + 1:04d}"}
 
@@ -60,7 +52,7 @@ def household(number: int) -> bytes:
         **person(number), "revision": 0, "since": "2020-01-01", "region": region(number), "name": f"Warga {number}",
         "sex": "L", "birth_date": "1990-02-02", "attributes": {"decile": number % 10 + 1},
     }  # fmt: skip
-    return event("person.recorded", f"wi-p-{number}", data)
+    return event(AGENCY, "person.recorded", f"wi-p-{number}", data)
 
 
 def payout(number: int, programme: str) -> bytes:
@@ -69,7 +61,7 @@ def payout(number: int, programme: str) -> bytes:
         "covers": {"from": "2025-01-01", "to": "2025-03-31"}, "benefit": {"kind": "cash", "amount": 100_000 + number},
         "region": region(number),
     }  # fmt: skip
-    return event("payout.disbursed", f"wi-{programme}-{number}", data)
+    return event(AGENCY, "payout.disbursed", f"wi-{programme}-{number}", data)
 
 
 async def test_who_gains_and_loses_and_which_overlaps_come_and_go(system: Running, tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from .conftest import Running
-from .test_reports import answered, apply, event, filed, send
+from .conftest import Running, event
+from .test_reports import answered, apply, filed, send
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 

@@ -17,7 +17,7 @@ from tepat_chassis.quarantine import AgencyIntake
 from tepat_chassis.service import Service
 from tepat_chassis.standing import StandingIntake
 from tepat_contracts.policy import Policy, from_document
-from tepat_contracts.topics import Kind, progress_name
+from tepat_contracts.topics import Kind, is_inbound, progress_name
 
 from tepat_distribution import (
     api,
@@ -34,7 +34,7 @@ from tepat_distribution import (
 from tepat_distribution.aid import Teller
 from tepat_distribution.cases import Deadlines
 from tepat_distribution.check import Checks
-from tepat_distribution.clearances import Clearer, is_inbound
+from tepat_distribution.clearances import Clearer
 from tepat_distribution.detect import CLEAR, JUDGED, Detector
 from tepat_distribution.findings import Finder
 from tepat_distribution.forgetting import Forgetter
@@ -78,7 +78,7 @@ def build(settings: DistributionSettings, clock: Callable[[], datetime] = lambda
         gate=Gate(service.database, queries.marks_waiting, at_most=MARKS_WAITING, channel=JUDGED),
     )
     service.duty("mark", by_steps(Detector(store).step, BY_KEY))
-    inbound = partial(service.ends_of, is_inbound)
+    inbound = partial(service.ends_of, lambda topic: is_inbound(topic, Kind.PAYOUTS))
     service.duty(CLEAR, by_steps(Clearer(store, service.standing, inbound).step, BY_KEY))
     service.duty("aid", by_steps(Teller(store).step, BY_KEY), drained=False)
     service.duty("case", by_steps(Deadlines(clock).step, BY_KEY), drained=False)

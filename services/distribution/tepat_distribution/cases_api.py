@@ -194,10 +194,9 @@ def router(database: Database, in_force: InForce[Policed], clock: Callable[[], d
         ``beside`` is what was stopped and returned in the others: reviews that nobody held, and what somebody let go.
         Both together are the report's prevented and recovered.
         """
-        policy = (await in_force.ruling()).document.index.policy
-        if programme is not None:
-            must_be_of({each.code for each in policy.programmes}, "programme", programme, what="programme")
-        today = clock().astimezone(ZoneInfo(policy.time_zone)).date()
+        index = (await in_force.ruling()).document.index
+        must_be_of(index.programmes, "programme", programme, what="programme")
+        today = clock().astimezone(ZoneInfo(index.policy.time_zone)).date()
         rows = await every(queries.figures(
             database.pool, today=today, programme=programme, region=region, regions=list(person.regions)
         ))  # fmt: skip

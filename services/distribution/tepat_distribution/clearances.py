@@ -14,7 +14,6 @@ Invariants
 from collections.abc import Awaitable, Callable, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
-from re import compile as pattern
 from typing import Any, Final, NamedTuple
 from uuid import uuid4
 
@@ -27,7 +26,7 @@ from tepat_chassis.outbox import Message, put
 from tepat_chassis.standing import Standing
 from tepat_contracts import envelope
 from tepat_contracts.events.ours import CLEARANCE_ISSUED
-from tepat_contracts.topics import Kind, clearances_name, inbound_name, inbound_pattern
+from tepat_contracts.topics import Kind, clearances_name, inbound_name
 
 from tepat_distribution import domain
 from tepat_distribution.outgoing import SERVICE
@@ -41,7 +40,6 @@ TOUCHES_AT_ONCE: Final = 8
 ASKED_AT_ONCE: Final = 10_000
 """Answered in some 200 ms."""
 ALL_READ: Final = 2**62
-INBOUND: Final = pattern(inbound_pattern(Kind.PAYOUTS))
 
 #: Where the partitions of agencies' payouts end.
 Ends = Callable[[], Awaitable[Mapping[TopicPartition, int]]]
@@ -53,11 +51,6 @@ class Silence(NamedTuple):
     programme: int
     agency: int
     since: int | None
-
-
-def is_inbound(topic: str) -> bool:
-    """Whether agencies send payouts on this topic."""
-    return INBOUND.match(topic) is not None
 
 
 class Clearer:

@@ -12,17 +12,14 @@ Invariants
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from re import compile as pattern
 from typing import Any, Final, NamedTuple, Protocol
 
 from aiokafka import TopicPartition
 from tepat_chassis.database import Connection
-from tepat_contracts.topics import Kind, inbound_pattern, progress_name
+from tepat_contracts.topics import Kind, is_inbound, progress_name
 
 from tepat_distribution.store import queries
 
-BENEFICIARIES: Final = pattern(inbound_pattern(Kind.BENEFICIARIES))
-VERIFICATIONS: Final = pattern(inbound_pattern(Kind.VERIFICATIONS))
 REGISTRY: Final = "registry"
 ELIGIBILITY: Final = "eligibility"
 
@@ -91,8 +88,8 @@ class Known:
         if ends is None:
             return None
         self._tell = {progress[partition.topic] for partition, end in ends.items() if end}
-        sent = await self._sent(lambda topic: bool(BENEFICIARIES.fullmatch(topic) or VERIFICATIONS.fullmatch(topic)))
-        self._visits = {each: end for each, end in sent.items() if VERIFICATIONS.fullmatch(each.topic)}
+        sent = await self._sent(lambda topic: is_inbound(topic, Kind.BENEFICIARIES, Kind.VERIFICATIONS))
+        self._visits = {each: end for each, end in sent.items() if is_inbound(each.topic, Kind.VERIFICATIONS)}
         return self._told({}, REGISTRY, {each: end for each, end in sent.items() if each not in self._visits})
 
     async def _of_registry(self) -> Until | None:

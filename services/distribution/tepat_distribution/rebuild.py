@@ -25,12 +25,11 @@ from tepat_chassis.database import Connection, Database, Lock, kept_open, lock_k
 from tepat_chassis.kafka import filled, read_to_end
 from tepat_contracts.envelope import AGENCY_ID_PATTERN
 from tepat_contracts.events.ours import CASE_TOLD, FINDING_RAISED
-from tepat_contracts.topics import CLEARANCES, agency_of
+from tepat_contracts.topics import CLEARANCES, Kind, agency_of, is_inbound
 
 from tepat_distribution import cases, progress
 from tepat_distribution.aid import AID, AID_TOLD, digest
 from tepat_distribution.cases import CASES
-from tepat_distribution.clearances import is_inbound
 from tepat_distribution.detect import FINDINGS, OVERLAPS
 from tepat_distribution.domain import DECISIONS, STATES, VERDICTS
 from tepat_distribution.found import OF_GROUP, TOO_LARGE
@@ -50,7 +49,7 @@ ANSWERS = re.compile(CLEARANCES.name.replace(".", r"\.").format(agency=f"({AGENC
 
 def _is_history(topic: str) -> bool:
     """Whether the ledger, or what is found of it, is made of this topic."""
-    return topic in FROM_SERVICES or is_inbound(topic)
+    return topic in FROM_SERVICES or is_inbound(topic, Kind.PAYOUTS)
 
 
 async def recall(kafka: str, database: Database, store: Store) -> None:

@@ -5,8 +5,6 @@ from datetime import UTC, datetime
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
-from re import compile as pattern
-from typing import Final
 
 from fastapi import FastAPI
 from tepat_chassis import subjects
@@ -17,17 +15,19 @@ from tepat_chassis.quarantine import AgencyIntake
 from tepat_chassis.service import Service
 from tepat_chassis.standing import StandingIntake
 from tepat_contracts.policy import from_document
-from tepat_contracts.topics import Kind, inbound_pattern
+from tepat_contracts.topics import Kind, is_inbound
 
 from tepat_eligibility import api, fieldwork, policed, rankings
-from tepat_eligibility.handlers import PERSONS, Policies, Registry, Turns, Visits
+from tepat_eligibility.handlers import HOUSEHOLDS, PERSONS, Policies, Registry, Turns, Visits
 from tepat_eligibility.judge import Judge
 from tepat_eligibility.recall import recall
 from tepat_eligibility.settings import EligibilitySettings
 from tepat_eligibility.store import SERVICE, queries
 
-#: What decisions follow from, beside the policy and the day.
-TOLD_OF: Final = pattern(rf"registry\.(persons|households)\.v1|{inbound_pattern(Kind.VERIFICATIONS)}")
+
+def is_told_of(topic: str) -> bool:
+    """Whether decisions follow from what stands on this topic."""
+    return topic in (PERSONS, HOUSEHOLDS) or is_inbound(topic, Kind.VERIFICATIONS)
 
 
 def build(settings: EligibilitySettings, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> FastAPI:
@@ -47,14 +47,14 @@ def build(settings: EligibilitySettings, clock: Callable[[], datetime] = lambda:
 
     service.policy(StandingIntake(from_document, Policies(pseudonyms).follow))
     service.topic(PERSONS, Registry(), lock=Lock.EXCLUSIVE)
-    service.topic("registry.households.v1", Registry(), lock=Lock.EXCLUSIVE)
+    service.topic(HOUSEHOLDS, Registry(), lock=Lock.EXCLUSIVE)
     service.topic("distribution.turns.v1", Turns(), lock=Lock.SHARED)
     service.agencies(
         Kind.VERIFICATIONS,
         AgencyIntake(SERVICE, visits.admit, visits.write, sealer=service.sealer, metrics=service.metrics),
         lock=Lock.SHARED,
     )
-    service.tells_progress(lambda topic: TOLD_OF.fullmatch(topic) is not None, "erased", "mark", "touched")
+    service.tells_progress(is_told_of, "erased", "mark", "touched")
     service.duty("mark", Judge(service.standing, service.database, clock).work)
     service.prepare = prepare
     service.pseudonyms = lambda policy: pseudonyms(policy.secret_id)

@@ -37,6 +37,7 @@ log = structlog.get_logger()
 
 WAKE = "notify mark"
 PERSONS = "registry.persons.v1"
+HOUSEHOLDS = "registry.households.v1"
 TRACEPARENT = 55
 """Characters of a traceparent as far as it is known (W3C Trace Context)."""
 IN_FORCE = "select document from standing order by seq desc limit 1"

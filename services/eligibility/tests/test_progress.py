@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from tepat_chassis.progress import Progress
 from tepat_contracts.events.ours import ProgressTold
 from tepat_eligibility import judge
-from tepat_eligibility.app import TOLD_OF
+from tepat_eligibility.app import is_told_of
 from tepat_eligibility.judge import DECISIONS
 
 from .conftest import NOON, PKH, Eligibility, g, lives, nik_of, person, policy, programme, visited
@@ -39,7 +39,7 @@ class History:
         self.progress = self._new()
 
     def _new(self) -> Progress:
-        return Progress(self.eligibility.database, lambda topic: bool(TOLD_OF.fullmatch(topic)), QUEUES, lambda: NOON)
+        return Progress(self.eligibility.database, is_told_of, QUEUES, lambda: NOON)
 
     async def begin(self) -> None:
         await self.eligibility.database.pool.execute("insert into progress (revision, through) values (1, '{}')")

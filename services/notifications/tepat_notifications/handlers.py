@@ -6,15 +6,17 @@ Invariants
 - A record that cannot be read is told in the log and passed over: it never blocks its neighbours.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from operator import attrgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
 import structlog
 from aiokafka import ConsumerRecord
+from tepat_chassis.compacted import newest
 from tepat_chassis.database import Connection
 from tepat_chassis.span import Span
 from tepat_chassis.standing import InForce
@@ -91,22 +93,17 @@ class Overlaps:
     def decode(self, spans: Sequence[Span], in_force: InForce[Any] | None) -> Announced:
         """The newest announcement of each overlap."""
         assert in_force is not None
-        newest: dict[UUID, Overlap] = {}
-        forgotten: dict[UUID, None] = {}
         now = self._clock()
-        for span in spans:
-            for record in span.records:
+
+        def told() -> Iterator[tuple[UUID, Overlap | None]]:
+            for record in (record for span in spans for record in span.records):
                 if record.value is None:
-                    gone = UUID(record.key.decode())
-                    newest.pop(gone, None)
-                    forgotten[gone] = None
-                    continue
-                overlap = _read(_overlap, record, now)
-                if overlap is not None:
-                    known = newest.get(overlap.overlap_id)
-                    if known is None or known.revision < overlap.revision:
-                        newest[overlap.overlap_id] = overlap
-        return Announced(list(newest.values()), in_force.document, list(forgotten))
+                    yield UUID(record.key.decode()), None
+                elif (overlap := _read(_overlap, record, now)) is not None:
+                    yield overlap.overlap_id, overlap
+
+        latest, forgotten = newest(told(), attrgetter("revision"))
+        return Announced(list(latest.values()), in_force.document, forgotten)
 
     async def write(self, connection: Connection, work: Announced) -> None:
         """Keep them, and queue what agencies, or those whom the policy's routes name, are to hear. Of what is forgotten
@@ -153,21 +150,17 @@ class Causes:
     ) -> tuple[list[Stated], list[UUID], Province]:  # fmt: skip
         """The newest announcement of each cause, and those that were forgotten before."""
         assert in_force is not None
-        newest: dict[UUID, Stated] = {}
-        forgotten: dict[UUID, None] = {}
         now = self._clock()
-        for span in spans:
-            for record in span.records:
-                if record.value is None and span.topic in FORGOTTEN:
-                    gone = cause_id(FORGOTTEN[span.topic], record.key.decode())
-                    newest.pop(gone, None)
-                    forgotten[gone] = None
-                stated = _read(_stated, record, now)
-                if stated is not None:
-                    known = newest.get(stated.cause_id)
-                    if known is None or known.revision < stated.revision:
-                        newest[stated.cause_id] = stated
-        return list(newest.values()), list(forgotten), in_force.document
+
+        def told() -> Iterator[tuple[UUID, Stated | None]]:
+            for topic, record in ((span.topic, record) for span in spans for record in span.records):
+                if record.value is None and topic in FORGOTTEN:
+                    yield cause_id(FORGOTTEN[topic], record.key.decode()), None
+                elif (stated := _read(_stated, record, now)) is not None:
+                    yield stated.cause_id, stated
+
+        latest, forgotten = newest(told(), attrgetter("revision"))
+        return list(latest.values()), forgotten, in_force.document
 
     async def write(self, connection: Connection, work: tuple[list[Stated], list[UUID], Province]) -> None:
         """Keep them, and queue what recipients are to hear. Of what is forgotten nobody hears anything."""

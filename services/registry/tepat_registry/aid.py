@@ -7,11 +7,13 @@ Invariants
   It names days and does not depend on today: who is missed on a day is asked of it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 import orjson
+from tepat_chassis.compacted import newest
 from tepat_chassis.database import Connection
 from tepat_chassis.span import Span
 from tepat_chassis.standing import InForce
@@ -37,19 +39,17 @@ class Aid:
         self, spans: Sequence[Span], in_force: InForce[Any] | None  # noqa: ARG002 – an intake's signature
     ) -> tuple[list[dict[str, Any]], list[str]]:  # fmt: skip
         """The latest of each household in the batch, and those forgotten before."""
-        latest: dict[str, dict[str, Any]] = {}
-        forgotten: dict[str, None] = {}
-        for span in spans:
-            for record in span.records:
+
+        def told() -> Iterator[tuple[str, dict[str, Any] | None]]:
+            for record in (record for span in spans for record in span.records):
                 if record.value is not None:
                     data = orjson.loads(record.value)["data"]
-                    held = latest.setdefault(data["household"], data)
-                    if data["revision"] > held["revision"]:
-                        latest[data["household"]] = data
+                    yield data["household"], data
                 elif record.key is not None:
-                    latest.pop(record.key.decode(), None)
-                    forgotten[record.key.decode()] = None
-        return list(latest.values()), list(forgotten)
+                    yield record.key.decode(), None
+
+        latest, forgotten = newest(told(), itemgetter("revision"))
+        return list(latest.values()), forgotten
 
     async def write(self, connection: Connection, told: tuple[list[dict[str, Any]], list[str]]) -> None:
         """Forget what is forgotten, and keep what is newer."""

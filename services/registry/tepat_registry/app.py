@@ -5,8 +5,6 @@ from datetime import UTC, datetime
 from functools import cache, partial
 from importlib.resources import files
 from operator import attrgetter
-from re import compile as pattern
-from typing import Final
 
 from fastapi import FastAPI
 from tepat_chassis.database import Lock
@@ -16,7 +14,7 @@ from tepat_chassis.quarantine import AgencyIntake
 from tepat_chassis.service import Service
 from tepat_chassis.standing import StandingIntake
 from tepat_contracts.policy import from_document
-from tepat_contracts.topics import Kind, inbound_pattern
+from tepat_contracts.topics import Kind, is_inbound
 
 from tepat_registry import api
 from tepat_registry.aid import AID, Aid
@@ -26,8 +24,6 @@ from tepat_registry.reports import Reports
 from tepat_registry.settings import RegistrySettings
 from tepat_registry.store import LOOK, ROUTE, SERVICE, queries
 from tepat_registry.suspects import Suspects
-
-BENEFICIARIES: Final = pattern(inbound_pattern(Kind.BENEFICIARIES))
 
 
 def clock() -> datetime:
@@ -52,7 +48,7 @@ def build(settings: RegistrySettings, clock: Callable[[], datetime] = clock) -> 
             lock=Lock.EXCLUSIVE,
         )
     service.topic(AID, Aid(queries), lock=Lock.SHARED)
-    service.tells_progress(lambda topic: BENEFICIARIES.fullmatch(topic) is not None)
+    service.tells_progress(lambda topic: is_inbound(topic, Kind.BENEFICIARIES))
     service.duty(RECHECK, Recheck(service.standing, clock).work)
     service.duty(LOOK, Suspects(service.standing, clock).work)
     service.duty(ROUTE, Reports(service.standing, clock).work)

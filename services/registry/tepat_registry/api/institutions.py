@@ -84,10 +84,9 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
         villages = [code for code in in_force.regions if code.startswith(f"{region}.") or code == region]
         villages = sorted(code for code in villages if code.count(".") == VILLAGE)
         rows = queries.institutions_until(database.pool, until=_end(day, zone))
-        recorded = [(row, read(row["data"])["kind"]) async for row in rows]
-        known = PSKS.keys() | {of for _, of in recorded}
-        must_be_of(known, "kind", kind, what="kind")
-        told = [_covering(row) for row, of in recorded if kind in (None, of)]
+        recorded = [(row, read(row["data"])) async for row in rows]
+        must_be_of(PSKS.keys() | {data["kind"] for _, data in recorded}, "kind", kind, what="kind")
+        told = [_covering(row, data) for row, data in recorded if kind in (None, data["kind"])]
         found = _covered(villages, domain.covered_at(told, _end(day, zone)))
         parts: dict[str, list[bool]] = {}
         for code in villages:
@@ -110,8 +109,7 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
     return routes
 
 
-def _covering(row: Any) -> domain.Covering:
-    data = read(row["data"])
+def _covering(row: Any, data: Mapping[str, Any]) -> domain.Covering:
     areas = frozenset(data["regions"]) if data["active"] else frozenset[str]()
     return domain.Covering((row["agency"], row["about"]), row["revision"], row["time"], areas)
 
