@@ -26,7 +26,7 @@ from tepat_contracts.express import Payout, PayoutDoor
 from tepat_distribution import rows
 from tepat_distribution.domain import KINDS, digest, more
 from tepat_distribution.policed import Policed
-from tepat_distribution.rounds import forget, tell_turns
+from tepat_distribution.rounds import forget, leaving
 from tepat_distribution.rows import ABSENT, ENDED, LIVE, day, text
 from tepat_distribution.store import LOOK, Staged, Store, Subject, every, queries
 
@@ -209,16 +209,15 @@ class Rankings:
         return {key: told for key, (_, told) in latest.items()}
 
     async def write(self, connection: Connection, work: dict[tuple[str, int], str]) -> None:
-        """Keep the parts that are new. One told anew is without somebody erased: so are then the turns of its round."""
+        """Keep the parts that are new. One told anew is without somebody erased: so is then its round."""
         if not work:
             return
         rows = await every(queries.take_rankings(connection, told=list(work.values())))
         if fresh := [(row["round"], row["part"]) for row in rows]:
             rounds, parts = map(list, zip(*fresh, strict=True))
-            await queries.forget_parts(connection, rounds=rounds, parts=parts)
-            await queries.keep_parts(connection, told=[work[key] for key in fresh])
-            closed = await every(queries.closed_rounds(connection, rounds=rounds))
-            await tell_turns(connection, [row["round"] for row in closed], datetime.now(UTC))
+            async with leaving(connection, rounds, datetime.now(UTC)):
+                await queries.forget_parts(connection, rounds=rounds, parts=parts)
+                await queries.keep_parts(connection, told=[work[key] for key in fresh])
 
 
 class Through:

@@ -5,11 +5,13 @@ Invariants
   ``giving`` on what stands then, and the stock is taken by one conditional UPDATE an act, with a CHECK behind it.
 - Whoever is promised a package is the next on the list: nobody is passed over, nobody is promised one twice. What is
   given back, added, or not fetched by the closing day is promised to the next, in the same transaction.
+- So is what an erased person was promised; in whatever order erasure, list and opening come, none of theirs stays.
 - Who did it is recorded in the transaction that does it, and that the round is to be told of anew.
 - Asked again for what was done an act changes nothing: deliveries and added packages carry ids of who asks.
 """
 
-from collections.abc import Callable, Container, Sequence
+from collections.abc import AsyncIterator, Callable, Container, Sequence
+from contextlib import asynccontextmanager
 from datetime import date, datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -24,7 +26,7 @@ from tepat_chassis.standing import Standing
 
 from tepat_distribution import coupon, giving
 from tepat_distribution.giving import Coupon, Delivery, Here, Outcome, Proof, Step, refused
-from tepat_distribution.outgoing import message
+from tepat_distribution.outgoing import SERVICE, message
 from tepat_distribution.policed import Policed
 from tepat_distribution.refusals import refusal
 from tepat_distribution.store import every, queries
@@ -38,6 +40,8 @@ ROUND_CLOSED: Final = "tepat.round.closed.v1"
 PART: Final = 1_000
 """Places on a list that one record tells of."""
 HANDED_AT_ONCE: Final = 10_000
+ERASED: Final = "penerima dihapus dari data / the recipient was erased"
+"""Why a package is the next one's, to whoever looks at the round."""
 
 
 class Opening(NamedTuple):
@@ -376,10 +380,27 @@ class Rounds:
 
 
 async def forget(connection: Connection, subjects: Sequence[str], now: datetime) -> None:
-    """Take persons and households who are erased out of all rounds, and tell of those closed who had their turn."""
-    rounds = await every(queries.rounds_with(connection, subjects=subjects))
-    await queries.forget_in_rounds(connection, subjects=subjects)
-    await tell_turns(connection, [row["round"] for row in rounds if row["closed"]], now)
+    """Take persons and households who are erased out of all rounds."""
+    found = await every(queries.listing(connection, subjects=subjects))
+    async with leaving(connection, [row["round"] for row in found], now):
+        await queries.forget_listed(connection, subjects=subjects)
+
+
+@asynccontextmanager
+async def leaving(connection: Connection, rounds: Sequence[str], now: datetime) -> AsyncIterator[None]:
+    """While these rounds stand still, somebody is taken off their lists. What is still promised to those who left goes
+    to the next, as what somebody gives back does; of closed rounds it is told anew who had their turn.
+    """
+    await queries.lock_rankings(connection, rounds=rounds)
+    opened = await every(queries.lock_rounds(connection, rounds=rounds))
+    yield
+    said = {"reason": ERASED, "by": SERVICE, "now": now}
+    for row in await every(queries.disown(connection, rounds=[row["round"] for row in opened], **said)):
+        allocated = await queries.allocate(connection, round=row["round"])
+        await queries.touch_round(connection, round=row["round"], now=now)
+        await connection.execute("notify round")
+        log.info("erased left a round", round=row["round"], packages=row["packages"], allocated=allocated)
+    await tell_turns(connection, [row["round"] for row in opened if row["closed"]], now)
 
 
 async def tell_turns(connection: Connection, rounds: Sequence[str], now: datetime) -> None:

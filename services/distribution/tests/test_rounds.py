@@ -5,9 +5,11 @@ officers at the same moment, and generated histories against a plain model.
 import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from importlib.resources import files
+from itertools import count
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -22,7 +24,7 @@ from tepat_chassis.auth import Person, Right, authenticated
 from tepat_chassis.span import Span
 from tepat_chassis.subjects import Subject
 from tepat_contracts.events.ours import RANKING_MADE
-from tepat_distribution import api, coupon, progress, rounds_api
+from tepat_distribution import api, coupon, progress, rounds, rounds_api
 from tepat_distribution.handlers import Rankings
 from tepat_distribution.progress import Progress
 from tepat_distribution.rounds import ROUNDS, TURNS
@@ -471,6 +473,71 @@ async def test_rankings_come_in_any_order_and_the_erased_leave_them(office: Offi
     assert await office.pool.fetchval("select lat from delivery") is None
 
 
+async def test_a_package_promised_to_somebody_erased_goes_to_the_next_from_door_to_door(office: Office) -> None:
+    await office.ledger.forget(subject(2))  # before the list comes that has them still
+    await office.hear(*parts("jepara", 6, 3))
+    await office.open("jepara", by="list")
+    await office.deliver(by_list(1), round_="jepara")
+    await office.tell()
+    await office.hear(*parts("jepara", 6, 3, revision=2, without=[2]))
+    await office.ledger.forget(subject(1), subject(3))
+    shown = await office.ask("GET", "rounds/jepara")
+    assert (shown["stock"], shown["allocated"], shown["delivered"], shown["left"]) == (2, 5, 1, 2)
+    assert [(each["place"], each["subject"], each["state"]) for each in shown["items"]] == [
+        (1, None, "delivered"), (2, None, "returned"), (3, None, "returned"), (4, subject(4), "allocated"),
+        (5, subject(5), "allocated"),
+    ]  # fmt: skip
+    assert shown["items"][1]["reason"] == "penerima dihapus dari data / the recipient was erased"
+    assert reasons(await office.deliver(by_list(3), by_list(4), round_="jepara")) == ["not_listed", None]
+    office.now = datetime.now(UTC) + timedelta(minutes=1)  # topics are taken by the real clock
+    areas = (await office.tell())[-1]["data"]["areas"]
+    assert {name: sum(area[name] for area in areas) for name in ("allocated", "delivered", "returned", "left")} == {
+        "allocated": 5, "delivered": 2, "returned": 2, "left": 1,
+    }  # fmt: skip
+    await office.ledger.forget(subject(3))  # again
+    assert (await office.ask("GET", "rounds/jepara"))["allocated"] == 5
+
+
+async def test_who_is_erased_while_a_round_is_opened_is_not_in_it(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The erasure waits for the opening: it could not see what that promises."""
+    await office.hear(*parts("2026-W10", 4, 2))
+    erasures = list[asyncio.Task[None]]()
+
+    async def record(*_: Any) -> None:
+        """The opening's last word, before it is committed: let the erasure come as far as it comes."""
+        erasures.append(asyncio.create_task(office.ledger.forget(subject(1))))
+        while not (erasures[0].done() or await office.pool.fetchval("select true from pg_locks where not granted")):
+            pass
+
+    monkeypatch.setattr(rounds.acts, "record", record)
+    await office.open()
+    await erasures[0]
+    told = await office.pool.fetch("select place, subject::text, state from coupon order by place")
+    assert [tuple(each) for each in told] == [
+        (1, None, "returned"), (2, subject(2), "allocated"), (3, subject(3), "allocated"),
+    ]  # fmt: skip
+
+
+async def test_what_was_promised_to_the_erased_of_before_is_the_next_ones(office: Office) -> None:
+    migration = files("tepat_distribution") / "sql" / "migrations" / "0171_promised_to_erased.sql"
+    for round_, packages in (("2026-W09", 2), ("2026-W10", 3)):
+        await office.hear(*parts(round_, 6, packages))
+        await office.open(round_)
+    await office.deliver(by_coupon(1))
+    await office.pool.execute("delete from ranked where place in (1, 2) and round = '2026-W10'")
+    await office.pool.execute("update coupon set subject = null where place = 1")
+    for _ in range(2):
+        await office.pool.execute(migration.read_text())
+        rows = await office.pool.fetch("select round, place, subject, state from coupon order by round, place")
+        assert [(row["place"], row["subject"] is None, row["state"]) for row in rows] == [
+            (1, True, "returned"), (2, False, "allocated"), (3, False, "allocated"),
+            (1, True, "delivered"), (2, True, "returned"), (3, False, "allocated"), (4, False, "allocated"),
+        ]  # fmt: skip
+    assert (await office.ask("GET", "rounds/2026-W10"))["items"][1]["reason"].endswith("the recipient was erased")
+
+
 MAY_STAY = {
     "payout": "the ledger, as long as payouts must be kept",
     "overlap": "of payouts that are kept, and goes with them",
@@ -649,8 +716,8 @@ async def test_a_round_of_ours_counts_where_something_was_delivered(office: Offi
 class Model:
     """A round, as plainly as it can be told: who holds a promise, who a package, what lies in the store."""
 
-    def __init__(self, ranked: int, packages: int) -> None:
-        self.ranked, self.stock, self.next = ranked, packages, 1
+    def __init__(self, ranked: int, packages: int, erased: set[int]) -> None:
+        self.ranked, self.stock, self.next, self.erased = ranked, packages, 1, {*erased}
         self.promised: set[int] = set()
         self.given: set[int] = set()
         self.back: set[int] = set()
@@ -659,7 +726,8 @@ class Model:
 
     def promise(self) -> None:
         while len(self.promised) < self.stock and self.next <= self.ranked:
-            self.promised.add(self.next)
+            if self.next not in self.erased:
+                self.promised.add(self.next)
             self.next += 1
 
     def deliver(self, place: int) -> bool:
@@ -688,32 +756,55 @@ class Model:
         self.promise()
         return True
 
+    def erase(self, place: int) -> None:
+        """They leave the list; what they were promised and did not fetch is the next one's, as what comes back is."""
+        self.erased.add(place)
+        if place in self.promised:
+            self.take_back(place)
+
     def pass_on(self) -> None:
         self.missed |= self.promised
         self.promised = set()
         self.promise()
 
 
+#: Who tells that somebody is erased: the registry, by a tombstone, or eligibility, by the list without them; or both.
+tellings = st.permutations(("tombstone", "list")).flatmap(lambda both: st.sampled_from((both[:1], both)))
 histories = st.lists(
     st.one_of(
         st.tuples(st.just("deliver"), st.lists(st.integers(1, 9), min_size=1, max_size=4, unique=True)),
         st.tuples(st.just("return"), st.integers(1, 9)),
         st.tuples(st.just("stock"), st.integers(-3, 3)),
         st.tuples(st.just("pass on"), st.none()),
+        st.tuples(st.just("erase"), st.tuples(st.integers(1, 9), tellings)),
     ),
     max_size=12,
 )
 _rounds = iter(f"h{n}" for n in range(10_000))
+_revisions = count(2)
 
 
 @settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
-@given(packages=st.integers(1, 5), history=histories)
-async def test_any_history_is_as_a_plain_model_has_it(office: Office, packages: int, history: list[Any]) -> None:
-    round_, model = next(_rounds), Model(8, packages)
+@given(packages=st.integers(1, 5), before=st.dictionaries(st.integers(1, 8), tellings, max_size=2), history=histories)
+async def test_any_history_is_as_a_plain_model_has_it(
+    office: Office, packages: int, before: dict[int, Any], history: list[Any]
+) -> None:
+    round_, model = next(_rounds), Model(8, packages, {*before})
     office.now = NOON
     await office.hear(*parts(round_, 8, 5))
+
+    async def erase(place: int, tellings: Sequence[str]) -> None:
+        for each in tellings:
+            if each == "tombstone":
+                await office.ledger.forget(subject(place))
+            else:
+                revision = next(_revisions)
+                await office.hear(*parts(round_, 8, 5, revision=revision, without=model.erased | {place}))
+
+    for place, tellings in before.items():
+        await erase(place, tellings)
     await office.open(round_, packages=packages)
     for n, (act, told) in enumerate(history):
         if act == "deliver":
@@ -731,11 +822,15 @@ async def test_any_history_is_as_a_plain_model_has_it(office: Office, packages: 
         elif act == "stock":
             could = model.restock(told)
             await office.stock(told, 200 if could else 409, round_=round_, id_=f"s{n}")
+        elif act == "erase":
+            model.erase(told[0])
+            await erase(*told)
         else:
             office.now += timedelta(days=1)
             model.pass_on()
             await office.close(round_=round_, next_until=str(office.now.date()))
-        rows = await office.pool.fetch("select place, state from coupon where round = $1", round_)
+        rows = await office.pool.fetch("select place, state, subject from coupon where round = $1", round_)
+        assert {row["place"] for row in rows if row["subject"] is None} == model.erased & {row["place"] for row in rows}
         states = {row["place"]: row["state"] for row in rows}
         for state, places in (
             ("allocated", model.promised), ("delivered", model.given), ("returned", model.back),

@@ -29,20 +29,33 @@ from unnest(:told::text[]) part
 cross join lateral (select part::jsonb as t) as as_json
 cross join lateral jsonb_array_elements(t -> 'ranked') e;
 
--- name: forget_in_rounds!
--- Persons or households are erased: they leave the lists, and a coupon of theirs, delivered or not, is nobody's. To
--- whom a resident's coupon was handed may name them.
-with listed as (delete from ranked where subject = any(:subjects::uuid[])),
-     promised as (update coupon set subject = null where subject = any(:subjects::uuid[]) returning round, place),
-     handed as (
-        update handover h set name = null from promised p where (h.round, h.place, h.step) = (p.round, p.place, 3))
-update delivery d set lat = null, lon = null, elsewhere = null
-from promised p where (d.round, d.place) = (p.round, p.place);
+-- name: forget_listed!
+-- Persons or households are erased: they leave the lists.
+delete from ranked where subject = any(:subjects::uuid[]);
+
+-- name: disown
+-- Coupons of those who stand on the list of these rounds no more, delivered or not, are nobody's; to whom a resident's
+-- was handed may name them. What was not fetched is promised to nobody; the rounds of which that is so, and how many.
+with left_list as (
+    update coupon c set subject = null, state = case c.state when 'allocated' then 'returned' else c.state end
+    where c.round = any(:rounds::text[]) and c.subject is not null
+      and not exists (select from ranked l where (l.round, l.place) = (c.round, c.place))
+    returning c.round, c.place, old.state as was
+), handed as (
+    update handover h set name = null from left_list l where (h.round, h.place, h.step) = (l.round, l.place, 3)
+), given as (
+    update delivery d set lat = null, lon = null, elsewhere = null
+    from left_list l where (d.round, d.place) = (l.round, l.place)
+), back as (
+    insert into return (round, place, reason, recorded_at, by)
+    select round, place, :reason, :now, :by from left_list where was = 'allocated'
+    returning round)
+select round, count(*) as packages from back group by round order by round;
 
 -- name: ranking^
--- A ranking, and whether every part of it is here.
+-- A ranking, and whether every part of it is here; until the transaction ends nobody leaves its list.
 select r.*, r.parts = (select count(*) from ranking_part p where p.round = r.round) as whole
-from ranking r where r.round = :round;
+from ranking r where r.round = :round for update;
 
 -- name: begin_round$
 -- Open a round, unless one of that name was.
@@ -170,15 +183,19 @@ update round set closes = :closes where round = :round;
 -- name: end_round!
 update round set open = false, closed_at = :now where round = :round;
 
--- name: rounds_with
--- The rounds on whose lists any of these stand, locked as acts lock them; and whether they are closed.
-select round, turns_revision > 0 as closed from round
-where round in (select round from ranked where subject = any(:subjects::uuid[]))
-order by round for update;
+-- name: listing
+-- The rounds on whose lists any of these stand, or in which they were promised anything, opened or not.
+select round from ranked where subject = any(:subjects::uuid[])
+union
+select round from coupon where subject = any(:subjects::uuid[]);
 
--- name: closed_rounds
--- Those of these rounds that are closed, locked as acts lock them.
-select round from round where round = any(:rounds::text[]) and turns_revision > 0 order by round for update;
+-- name: lock_rankings!
+-- Lets none of these rounds be opened until the transaction ends.
+select from ranking where round = any(:rounds::text[]) order by round for update;
+
+-- name: lock_rounds
+-- Those of these rounds that were opened, locked as acts lock them; and whether they are closed.
+select round, turns_revision > 0 as closed from round where round = any(:rounds::text[]) order by round for update;
 
 -- name: tell_turns
 -- Closed rounds of which is told, now or anew, who had their turn; with their new revisions.
