@@ -123,7 +123,8 @@ def quarantine_router(service: "Service[Any]") -> APIRouter:
             if purpose is None:
                 await record(connection, person, "quarantine.show", place)
             else:
-                await record(connection, person, "disclose", place, {"purpose": mask(purpose)}, await named(value))
+                detail = {"purpose": mask(purpose), "what": "quarantined record"}
+                await record(connection, person, "disclose", place, detail, await named(value))
         told = {name: value for name, value in row.items() if name != "sealed"}
         if purpose is None:
             return told | {"value": shape(value.decode(errors="replace")), "encoding": "utf-8", "masked": True}

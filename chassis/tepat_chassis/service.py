@@ -23,7 +23,7 @@ from tepat_contracts import topics
 from tepat_contracts.envelope import AGENCY_ID_PATTERN
 from tepat_contracts.topics import Kind
 
-from tepat_chassis import kafka, outbox, quarantine
+from tepat_chassis import disclosures, kafka, outbox, quarantine
 from tepat_chassis.auth import Auth
 from tepat_chassis.database import Connection, Database, Lock
 from tepat_chassis.duty import HEARTBEAT, Duty
@@ -194,11 +194,14 @@ class Service(Generic[P]):
             health=self.health,
             metrics=self.metrics,
             status=self.status,
-            routers=[*sealed, *routers],
+            routers=[*sealed, disclosures.router(self.name, self.database, self._zone), *routers],
             lifespan=self._run,
             time_zone=lambda: self._time_zone(known.document) if (known := self.standing.in_force) else None,
             areas=self._known_areas,
         )
+
+    async def _zone(self) -> str:
+        return self._time_zone((await self.standing.ruling()).document)
 
     async def _known_areas(self) -> Container[str] | None:
         try:

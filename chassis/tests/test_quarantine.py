@@ -103,7 +103,7 @@ async def test_the_bytes_need_a_purpose_and_the_right_and_leave_an_act(operator:
     assert (told["value"], told["encoding"]) == ((b"\xff" + NIK.encode()).hex(), "hex")
     first, second = await operator.acts()
     assert (first["act"], first["target"], first["who"]) == ("disclose", f"{TOPIC}-0-0", "rudi")
-    assert json.loads(first["detail"]) == {"purpose": "asked of 337401******0001"}
+    assert json.loads(first["detail"]) == {"purpose": "asked of 337401******0001", "what": "quarantined record"}
     assert first["persons"] == second["persons"] == [as_uuid(PSEUDONYMS.nik(NIK))]
     assert (await operator.opens(7, purpose="what is it")).status_code == 404
 

@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "case": "case:commands",
     "findings": "findings:commands",
     "person": "person:commands",
+    "disclosures": "disclosures:commands",
     "household": "household:commands",
     "unserved": "unserved:commands",
     "suspects": "suspects:commands",

@@ -644,6 +644,29 @@ def test_an_export_says_what_was_not_searched(api: Api, tepat: Tepat, tmp_path: 
     assert orjson.loads((tmp_path / "all.json").read_bytes())["services"][2]["quarantine"] == sealed
 
 
+def test_who_saw_whom_is_told_of_all_services_in_one(api: Api, tepat: Tepat) -> None:
+    person = "11111111-0000-0000-0000-000000000009"
+
+    def seen(service: str, *at: str) -> dict[str, Any]:
+        of = {"who": "rini", "name": "Bu Rini", "what": "person", "of": person, "persons": [person], "purpose": "visit"}
+        return {"items": [{"service": service, "id": n, "at": each, **of} for n, each in enumerate(at)], "next": None}
+
+    for service in ("eligibility", "notifications"):
+        api.answers[f"GET /{service}/v1/disclosures"] = seen(service)
+    api.answers["GET /registry/v1/disclosures"] = seen("registry", "2026-03-03T00:00:00.5Z", "2026-03-01T00:00:00Z")
+    api.answers["GET /distribution/v1/disclosures"] = seen("distribution", "2026-03-03T00:00:00Z")
+    asked = ("disclosures", "list", "--by", "rini", "--from", "2026-03-01", "--to", "2026-03-31", "--person", person)
+    ran = tepat(*asked, "--json")
+    assert [each["service"] for each in objects(ran.out)] == ["registry", "distribution", "registry"]
+    wanted = {"limit": "500", "by": "rini", "from": "2026-03-01", "to": "2026-03-31", "person": person}
+    assert [{**each.url.params} for each in api.asked] == [wanted] * 4
+    lines = tepat(*asked, "--limit", "2").out.splitlines()
+    assert lines[1] == f"2026-03-03T00:00:00.5Z\trini\tBu Rini\tvisit\tregistry\tperson\t{person}\t{person}"
+    assert len(lines) == 3
+    api.answers["GET /notifications/v1/disclosures"] = httpx.ConnectError("gone")
+    assert tepat(*asked).status == 3  # what is not whole is not told
+
+
 FOUND: dict[str, Any] = {
     "finding_id": "22222222-0000-0000-0000-000000000001", "rule": "over_cap", "revision": 1, "live": True,
     "person": None, "household": HOME["stands_for"], "programme": "BPNT", "region": "33.74.01.1001",

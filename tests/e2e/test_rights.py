@@ -86,6 +86,12 @@ async def test_a_person_is_told_all_and_then_forgotten(system: Running, tmp_path
     system.tepat("person", "erase", NIK, "--agency", AGENCY, "--reason", "asked for by the person")
     until(lambda _: system.tepat("person", "show", NIK, status=None), lambda shown: not shown)
     system.tepat("person", "show", NIK, status=2)
+    listed = system.tepat("disclosures", "list", "--person", NIK, "--by", "officer", "--json")
+    assert NIK not in listed
+    seen = [json.loads(line) for line in listed.splitlines()]
+    assert {(each["service"], each["purpose"]) for each in seen} == {
+        (service, "asked for by the person") for service in told
+    }  # fmt: skip
 
     async def last(topic: str, key: str) -> bytes | None:
         values: dict[bytes, bytes | None] = {}

@@ -4,6 +4,7 @@ of what nobody knows.
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from importlib.resources import files
 from types import SimpleNamespace
@@ -13,7 +14,7 @@ import httpx
 import orjson
 import pytest
 import pytest_asyncio
-from tepat_chassis import http, subjects
+from tepat_chassis import disclosures, http, subjects
 from tepat_chassis.auth import Person, Right, authenticated
 from tepat_chassis.health import Health
 from tepat_chassis.metrics import Metrics
@@ -21,7 +22,7 @@ from tepat_contracts.topics import Kind
 from tepat_registry import api
 from tepat_registry.suspects import RENEWAL
 
-from .conftest import NOW, Registry, filed, kk, merged, nik, number, recorded
+from .conftest import NOW, Registry, erased, filed, kk, merged, nik, number, recorded
 
 pytestmark = pytest.mark.integration
 
@@ -30,15 +31,36 @@ MAWAR, MELATI = number(11), number(12)
 PURPOSE = {"purpose": "a visit"}
 
 
+@dataclass
+class Asker:
+    """Who asks: somebody who has every right and may see all regions, unless a test says otherwise."""
+
+    rights: frozenset[Right] = frozenset(Right)
+    regions: tuple[str, ...] = ()
+
+    def __call__(self) -> Person:
+        return Person("rini", "Bu Rini", self.rights, self.regions)
+
+
+@pytest.fixture
+def asker() -> Asker:
+    return Asker()
+
+
 @pytest_asyncio.fixture
-async def asked(registry: Registry) -> AsyncIterator[httpx.AsyncClient]:
-    """The registry's answers, as they are to somebody who has every right."""
+async def asked(registry: Registry, asker: Asker) -> AsyncIterator[httpx.AsyncClient]:
+    """The registry's answers."""
+
+    async def zone() -> str:
+        return "Asia/Jakarta"
+
     service: Any = SimpleNamespace(name="registry", database=registry.database, standing=registry.standing)
     app = http.api(
         "registry", title="Registry", auth=SimpleNamespace(), health=Health(), metrics=Metrics(),  # type: ignore[arg-type]
-        status=dict, routers=api.routers(service, lambda: NOW),  # type: ignore[arg-type]
+        status=dict,  # type: ignore[arg-type]
+        routers=[*api.routers(service, lambda: NOW), disclosures.router("registry", registry.database, zone)],
     )  # fmt: skip
-    app.dependency_overrides[authenticated] = lambda: Person("rini", "Bu Rini", frozenset(Right), ())
+    app.dependency_overrides[authenticated] = asker.__call__
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://t/v1/") as client:
         yield client
 
@@ -111,6 +133,58 @@ async def test_acts_of_before_find_their_persons_as_far_as_they_are_known(
     assert await seen(asked, BUDI) == [("disclose", nik(BUDI))]
     details = [orjson.loads(row["detail"]) for row in await pool.fetch("select detail from act order by id limit 3")]
     assert details == [{"purpose": "p"}, {"purpose": "p"}, {"reason": "r"}]
+
+
+async def test_who_saw_whom_is_listed_when_they_are_erased_too(
+    registry: Registry, asked: httpx.AsyncClient, asker: Asker
+) -> None:
+    await registry.take([recorded(ANI, MAWAR), recorded(BUDI, MAWAR)])
+    await registry.take([filed("R-1", people=[{"nik": BUDI, "name": "Budi"}])], Kind.REPORTS)
+    paths = {
+        "person": f"persons/{nik(ANI)}", "household": f"households/{kk(MAWAR)}", "report": "reports/dinsos/R-1",
+    }  # fmt: skip
+    for path in paths.values():
+        await asked.get(path, params={"purpose": f"{path} {ANI}"})
+        await asked.get(path)  # masked: nobody was disclosed
+    await asked.post("subjects/held", json={"persons": [nik(BUDI)], **PURPOSE})
+    await registry.take([erased(ANI, _time="2026-02-01T08:00:00Z")])
+    assert (await asked.get(paths["person"])).status_code == 404
+
+    async def listed(status: int = 200, **params: Any) -> Any:
+        answer = await asked.get("disclosures", params=params)
+        assert answer.status_code == status, answer.text
+        assert ANI not in answer.text
+        return answer.json()
+
+    every = (await listed())["items"]
+    told = [(each["what"], each["of"], {*each["persons"]}) for each in every]
+    assert told == [
+        ("all that is held", nik(BUDI), {nik(BUDI)}), ("report", "report dinsos/R-1", {nik(BUDI)}),
+        ("household", kk(MAWAR), {nik(ANI), nik(BUDI)}), ("person", nik(ANI), {nik(ANI)}),
+    ]  # fmt: skip
+    assert [(each["who"], each["name"], each["service"]) for each in every] == [("rini", "Bu Rini", "registry")] * 4
+    assert (every[0]["purpose"], every[1]["purpose"]) == ("a visit", "reports/dinsos/R-1 337401******0001")
+    assert (await listed(person=nik(ANI)))["items"] == every[2:]
+    assert (await listed(person=kk(MAWAR)))["items"] == every[2:3]
+    first = await listed(limit=3)
+    assert first["items"] + (await listed(limit=3, cursor=first["next"]))["items"] == every
+    assert (await listed(by="Bu Rini"))["items"] == (await listed(by="rini"))["items"] == every
+    assert (await listed(by="joko"))["items"] == []
+    await registry.database.pool.execute(  # a minute before and after midnight in Jakarta
+        "update act set at = case id when $1 then timestamptz '2026-01-31 16:59Z' else '2026-01-31 17:00Z' end",
+        every[0]["id"],
+    )
+    on = {day: (await listed(**{"from": day, "to": day}))["items"] for day in ("2026-01-31", "2026-02-01")}
+    assert [len(items) for items in on.values()] == [1, 3]
+    assert on["2026-01-31"][0]["id"] == every[0]["id"]
+
+    lookup = {"nik": ANI}
+    assert (await asked.post("lookup", json=lookup)).json()["pseudonym"] == nik(ANI)
+    asker.regions = ("33.74",)
+    assert "it takes an account for all regions" in (await listed(403))["detail"]
+    asker.rights, asker.regions = frozenset(Right) - {Right.merge}, ()
+    await listed(403)
+    assert (await asked.post("lookup", json=lookup)).status_code == 404  # that somebody was erased is told to few
 
 
 async def test_acts_are_found_by_index(registry: Registry) -> None:

@@ -76,10 +76,9 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
             if on is None and not members and not (not niks and any(map(reader.covers, areas))):
                 raise HTTPException(403, "the household lives outside your regions")
             if purpose is not None:
-                await acts.record(
-                    connection, reader, "disclose", str(pseudonym), {"purpose": mask_text(purpose)},
-                    [each["person"] for each in members],
-                )  # fmt: skip
+                detail = {"purpose": mask_text(purpose), "what": "household"}
+                seen = [each["person"] for each in members]
+                await acts.record(connection, reader, "disclose", str(pseudonym), detail, seen)
             named = {
                 name for told in persons.values() for name in (told["person"], told["stands_for"], *told["aliases"])
             }

@@ -68,7 +68,8 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
             if not reader.covers(told.get("region")):
                 raise HTTPException(403, "the person lives outside your regions")
             if purpose is not None:
-                await acts.record(connection, reader, "disclose", str(pseudonym), {"purpose": mask_text(purpose)})
+                detail = {"purpose": mask_text(purpose), "what": "person"}
+                await acts.record(connection, reader, "disclose", str(pseudonym), detail, [pseudonym])
             facts = [row async for row in queries.facts_told(connection, nik=nik, household=None, event_id=None)]
             held = (await store.facts([nik])).get(nik, [])
             lived = await _household_on(connection, store, nik, on) if on is not None else {}
@@ -77,13 +78,16 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
         return _shown(str(nik), told, facts, disclosed=disclosed) | {"said": said} | lived
 
     @routes.post("/lookup")
-    async def lookup(wanted: Lookup, reader: Reader) -> dict[str, Any]:  # noqa: ARG001 – any reader may ask
+    async def lookup(wanted: Lookup, reader: Reader) -> dict[str, Any]:
         """The pseudonym of a NIK or a card, so that neither ever stands in an address."""
         pseudonyms = (await service.standing.ruling()).document.pseudonyms
         async with database.pool.acquire() as connection:
             if wanted.nik is not None:
                 pseudonym = as_uuid(pseudonyms.nik(wanted.nik))
-                known = await queries.nik_of(connection, pseudonym=pseudonym) is not None
+                known = await queries.nik_of(connection, pseudonym=pseudonym) is not None or (
+                    Right.merge in reader.rights  # who may have somebody forgotten is told who saw the erased
+                    and bool([row async for row in queries.erased(connection, persons=[pseudonym])])
+                )
             else:
                 pseudonym = as_uuid(pseudonyms.kk(wanted.kk or ""))
                 known = bool(

@@ -101,7 +101,8 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
             if purpose is not None:
                 target = mask_text(f"report {agency}/{report_id}")
                 named = {each for whom in matched for each in whom.persons}
-                await acts.record(connection, reader, "disclose", target, {"purpose": mask_text(purpose)}, named)
+                detail = {"purpose": mask_text(purpose), "what": "report"}
+                await acts.record(connection, reader, "disclose", target, detail, named)
         return {
             "agency": agency, "report_id": report_id, "key": routed.key,
             **_told(routed.way, zone), "people": _people(routed.way.data, matched, disclosed=purpose is not None),
