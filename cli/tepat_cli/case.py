@@ -1,6 +1,7 @@
 """`tepat case`: overlaps as cases that people resolve: what waits, what was decided and why, and what it saved."""
 
 from collections.abc import Mapping
+from shlex import quote
 from typing import Annotated, Any, Final
 
 import typer
@@ -17,6 +18,10 @@ ReasonOption = Annotated[str, typer.Option(help="why; it is recorded with your n
 BasisOption = Annotated[str, typer.Option(help="on what legal basis: a law, a decree")]
 RevisionOption = Annotated[
     int | None, typer.Option(min=1, help="the overlap's revision as you saw it; refused if it has changed since")
+]
+CaseRevisionOption = Annotated[
+    int | None,
+    typer.Option(min=0, help="the case's revision as you saw it; refused if somebody has acted in it since"),
 ]
 
 
@@ -43,6 +48,8 @@ COLUMNS: Final = (
     Shown("region", lambda item: item["region"]),
     Shown("deadline", _deadline, style=lambda item: "red" if item["overdue"] else ""),
     Shown("assigned to", lambda item: item["assigned_to"]),
+    Shown("revision", lambda item: item["overlap_revision"], justify="right"),
+    Shown("case revision", lambda item: item["revision"], justify="right"),
 )
 PAYOUTS: Final = (
     Shown("payout", lambda item: f"{item['agency']}/{item['payout_id']}"),
@@ -155,7 +162,8 @@ def show(
     during = told["during"] or {}
     with outlet():
         details({
-            "case": told["code"], "overlap": told["overlap_id"], "revision": told["overlap_revision"],
+            "case": told["code"], "overlap": told["overlap_id"],
+            "revision": f"{told['overlap_revision']}, of the case {told['revision']}",
             "state": told["state"], "verdict": told["verdict"], "rule": told["rule"],
             "during": f"{during['from']} – {during['to']}" if during else None,
             "at risk": rupiah(told["amount_at_risk"]), "region": told["region"], "assigned to": told["assigned_to"],
@@ -163,6 +171,12 @@ def show(
         }, 12)  # fmt: skip
     listing(told["payouts"], PAYOUTS, as_json=False, limit=0, none="neither payout is known any more")
     listing(told["timeline"], TIMELINE, as_json=False, limit=0, none="nothing happened")
+    if told["state"] != "closed":
+        say("to judge it as it is shown here / untuk memutuskannya seperti yang tampil di sini:")
+        say(
+            f"  tepat case hold|release|uphold|waive {quote(case)} --revision {told['overlap_revision']} "
+            f"--case-revision {told['revision']} --reason … --basis …"
+        )
 
 
 @commands.command()
@@ -172,6 +186,7 @@ def assign(
     to: Annotated[str, typer.Option(help="the account that has charge of it from now on")],
     reason: Annotated[str | None, typer.Option(help="why; it is recorded with your name, and told")] = None,
     revision: RevisionOption = None,
+    case_revision: CaseRevisionOption = None,
     as_json: JsonOption = False,
     data: DataOption = None,
     kafka: KafkaOption = None,
@@ -180,7 +195,8 @@ def assign(
 ) -> None:
     """Say who is to see to it."""
     said = {"to": to} | ({} if reason is None else {"reason": reason})
-    _act("assign", case, said, revision, Place.of(data, kafka, api, role), "officer", as_json=as_json)
+    place = Place.of(data, kafka, api, role)
+    _act("assign", case, said, revision, case_revision, place, "officer", as_json=as_json)
 
 
 @commands.command()
@@ -190,6 +206,7 @@ def hold(
     reason: ReasonOption,
     basis: Annotated[str | None, typer.Option(help="on what legal basis: a law, a decree")] = None,
     revision: RevisionOption = None,
+    case_revision: CaseRevisionOption = None,
     as_json: JsonOption = False,
     data: DataOption = None,
     kafka: KafkaOption = None,
@@ -198,7 +215,8 @@ def hold(
 ) -> None:
     """The payments are to wait until it is resolved."""
     said = {"reason": reason} | ({} if basis is None else {"basis": basis})
-    _act("hold", case, said, revision, Place.of(data, kafka, api, role), "officer", as_json=as_json)
+    place = Place.of(data, kafka, api, role)
+    _act("hold", case, said, revision, case_revision, place, "officer", as_json=as_json)
 
 
 @commands.command()
@@ -208,6 +226,7 @@ def release(
     reason: ReasonOption,
     basis: BasisOption,
     revision: RevisionOption = None,
+    case_revision: CaseRevisionOption = None,
     as_json: JsonOption = False,
     data: DataOption = None,
     kafka: KafkaOption = None,
@@ -217,7 +236,8 @@ def release(
     """Lift what was held: the payments of a review may go as long as they stay as they are, and what a rule prefers.
     What a rule excludes takes a waiver."""
     said = {"reason": reason, "basis": basis}
-    _act("release", case, said, revision, Place.of(data, kafka, api, role), "officer", as_json=as_json)
+    place = Place.of(data, kafka, api, role)
+    _act("release", case, said, revision, case_revision, place, "officer", as_json=as_json)
 
 
 @commands.command()
@@ -227,6 +247,7 @@ def uphold(
     reason: ReasonOption,
     basis: BasisOption,
     revision: RevisionOption = None,
+    case_revision: CaseRevisionOption = None,
     as_json: JsonOption = False,
     data: DataOption = None,
     kafka: KafkaOption = None,
@@ -235,7 +256,8 @@ def uphold(
 ) -> None:
     """It is paid twice: one of the two must not be paid, or must come back."""
     said = {"reason": reason, "basis": basis}
-    _act("uphold", case, said, revision, Place.of(data, kafka, api, role), "officer", as_json=as_json)
+    place = Place.of(data, kafka, api, role)
+    _act("uphold", case, said, revision, case_revision, place, "officer", as_json=as_json)
 
 
 @commands.command()
@@ -245,6 +267,7 @@ def waive(
     reason: ReasonOption,
     basis: BasisOption,
     revision: RevisionOption = None,
+    case_revision: CaseRevisionOption = None,
     as_json: JsonOption = False,
     data: DataOption = None,
     kafka: KafkaOption = None,
@@ -254,7 +277,8 @@ def waive(
     """Both may be paid though the rule says otherwise. Above the policy's amount it takes two people, one after the
     other."""
     said = {"reason": reason, "basis": basis}
-    _act("waive", case, said, revision, Place.of(data, kafka, api, role), "supervisor", as_json=as_json)
+    place = Place.of(data, kafka, api, role)
+    _act("waive", case, said, revision, case_revision, place, "supervisor", as_json=as_json)
 
 
 @commands.command()
@@ -282,15 +306,19 @@ def figures(
 
 
 def _act(
-    what: str, case: str, said: dict[str, Any], revision: int | None, place: Place, role: str, *, as_json: bool
-) -> None:
-    """Do it to the overlap as it was seen, as it is now where nobody says how, and to the case as it is now: who acts
-    in it before this comes is not overruled.
+    what: str, case: str, said: dict[str, Any], revision: int | None, case_revision: int | None, place: Place,
+    role: str, *, as_json: bool,
+) -> None:  # fmt: skip
+    """Do it to the overlap and to the case as they were seen, as they are now where nobody says how: who acts in it
+    before this comes is not overruled.
     """
     with Services(place, role) as services:
         path = f"cases/{segment(case)}"
-        now = services.get("distribution", path)
-        seen = {"revision": revision or now["overlap_revision"], "case_revision": now["revision"]}
+        if revision is None or case_revision is None:
+            now = services.get("distribution", path)
+            revision = now["overlap_revision"] if revision is None else revision
+            case_revision = now["revision"] if case_revision is None else case_revision
+        seen = {"revision": revision, "case_revision": case_revision}
         told = services.post("distribution", f"{path}/{what}", said | seen)
     if as_json:
         json_line(told)

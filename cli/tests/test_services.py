@@ -262,6 +262,7 @@ def test_cases_are_listed_and_each_is_one_timeline_in_words(api: Api, tepat: Tep
     assert (row["case"], row["state"]) == ("N4FB6DTK", "open (waiver proposed)")
     assert row["deadline"] == "2026-01-15T00:00:00Z (overdue)"
     assert (row["payouts"], row["at risk"]) == ("dinsos/A·[31m + himbara/B", "Rp 750.000")
+    assert (row["revision"], row["case revision"]) == ("4", "1")
     assert {**api.asked[0].url.params} == {
         "limit": "500", "state": "open", "overdue": "true", "assigned_to": "rini"
     }  # fmt: skip
@@ -295,7 +296,11 @@ def test_cases_are_listed_and_each_is_one_timeline_in_words(api: Api, tepat: Tep
         "held; the waiver that kepala proposed lapses / usulan pengecualian kepala gugur\t\trini",
     ):  # fmt: skip
         assert words in ran.out
+    assert "--revision 4 --case-revision 1 --reason … --basis …" in ran.err.splitlines()[-1]
+    assert "to judge it as it is shown here / untuk memutuskannya" in ran.err
     assert objects(tepat("case", "show", "N4FB6DTK", "--json").out) == [shown]
+    api.answers["GET /distribution/v1/cases/N4FB6DTK"] = shown | {"state": "closed"}
+    assert "to judge it" not in tepat("case", "show", "N4FB6DTK").err
 
 
 @pytest.mark.parametrize("what", ["hold", "release", "uphold", "waive"])
@@ -308,6 +313,11 @@ def test_what_is_decided_is_of_the_overlap_as_it_was_seen(api: Api, tepat: Tepat
     assert orjson.loads(api.asked[-1].content) == said | {"revision": 4, "case_revision": 1}
     assert objects(tepat("case", what, "N4FB6DTK", *WHY, "--revision", 3, "--json").out) == [CASE]
     assert orjson.loads(api.asked[-1].content) == said | {"revision": 3, "case_revision": 1}
+    del api.asked[:]
+    tepat("case", what, "N4FB6DTK", *WHY, "--revision", 3, "--case-revision", 0)  # as it was read, whatever it is now
+    assert [orjson.loads(each.content) for each in api.asked] == [said | {"revision": 3, "case_revision": 0}]
+    tepat("case", what, "N4FB6DTK", *WHY, "--case-revision", 0)
+    assert orjson.loads(api.asked[-1].content) == said | {"revision": 4, "case_revision": 0}
     api.answers[f"POST /distribution/v1/cases/N4FB6DTK/{what}"] = httpx.Response(409, json={"detail": "it has changed"})
     ran = tepat("case", what, "N4FB6DTK", *WHY)
     assert (ran.status, "it has changed" in ran.err) == (2, True)
