@@ -852,6 +852,39 @@ def test_a_check_names_the_column_and_the_lines_of_the_file(api: Api, tepat: Tep
     assert told[2]["same_id_as"] == 5
 
 
+@pytest.mark.parametrize(
+    ("reason", "in_indonesian"),
+    [
+        ("ends: takes a payment back, nothing to clear",
+         "mengakhiri: pembayaran ditarik kembali, tidak perlu persetujuan"),
+        ("ends: it was taken back before, nothing changes",
+         "mengakhiri: sudah ditarik kembali, tidak ada yang berubah"),
+        ("ends: no payment of this id is known: check the id",
+         "mengakhiri: pembayaran dengan id ini belum dikenal: periksa id-nya"),
+        ("planned: the ledger holds revision 1 of it: raise --revision or the column revision",
+         "sudah direncanakan: yang berlaku adalah revisi 1: naikkan --revision atau kolom revision"),
+    ],
+)  # fmt: skip
+def test_a_row_that_takes_a_payment_back_is_answered_in_both_languages(
+    api: Api, tepat: Tepat, tmp_path: Path, reason: str, in_indonesian: str
+) -> None:
+    asked: list[bytes] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.extend(request.read().splitlines())
+        return checked({"n": 1, "decision": "ends", "reasons": [reason], "overlaps": []})
+
+    api.answers["POST /distribution/v1/checks"] = answer
+    file = tmp_path / "list.csv"
+    file.write_text("Nomor Bayar,Status,Alasan\nA,dibatalkan,rekening ditutup\n")
+    told = tepat("check", file, "--agency", "dinsos")
+    assert (told.status, "1 ends / mengakhiri" in told.words) == (0, True)
+    assert [orjson.loads(line)["type"] for line in asked] == ["tepat.payout.cancelled.v1"]
+    with (tmp_path / "list.csv.checked.csv").open(newline="") as answers:
+        (row,) = csv.DictReader(answers)
+    assert (row["answer"], row["jawaban"], row["why"]) == ("ends", "mengakhiri", f"{reason} / {in_indonesian}")
+
+
 def test_a_check_asks_of_the_revision_that_will_be_published(api: Api, tepat: Tepat, tmp_path: Path) -> None:
     asked: list[bytes] = []
 

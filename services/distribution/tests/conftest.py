@@ -563,7 +563,9 @@ class Ledger:
             while await self._clearer.step(connection):
                 pass
 
-    async def listed(self, lines: Sequence[Event], *, by: str = "dinsos") -> list[dict[str, Any]]:
+    async def listed(
+        self, lines: Sequence[Event], *, by: str = "dinsos", regions: tuple[str, ...] = ()
+    ) -> list[dict[str, Any]]:
         """What is answered about a payment list, line by line, before it is published."""
 
         async def told() -> AsyncIterator[bytes]:
@@ -571,7 +573,8 @@ class Ledger:
                 yield orjson.dumps(line)
 
         in_force = await self.standing.ruling()
-        taken = await self.checks.listed(told(), by, in_force.document, Person("rini", "Bu Rini", frozenset(Right), ()))
+        rini = Person("rini", "Bu Rini", frozenset(Right), regions)
+        taken = await self.checks.listed(told(), by, in_force.document, rini)
         return [line async for line in self.checks.answered(taken) if "result" not in line]
 
     async def issued(self, agency: str) -> list[dict[str, Any]]:
