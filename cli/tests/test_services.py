@@ -360,7 +360,7 @@ def test_notices_are_listed_shown_and_acknowledged(api: Api, tepat: Tepat) -> No
     at = "2026-01-02T08:00:00Z"
     notice = {
         "delivery_id": "d-1", "agency": "lurah/Miroto", "channel": "sms", "kind": "report", "state": "sent",
-        "reason": None, "causes": 2, "level": 1, "queued_at": at, "due_at": None, "sending_at": at,
+        "reason": None, "causes": 2, "level": 1, "queued_at": at, "due_at": None, "sending_at": at, "sent_at": at,
         "acknowledged_at": None,
     }  # fmt: skip
     api.answers["GET /notifications/v1/notices"] = {"items": [notice], "next": None}
@@ -919,11 +919,28 @@ def test_a_check_never_costs_the_list_or_what_was_answered_before(api: Api, tepa
 
 # --- notices
 
-NOTICE = {
+TRIED = "2026-03-02T03:01:00Z"
+NOTICE: dict[str, Any] = {
     "delivery_id": "019c8f1e-6f3a-7c55-9d0b-0c4f2f1b7a10", "agency": "dinsos", "channel": "whatsapp",
     "channels": ["email", "whatsapp"], "kind": "overlaps", "state": "failed", "causes": 2, "attempts": 7,
-    "reason": "the gateway refused it: 400 131026", "due_at": None, "sending_at": "2026-03-02T03:01:00Z",
+    "reason": "the gateway refused it: 400 131026", "due_at": None, "sending_at": TRIED,
+    "sent_at": None,
 }  # fmt: skip
+
+
+def test_what_was_not_handed_over_is_not_shown_as_sent(api: Api, tepat: Tepat) -> None:
+    due = "2026-03-02T03:11:00Z"
+    told = [
+        NOTICE, NOTICE | {"due_at": due}, NOTICE | {"state": "doubtful"}, NOTICE | {"state": "doubtful", "due_at": due},
+        NOTICE | {"state": "sent", "sent_at": TRIED}, NOTICE | {"state": "queued", "sending_at": None, "due_at": due},
+    ]  # fmt: skip
+    api.answers["GET /notifications/v1/notices"] = {"items": told, "next": None}
+    headings, *lines = (line.split("\t") for line in tepat("notices", "list").out.splitlines())
+    rows = [dict(zip(headings, line, strict=True)) for line in lines]
+    assert [[row[name] for name in ("state", "last try", "next try", "sent")] for row in rows] == [
+        ["failed, given up", TRIED, "", ""], ["failed", TRIED, due, ""], ["doubtful", TRIED, "", "doubt"],
+        ["doubtful", TRIED, due, "doubt"], ["sent", TRIED, "", TRIED], ["queued", "", due, ""],
+    ]  # fmt: skip
 
 
 def test_notices_are_listed_by_state_and_channel(api: Api, tepat: Tepat) -> None:
