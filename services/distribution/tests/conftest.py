@@ -22,6 +22,7 @@ import orjson
 import pytest_asyncio
 from aiokafka import TopicPartition
 from fastapi import APIRouter, FastAPI
+from prometheus_client import CollectorRegistry
 from pydantic import TypeAdapter
 from tepat_chassis.auth import Person, Right, authenticated
 from tepat_chassis.database import Database, Lock
@@ -45,6 +46,7 @@ from tepat_distribution.detect import FINDINGS, OVERLAPS, Detector
 from tepat_distribution.domain import STATES
 from tepat_distribution.findings import Finder
 from tepat_distribution.handlers import Decisions, Payouts, Persons, Through, data_of
+from tepat_distribution.held import Held
 from tepat_distribution.knowing import Known
 from tepat_distribution.store import BY_KEY, Store
 
@@ -378,7 +380,9 @@ class Ledger:
         self.now = NOW + APART
         self.ends: dict[TopicPartition, int] | None = {}
         self.inbound: dict[TopicPartition, int] = {}
-        self._finder = Finder(self.store, Known(self._where_ours_end, self._where_theirs_end), lambda: self.now)
+        self.held = Held(CollectorRegistry())
+        known = Known(self._where_ours_end, self._where_theirs_end)
+        self._finder = Finder(self.store, known, self.held, lambda: self.now)
         self.document: dict[str, Any] = {}
         self.accepted: list[Record] = []
         self.refused: list[str] = []
