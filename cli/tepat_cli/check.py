@@ -24,24 +24,33 @@ from tepat_cli.services import Answer, Services
 from tepat_cli.terminal import json_line, printable, say
 
 HEADINGS: Final = ("line", "answer", "jawaban", "why", "column", "overlaps with")
-IN_INDONESIAN: Final = {"clear": "aman", "hold": "tahan", "unknown": "belum diketahui", "rejected": "ditolak"}
+IN_INDONESIAN: Final = {
+    "clear": "aman",
+    "hold": "tahan",
+    "unknown": "belum diketahui",
+    "ends": "mengakhiri",
+    "rejected": "ditolak",
+}
 _KINDS: Final = {
     "exclusive": "dilarang bersama", "preferred": "didahulukan", "released": "sudah dilepas", "held": "ditahan petugas",
     "silent": "tanpa kabar", "behind": "data instansi lain belum selesai dibaca", "planned": "sudah direncanakan",
     "disbursed": "sudah disalurkan", "cancelled": "sudah dibatalkan", "returned": "sudah dikembalikan",
-    "repeated": "berulang",
+    "repeated": "berulang", "ends": "mengakhiri",
 }  # fmt: skip
 _DETAILS: Final = {
-    " with other content: raise --revision or the column revision":
-        " dengan isi lain: naikkan --revision atau kolom revision",
+    "takes a payment back, nothing to clear": "pembayaran ditarik kembali, tidak perlu persetujuan",
+    "it was taken back before, nothing changes": "sudah ditarik kembali, tidak ada yang berubah",
+    "no payment of this id is known: check the id": "pembayaran dengan id ini belum dikenal: periksa id-nya",
+    " with other content": " dengan isi lain", " of it": "",
+    ": raise --revision or the column revision": ": naikkan --revision atau kolom revision",
     "this id stands in line ": "id ini juga ada di baris ", " too": "",
     " with ": " dengan ", " since ": " sejak ", " was never heard of": " belum pernah mengirim kabar",
-    "the ledger holds revision ": "yang berlaku adalah revisi ", " of it": "",
+    "the ledger holds revision ": "yang berlaku adalah revisi ",
 }  # fmt: skip
 CUT_OFF: Final = {"failed": "the answer was cut off: try again"}
 Row = tuple[Ready | Bad, str, Answer]
 """A row of the file, the word that answers it, and what that rests on."""
-STYLE: Final = {"clear": "green", "hold": "bold red", "unknown": "yellow", "rejected": "red"}
+STYLE: Final = {"clear": "green", "hold": "bold red", "unknown": "yellow", "ends": "dim", "rejected": "red"}
 
 
 def check(
@@ -60,7 +69,8 @@ def check(
 ) -> None:
     """Gives a payment list back with the answer for each line, publishing nothing. Ends with 1 if lines can't be taken.
 
-    The answer holds for the moment: publish the list as planned, and its clearances follow whatever changes.
+    The answer holds for the moment: publish the list as planned, and its clearances follow whatever changes. A row that
+    cancels or returns a payment is answered with `ends`: the others are judged as if it were gone.
     """
     if not is_agency_id(agency):
         raise WrongUse(f"‘{printable(agency)}’ is no agency: 3–40 of a–z, 0–9 and -, such as dinsos-jateng")

@@ -15,9 +15,15 @@ CodeArgument = Annotated[str, typer.Argument(metavar="CODE", help="of the case, 
 WRONG = ("failed", "doubtful", "skipped")
 
 
-def _next(item: Item) -> str | None:
-    due: str | None = item.get("due_at")
-    return due or ("given up" if item["state"] in ("failed", "skipped") else None)
+def _state(item: Item) -> str:
+    """The state, and of one that failed whether it was given up."""
+    return "failed, given up" if item["state"] == "failed" and item["due_at"] is None else str(item["state"])
+
+
+def _sent(item: Item) -> str | None:
+    """When it was handed over; whether it was is not known of one in doubt."""
+    sent: str | None = item["sent_at"]
+    return "doubt" if item["state"] == "doubtful" else sent
 
 
 COLUMNS = (
@@ -25,12 +31,13 @@ COLUMNS = (
     Shown("recipient", lambda item: item["agency"]),
     Shown("kind", lambda item: item["kind"], style=lambda _: "bold"),
     Shown("channel", lambda item: item["channel"]),
-    Shown("state", lambda item: item["state"], style=lambda item: "red" if item["state"] in WRONG else ""),
+    Shown("state", _state, style=lambda item: "red" if item["state"] in WRONG else ""),
     Shown("of", lambda item: item["causes"], justify="right"),
     Shown("tries", lambda item: item.get("attempts"), justify="right"),
     Shown("level", lambda item: item.get("level"), justify="right"),
-    Shown("next try", _next),
-    Shown("sent", lambda item: item.get("sending_at")),
+    Shown("last try", lambda item: item["sending_at"]),
+    Shown("next try", lambda item: item["due_at"]),
+    Shown("sent", _sent),
     Shown("acknowledged", lambda item: item.get("acknowledged_at")),
     Shown("reason", lambda item: item.get("reason")),
 )

@@ -35,11 +35,12 @@ FIGURES: Final = {
 """Each figure as it is called in English and Indonesian."""
 LEVELS: Final = ("kabupaten", "kecamatan", "kelurahan")
 COVERED: Final = {
-    "eligible": ("eligible", "memenuhi syarat"), "covered": ("eligible and paid", "memenuhi syarat dan menerima"),
+    "eligible": ("eligible today", "memenuhi syarat hari ini"),
+    "covered": ("eligible today and paid", "memenuhi syarat hari ini dan menerima"),
     "coverage": ("coverage", "cakupan"), "receiving": ("receiving", "penerima"),
-    "not_eligible": ("paid though not eligible", "menerima tanpa memenuhi syarat"),
+    "not_eligible": ("paid, not eligible today", "menerima, hari ini tidak memenuhi syarat"),
 }  # fmt: skip
-"""Persons or households, by the programme's unit; likewise."""
+"""Persons or households, by the programme's unit; likewise. Who is eligible is decided today, whatever the period."""
 BAR: Final = 44
 WIDTH: Final = 118
 LINES: Final = 40
@@ -66,7 +67,9 @@ def report(
     coverage: Annotated[
         bool,
         typer.Option(
-            "--coverage", help="also who was paid of the eligible, and who though not; by programme, or with one level"
+            "--coverage",
+            help="also who was paid of those eligible today, whatever the period, and who though not; by programme, or "
+            "with one level",
         ),
     ] = False,
     to_csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE.csv", help="also as rows")] = None,

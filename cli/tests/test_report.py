@@ -94,13 +94,16 @@ def test_coverage_puts_the_eligible_beside_those_who_were_paid(api: Api, tepat: 
             "report", "33.74", "--by", "programme,kecamatan", "--coverage", "--xlsx", book
         ).out.splitlines()
     )
-    assert head[-5:] == ["eligible", "eligible and paid", "coverage", "receiving", "paid though not eligible"]
+    assert head[-5:] == [
+        "eligible today", "eligible today and paid", "coverage", "receiving", "paid, not eligible today",
+    ]  # fmt: skip
     assert [row[-5:] for row in rows] == [["4", "3", "75.0%", "5", "2"], ["", "", "", "7", ""], [""] * 5]
     assert api.asked[-1].url.params["receiving"] == "true"
     titles, first, *_ = openpyxl.load_workbook(book)["Laporan"].iter_rows(values_only=True)
     assert dict(zip(titles, first, strict=True))["coverage"] == 0.75
     notes = list(openpyxl.load_workbook(book)["Dasar"].iter_rows(values_only=True, max_col=2))
     assert ("coverage", "cakupan") in notes
+    assert ("eligible today", "memenuhi syarat hari ini") in notes
 
 
 @pytest.mark.parametrize("form", ["--picture", "--xlsx", "--csv"])

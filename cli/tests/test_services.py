@@ -370,7 +370,7 @@ def test_notices_are_listed_shown_and_acknowledged(api: Api, tepat: Tepat) -> No
     at = "2026-01-02T08:00:00Z"
     notice = {
         "delivery_id": "d-1", "agency": "lurah/Miroto", "channel": "sms", "kind": "report", "state": "sent",
-        "reason": None, "causes": 2, "level": 1, "queued_at": at, "due_at": None, "sending_at": at,
+        "reason": None, "causes": 2, "level": 1, "queued_at": at, "due_at": None, "sending_at": at, "sent_at": at,
         "acknowledged_at": None,
     }  # fmt: skip
     api.answers["GET /notifications/v1/notices"] = {"items": [notice], "next": None}
@@ -885,6 +885,39 @@ def test_a_check_names_the_column_and_the_lines_of_the_file(api: Api, tepat: Tep
     assert told[2]["same_id_as"] == 5
 
 
+@pytest.mark.parametrize(
+    ("reason", "in_indonesian"),
+    [
+        ("ends: takes a payment back, nothing to clear",
+         "mengakhiri: pembayaran ditarik kembali, tidak perlu persetujuan"),
+        ("ends: it was taken back before, nothing changes",
+         "mengakhiri: sudah ditarik kembali, tidak ada yang berubah"),
+        ("ends: no payment of this id is known: check the id",
+         "mengakhiri: pembayaran dengan id ini belum dikenal: periksa id-nya"),
+        ("planned: the ledger holds revision 1 of it: raise --revision or the column revision",
+         "sudah direncanakan: yang berlaku adalah revisi 1: naikkan --revision atau kolom revision"),
+    ],
+)  # fmt: skip
+def test_a_row_that_takes_a_payment_back_is_answered_in_both_languages(
+    api: Api, tepat: Tepat, tmp_path: Path, reason: str, in_indonesian: str
+) -> None:
+    asked: list[bytes] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.extend(request.read().splitlines())
+        return checked({"n": 1, "decision": "ends", "reasons": [reason], "overlaps": []})
+
+    api.answers["POST /distribution/v1/checks"] = answer
+    file = tmp_path / "list.csv"
+    file.write_text("Nomor Bayar,Status,Alasan\nA,dibatalkan,rekening ditutup\n")
+    told = tepat("check", file, "--agency", "dinsos")
+    assert (told.status, "1 ends / mengakhiri" in told.words) == (0, True)
+    assert [orjson.loads(line)["type"] for line in asked] == ["tepat.payout.cancelled.v1"]
+    with (tmp_path / "list.csv.checked.csv").open(newline="") as answers:
+        (row,) = csv.DictReader(answers)
+    assert (row["answer"], row["jawaban"], row["why"]) == ("ends", "mengakhiri", f"{reason} / {in_indonesian}")
+
+
 def test_a_check_asks_of_the_revision_that_will_be_published(api: Api, tepat: Tepat, tmp_path: Path) -> None:
     asked: list[bytes] = []
 
@@ -919,11 +952,28 @@ def test_a_check_never_costs_the_list_or_what_was_answered_before(api: Api, tepa
 
 # --- notices
 
-NOTICE = {
+TRIED = "2026-03-02T03:01:00Z"
+NOTICE: dict[str, Any] = {
     "delivery_id": "019c8f1e-6f3a-7c55-9d0b-0c4f2f1b7a10", "agency": "dinsos", "channel": "whatsapp",
     "channels": ["email", "whatsapp"], "kind": "overlaps", "state": "failed", "causes": 2, "attempts": 7,
-    "reason": "the gateway refused it: 400 131026", "due_at": None, "sending_at": "2026-03-02T03:01:00Z",
+    "reason": "the gateway refused it: 400 131026", "due_at": None, "sending_at": TRIED,
+    "sent_at": None,
 }  # fmt: skip
+
+
+def test_what_was_not_handed_over_is_not_shown_as_sent(api: Api, tepat: Tepat) -> None:
+    due = "2026-03-02T03:11:00Z"
+    told = [
+        NOTICE, NOTICE | {"due_at": due}, NOTICE | {"state": "doubtful"}, NOTICE | {"state": "doubtful", "due_at": due},
+        NOTICE | {"state": "sent", "sent_at": TRIED}, NOTICE | {"state": "queued", "sending_at": None, "due_at": due},
+    ]  # fmt: skip
+    api.answers["GET /notifications/v1/notices"] = {"items": told, "next": None}
+    headings, *lines = (line.split("\t") for line in tepat("notices", "list").out.splitlines())
+    rows = [dict(zip(headings, line, strict=True)) for line in lines]
+    assert [[row[name] for name in ("state", "last try", "next try", "sent")] for row in rows] == [
+        ["failed, given up", TRIED, "", ""], ["failed", TRIED, due, ""], ["doubtful", TRIED, "", "doubt"],
+        ["doubtful", TRIED, due, "doubt"], ["sent", TRIED, "", TRIED], ["queued", "", due, ""],
+    ]  # fmt: skip
 
 
 def test_notices_are_listed_by_state_and_channel(api: Api, tepat: Tepat) -> None:

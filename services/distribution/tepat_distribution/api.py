@@ -114,9 +114,10 @@ def router(database: Database, standing: Standing[Policed], checks: Checks) -> A
     async def check(request: Request, agency: str, person: Reader) -> StreamingResponse:
         """A payment list, each line an event as an agency sends it (JSON Lines), answered without being published.
 
-        JSON Lines: of each line its number `n`, `decision`, `reasons` and `overlaps`, or `rejected` and why; of a line
-        whose payout id another one has that holds instead, the number of that as `same_id_as`. In the end the `result`,
-        how many there are of each, or why it `failed`.
+        JSON Lines: of each line its number `n`, `decision` (`clear`, `hold`, `unknown`; `ends` where it cancels or
+        returns a payment), `reasons` and `overlaps`, or `rejected` and why; of a line whose payout id another one has
+        that holds instead, the number of that as `same_id_as`. In the end the `result`, how many there are of each, or
+        why it `failed`.
         """
         policy = (await standing.ruling()).document
         must_be_of(policy.index.agencies, "agency", agency, what="agency")

@@ -39,6 +39,7 @@ from tepat_distribution.detect import CLEAR, JUDGED, Detector
 from tepat_distribution.findings import Finder
 from tepat_distribution.forgetting import Forgetter
 from tepat_distribution.handlers import Decisions, Payouts, Persons, Rankings, Reports, Through, data_of
+from tepat_distribution.held import Held
 from tepat_distribution.knowing import ELIGIBILITY, REGISTRY, Known
 from tepat_distribution.outgoing import SERVICE
 from tepat_distribution.progress import Progress
@@ -82,7 +83,9 @@ def build(settings: DistributionSettings, clock: Callable[[], datetime] = lambda
     service.duty(CLEAR, by_steps(Clearer(store, service.standing, inbound).step, BY_KEY))
     service.duty("aid", by_steps(Teller(store).step, BY_KEY), drained=False)
     service.duty("case", by_steps(Deadlines(clock).step, BY_KEY), drained=False)
-    service.duty("findings", Finder(store, Known(service.ends, service.ends_of)).work, drained=False)
+    held = Held(service.metrics.registry)
+    service.duty("findings", Finder(store, Known(service.ends, service.ends_of), held).work, drained=False)
+    service.tells = held.tells
     service.duty("forget", by_steps(Forgetter(service.standing, clock).step), drained=False)
     service.duty("round", by_steps(Progress(clock).step), drained=False)
     service.pseudonyms = lambda policy: pseudonyms(policy.secret_id)

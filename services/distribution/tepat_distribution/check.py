@@ -4,7 +4,7 @@ Invariants
 - Nothing is written: lines stand in the session's own table, in a transaction that is rolled back.
 - A line passes the door as it would from its topic, and is refused in the same words.
 - Lines are held against the ledger as it was read up to the moment of the question, and against one another; where
-  that much is not read in ``PATIENCE`` what is not held is unknown.
+  that much is not read in ``PATIENCE`` what is not held is unknown. What a line takes back counts no more.
 - Who is silent is judged when it is answered, by what was read until then.
 - Planned as it is, a line is given the same reasons by its clearance, in the same words. That of which it is not
   certain that the ledger will hold it is held: one of several lines of an id, one that a revision told otherwise.
@@ -26,7 +26,7 @@ from tepat_chassis.database import Connection, Database
 from tepat_chassis.pseudonyms import Pseudonyms
 from tepat_chassis.quarantine import Record
 from tepat_contracts.door import Refused
-from tepat_contracts.express import Payout, PayoutDoor
+from tepat_contracts.express import Ended, PayoutDoor
 from tepat_contracts.topics import Kind, inbound_name
 
 from tepat_distribution.clearances import Ends, silences, silent_in_words
@@ -43,6 +43,13 @@ LISTED: Final = (
     "n", "payout_id", "nik", "told", "told_kk", "programme", "starts", "ends", "revision", "rank", "event_time",
     "event_id", "amount", "kind", "region", "more", "digest",
 )  # fmt: skip
+TAKEN_BACK: Final = {
+    "stands": "takes a payment back, nothing to clear",
+    "ended": "it was taken back before, nothing changes",
+    "unknown": "no payment of this id is known: check the id",
+}
+"""Of a line that takes back what the ledger or the list holds so."""
+RAISE: Final = ": raise --revision or the column revision"
 HEADERS: Final = [("content-type", b"application/cloudevents+json")]
 
 Line = dict[str, Any]
@@ -50,11 +57,12 @@ Line = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A list that was taken: the session it stands in, whose it is, how many lines, and those the door refused."""
+    """A list that was taken: the session it stands in, whose it is, who asks, how many lines, and those refused."""
 
     connection: "asyncpg.Connection[asyncpg.Record]"
     agency: str
     policy: Policed
+    person: Person
     lines: int
     refused: Mapping[int, Line]
 
@@ -99,11 +107,11 @@ class Checks:
         except BaseException:
             await connection.close(timeout=1)
             raise
-        return Listed(connection, agency, policy, lines, refused)
+        return Listed(connection, agency, policy, person, lines, refused)
 
     async def answered(self, listed: Listed) -> AsyncGenerator[Line, None]:
         """A line for each event, in order: `n` from 1 with `decision` and what it rests on, or with `rejected`; last
-        `result` with how many of each there are.
+        `result` with how many of each there are. Of a line that takes a payment back the decision is `ends`.
         """
         counted = Counter[str]()
         try:
@@ -129,12 +137,17 @@ class Checks:
                 why = no.rejection
                 refused[n] = {"rejected": why.reason, "pointer": why.pointer, "message": why.message}
                 continue
-            if admitted is None or not isinstance(data := admitted[0].data, Payout):
+            if admitted is None:
                 refused[n] = {"rejected": "unknown_type", "pointer": "/type", "message": words("no_payment")}
+                continue
+            event, time = admitted
+            if isinstance(data := event.data, Ended):
+                order = data.revision, event.rank, time, event.id
+                rows.append((n, data.payout_id, *[None] * 6, *order, *[None] * 4, digest(value)))
             elif not person.covers(data.region):
                 refused[n] = {"rejected": "not_permitted", "pointer": "/data/region", "message": words("line_outside")}
             else:
-                (event, time), to = admitted, data.recipient
+                to = data.recipient
                 told = pseudonyms.alone(to.nik) if to.kk is None else pseudonyms.kk(to.kk)
                 rows.append((
                     n, data.payout_id, UUID(bytes=pseudonyms.nik(to.nik)), UUID(bytes=told), to.kk is not None,
@@ -169,13 +182,21 @@ class Checks:
         rows = await every(queries.check_listed(connection, agency=agency, at_most=GROUP_LIMIT))
         found = {n: list(of) for n, of in groupby(rows, lambda row: row["n"])}
         for n in range(1, listed.lines + 1):
-            yield {"n": n} | (listed.refused.get(n) or _answer(found[n], silent, behind=behind))
+            refused = listed.refused.get(n) or _outside(found[n][0], listed.person)
+            yield {"n": n} | (refused or _answer(found[n], silent, behind=behind))
 
 
 async def _and_end(events: AsyncIterator[bytes]) -> AsyncIterator[bytes | None]:
     async for event in events:
         yield event
     yield None
+
+
+def _outside(row: Any, person: Person) -> Line | None:
+    """The refusal of a line that takes back what was paid outside a person's regions: it names no area itself."""
+    if row["back_in"] is None or person.covers(row["back_in"]):
+        return None
+    return {"rejected": "not_permitted", "pointer": "/data/payout_id", "message": words("line_outside")}
 
 
 def _answer(rows: Sequence[Any], silent: Mapping[int, list[str]], *, behind: bool) -> Line:
@@ -185,9 +206,12 @@ def _answer(rows: Sequence[Any], silent: Mapping[int, list[str]], *, behind: boo
         reason = f"repeated: this id stands in line {also} too"
         return {"decision": "hold", "reasons": [reason], "overlaps": [], "same_id_as": also}
     if first["outdone"] is not None:  # sent as it is, the line need not change anything
-        of = " with other content: raise --revision or the column revision" if first["contested"] else " of it"
+        of = f" with other content{RAISE}" if first["contested"] else f" of it{RAISE if first['defied'] else ''}"
         reason = f"{STATES[first['outdone']]}: the ledger holds revision {first['held_revision']}{of}"
         return {"decision": "hold", "reasons": [reason], "overlaps": []}
+    if (back := first["takes_back"]) is not None:
+        unsure = ["behind"] if behind and back == "unknown" else []
+        return {"decision": "ends", "reasons": [f"ends: {TAKEN_BACK[back]}", *unsure], "overlaps": []}
     overlaps = [row for row in rows if row["rule"] is not None]
     unknown = silent[rows[0]["programme"]] + (["behind"] if behind else [])
     holds = any(row["why"] in ("exclusive", "held") for row in overlaps)

@@ -23,6 +23,7 @@ from tepat_chassis.outbox import put
 from tepat_distribution import found
 from tepat_distribution.aid import AT_LAST, CALM, MUCH
 from tepat_distribution.detect import FINDINGS, VERSION
+from tepat_distribution.held import Held
 from tepat_distribution.knowing import Known
 from tepat_distribution.outgoing import message
 from tepat_distribution.store import BY_KEY, PAYOUTS_OF_A_TOUCH, Store, every, queries, undisturbed
@@ -38,9 +39,12 @@ SWEPT_AT_ONCE: Final = 50_000
 class Finder:
     """The duty of finding."""
 
-    def __init__(self, store: Store, known: Known, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self, store: Store, known: Known, held: Held, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
         self._store = store
         self._known = known
+        self._held = held
         self._clock = clock
         self._spread_at: datetime | None = None
 
@@ -49,8 +53,11 @@ class Finder:
         await connection.execute(BY_KEY)
         self._known.begin()
         self._spread_at = self._clock()
-        while True:
-            yield await self.step(connection)
+        try:
+            while True:
+                yield await self.step(connection)
+        finally:
+            self._held.forget()
 
     async def step(self, connection: Connection) -> bool:
         """Spread what was noted, and look at the payouts touched first; whether there were any."""
@@ -61,7 +68,17 @@ class Finder:
         until = now - AT_LAST if busy else now
         spread = (self._spread_at is None or self._spread_at <= until) and await self._spread(connection, now, until)
         through = await self._known.through(connection)
+        await self._see(connection, through, now)
         return await self._look(connection, now, until, through) or spread
+
+    async def _see(self, connection: Connection, through: int, now: datetime) -> None:
+        """See whether a service that is waited for stands still."""
+        service = self._known.waits_for
+        if service is None:
+            self._held.see(None, None, 0, now)
+        else:
+            waiting = await queries.waiting_for(connection, service=service, through=through)
+            self._held.see(service, waiting["revision"], waiting["pages"], now)
 
     async def _spread(self, connection: Connection, now: datetime, at: datetime) -> bool:
         """Touch the payouts of those noted first, or the next of a sweep; whether there were any."""

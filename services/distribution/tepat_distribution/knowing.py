@@ -49,6 +49,8 @@ class Known:
         self._ends = ends
         self._sent = sent
         self._through = 0
+        #: The service that has yet to tell what `through` waits for; none where nothing waits for one.
+        self.waits_for: str | None = None
         self.begin()
 
     def begin(self) -> None:
@@ -66,6 +68,7 @@ class Known:
             aiokafka.errors.KafkaError: the broker cannot be asked.
             TimeoutError: it did not answer.
         """
+        self.waits_for = None
         if self._touch is None:
             last = await queries.last_touch(connection)
             if last is None or last <= self._through:
@@ -74,7 +77,11 @@ class Known:
         while self._questions:
             if self._until is None:
                 self._until = await self._questions[0]()
-            if self._until is None or not await _reached(connection, self._until):
+            until = self._until
+            if until is None or not await queries.taken_up_to(connection, **_columns(until.taken)):
+                return self._through
+            if not await queries.told_up_to(connection, service=until.service, **_columns(until.told)):
+                self.waits_for = until.service
                 return self._through
             self._until = None
             self._questions.pop(0)
@@ -104,11 +111,6 @@ class Known:
 
     def _told(self, taken: Offsets, service: str, told: Offsets) -> Until:
         return Until(taken, service, told if service in self._tell else {})
-
-
-async def _reached(connection: Connection, until: Until) -> bool:
-    taken: bool = await queries.taken_up_to(connection, **_columns(until.taken))
-    return taken and bool(await queries.told_up_to(connection, service=until.service, **_columns(until.told)))
 
 
 def _columns(ends: Offsets) -> dict[str, list[Any]]:

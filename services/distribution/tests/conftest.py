@@ -22,6 +22,7 @@ import orjson
 import pytest_asyncio
 from aiokafka import TopicPartition
 from fastapi import APIRouter, FastAPI
+from prometheus_client import CollectorRegistry
 from pydantic import TypeAdapter
 from tepat_chassis.auth import Person, Right, authenticated
 from tepat_chassis.database import Database, Lock
@@ -45,6 +46,7 @@ from tepat_distribution.detect import FINDINGS, OVERLAPS, Detector
 from tepat_distribution.domain import STATES
 from tepat_distribution.findings import Finder
 from tepat_distribution.handlers import Decisions, Payouts, Persons, Through, data_of
+from tepat_distribution.held import Held
 from tepat_distribution.knowing import Known
 from tepat_distribution.store import BY_KEY, Store
 
@@ -378,7 +380,9 @@ class Ledger:
         self.now = NOW + APART
         self.ends: dict[TopicPartition, int] | None = {}
         self.inbound: dict[TopicPartition, int] = {}
-        self._finder = Finder(self.store, Known(self._where_ours_end, self._where_theirs_end), lambda: self.now)
+        self.held = Held(CollectorRegistry())
+        known = Known(self._where_ours_end, self._where_theirs_end)
+        self._finder = Finder(self.store, known, self.held, lambda: self.now)
         self.document: dict[str, Any] = {}
         self.accepted: list[Record] = []
         self.refused: list[str] = []
@@ -563,7 +567,9 @@ class Ledger:
             while await self._clearer.step(connection):
                 pass
 
-    async def listed(self, lines: Sequence[Event], *, by: str = "dinsos") -> list[dict[str, Any]]:
+    async def listed(
+        self, lines: Sequence[Event], *, by: str = "dinsos", regions: tuple[str, ...] = ()
+    ) -> list[dict[str, Any]]:
         """What is answered about a payment list, line by line, before it is published."""
 
         async def told() -> AsyncIterator[bytes]:
@@ -571,7 +577,8 @@ class Ledger:
                 yield orjson.dumps(line)
 
         in_force = await self.standing.ruling()
-        taken = await self.checks.listed(told(), by, in_force.document, Person("rini", "Bu Rini", frozenset(Right), ()))
+        rini = Person("rini", "Bu Rini", frozenset(Right), regions)
+        taken = await self.checks.listed(told(), by, in_force.document, rini)
         return [line async for line in self.checks.answered(taken) if "result" not in line]
 
     async def issued(self, agency: str) -> list[dict[str, Any]]:

@@ -5,7 +5,21 @@ from functools import partial
 
 import pytest
 
-from .conftest import BUDI, CITRA, DEWI, MELATI, PKH_BLT, PKH_BPNT, PKH_SB, Ledger, agency, complete, payout, policy
+from .conftest import (
+    BUDI,
+    CITRA,
+    DEWI,
+    MELATI,
+    PKH_BLT,
+    PKH_BPNT,
+    PKH_SB,
+    Ledger,
+    agency,
+    complete,
+    ended,
+    payout,
+    policy,
+)
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(60)]
 
@@ -117,3 +131,44 @@ async def test_what_the_ledger_goes_on_holding_counts_in_place_of_its_line(ledge
     assert [line["reasons"] for line in answers] == [
         other_content(), ["planned: the ledger holds revision 1 of it"], [same + "told"], [same + "over"], [], [],
     ]  # fmt: skip
+
+
+def takes_back(reason: str) -> tuple[str, list[str]]:
+    return "ends", [f"ends: {reason}"]
+
+
+async def test_a_list_is_judged_as_the_ledger_is_once_it_has_taken_payments_back(ledger: Ledger) -> None:
+    """What is given in their place is answered as its clearance will be; what goes on standing goes on counting."""
+    agencies = [agency("dinsos", "PKH"), agency("dpmd", "BLT-DD")]
+    await ledger.follow(policy(PKH_BLT, version="t-2", agencies=agencies))
+    far = ("2026-07-01", "2026-09-30")
+    await ledger.take([
+        planned("old"), payout("paid", of=BUDI, card=None), planned("newer", of=CITRA, card=None, revision=1),
+        planned("gone", of=DEWI, card=None), ended("gone"), planned("kept", of=EKA, card=None),
+    ])  # fmt: skip
+    await settle(ledger)
+    lines = [
+        planned("A"), ended("old"), planned("B", of=BUDI, card=None), ended("paid", "returned"),
+        planned("C", of=CITRA, card=None), ended("newer"), ended("gone"), ended("odd"),
+        planned("D", of=DEWI, card=None), planned("E", days=far), ended("E"), planned("F", days=far),
+        planned("G", of=EKA, card=None), ended("kept", id_="k"),
+        {**ended("kept", id_="k"), "data": {**ended("kept")["data"], "reason": "moved"}},
+    ]  # fmt: skip
+    told = {n: (line["decision"], line["reasons"]) for n, line in enumerate(await ledger.listed(lines))}
+    back = takes_back("takes a payment back, nothing to clear")
+    assert [told[n] for n in (1, 3, 5, 6, 7, 9, 10, 13)] == [
+        back, back,
+        ("hold", ["planned: the ledger holds revision 1 of it: raise --revision or the column revision"]),
+        takes_back("it was taken back before, nothing changes"),
+        takes_back("no payment of this id is known: check the id"),
+        ("hold", too(11)), back, back,
+    ]  # fmt: skip
+    assert told[14] == ("hold", too(14))
+    afar = await ledger.listed([planned("H", days=far), ended("old")], regions=("33.75",))
+    assert [line["rejected"] for line in afar] == ["not_permitted"] * 2
+    await ledger.take(lines)
+    await settle(ledger)
+    issued = {each["payout_id"]: (each["decision"], each["reasons"]) for each in await ledger.issued("dinsos")}
+    asked = {lines[n]["data"]["payout_id"]: told[n] for n in (0, 2, 4, 8, 11, 12)}
+    assert asked == {id_: issued[id_] for id_ in asked}
+    assert {id_ for id_, (decision, _) in asked.items() if decision == "hold"} == {"C"}

@@ -29,6 +29,7 @@ from tepat_demo import findings_oracle, oracle
 from tepat_distribution import api, domain, findings, findings_api, store
 from tepat_distribution.aid import AT_LAST
 from tepat_distribution.detect import FINDINGS
+from tepat_distribution.held import STILL
 
 from . import test_convergence as convergence
 from .conftest import (
@@ -221,6 +222,25 @@ async def test_nothing_is_found_on_what_registry_and_eligibility_have_yet_to_mak
     assert await rules(ledger) == {}
     await ledger.position(DECISIONS, 3)
     assert list(await rules(ledger)) == ["not_registered p1"]
+
+
+async def test_findings_held_back_by_a_service_that_stands_still_are_seen(ledger: Ledger) -> None:
+    await ledger.hear(Registry().learn([lives(BUDI, MAWAR)]))
+    await rules(ledger)
+    ledger.ends, ledger.inbound = BEGUN, {BENEFICIARIES: 7}
+    await ledger.take([payout("p1")])
+    assert await rules(ledger) == {}
+    assert ledger.held.tells() == {}, "nobody has waited long yet"
+    ledger.now += STILL
+    await ledger.tell_through("registry", 1, agency_dinsos_beneficiaries_v1=[0, 6])
+    await ledger.find()
+    assert ledger.held.tells() == {}, "it is late, and goes on"
+    ledger.now += STILL
+    await ledger.find()
+    assert ledger.held.tells()["findings_held_back"]["service"] == "registry"
+    await ledger.tell_through("registry", 2, agency_dinsos_beneficiaries_v1=[0, 7])
+    assert list(await rules(ledger)) == ["not_registered p1"]
+    assert ledger.held.tells() == {}
 
 
 @pytest.mark.parametrize("told", [(), ("registry",), ("eligibility",)])

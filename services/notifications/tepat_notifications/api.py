@@ -16,7 +16,7 @@ from tepat_chassis.subjects import Subject
 from tepat_contracts.policy import NOTICE_KINDS
 
 from tepat_notifications.channels import Channels
-from tepat_notifications.domain import VERDICT, Kind, Province, State
+from tepat_notifications.domain import HANDED_OVER, VERDICT, Kind, Province, State
 from tepat_notifications.hearings import cause_id
 from tepat_notifications.sending import DUTY
 from tepat_notifications.store import Store, queries
@@ -63,7 +63,8 @@ def router(
         level: Annotated[int | None, Query(ge=0, description="that climbed at least so far")] = None,
     ) -> dict[str, Any]:
         """Notices, the newest first, without their text. ``agency`` is the recipient: an agency's id, or an officer as
-        ``group/name``."""
+        ``group/name``. ``sending_at`` is when the last try began, ``sent_at`` when the one did that was handed over
+        (none of a notice in doubt), ``due_at`` when it is tried next, none of one that is over."""
         if agency is not None:
             known = {row["agency"] async for row in queries.recipients_ever(database.pool)}
             known |= (await standing.ruling()).document.agencies.keys()
@@ -85,7 +86,7 @@ def router(
         by_channel: dict[str, dict[str, int]] = {}
         async for row in queries.by_channel(database.pool):
             by_channel.setdefault(row["channel"], {})[row["state"]] = row["notices"]
-        sent = sum(by_state.get(each, 0) for each in (State.SENT, State.DELIVERED, State.READ))
+        sent = sum(by_state.get(each, 0) for each in HANDED_OVER)
         climbed = await queries.climbed(database.pool)
         return {"by_state": by_state, "by_kind": by_kind, "by_channel": by_channel, "sent": sent, "climbed": climbed}
 
@@ -175,7 +176,8 @@ async def held(connection: Connection, person: Person, subject: Subject) -> dict
 
 
 def _notice(row: Any) -> dict[str, Any]:
-    return dict(row) | {"verdict": VERDICT.get(row["kind"])}
+    sent_at = row["sending_at"] if row["state"] in HANDED_OVER else None
+    return dict(row) | {"sent_at": sent_at, "verdict": VERDICT.get(row["kind"])}
 
 
 def _step(at: datetime, what: str, **detail: Any) -> dict[str, Any]:

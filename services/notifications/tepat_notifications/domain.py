@@ -48,6 +48,10 @@ class State(StrEnum):
     SKIPPED = "skipped"
 
 
+HANDED_OVER: Final = (State.SENT, State.DELIVERED, State.READ)
+"""States of notices that are certain to have gone out."""
+
+
 class Outcome(NamedTuple):
     """How one try of a notice went: sent; failed, which is certain; or doubtful, where nobody can know.
 

@@ -349,6 +349,29 @@ async def test_a_channel_that_nobody_set_up_or_used_is_refused_with_the_nearest(
     assert (answer.status_code, "did you mean email?" in answer.text) == (422, True)
 
 
+async def test_only_what_was_handed_over_has_a_time_of_sending(
+    desk: Desk, gateway: Server, asked: httpx.AsyncClient
+) -> None:
+    async def told() -> list[tuple[str, bool, str | None, bool]]:
+        listed = (await asked.get("notices", params={"agency": "dinsos"})).json()["items"]
+        return [(each["state"], bool(each["sending_at"]), each["sent_at"], bool(each["due_at"])) for each in listed]
+
+    await equip(desk, {"phone": PHONE}, wa=whatsapp(gateway.url))
+    gateway.answer = lambda asked: HANGS_UP
+    await desk.announce(overlap(1))
+    assert await told() == [("queued", False, None, True)]
+    await desk.at_once()
+    gateway.answer = lambda asked: Says(400)
+    desk.clock.forward(seconds=1)
+    await desk.announce(overlap(2))
+    await desk.at_once()
+    assert await told() == [("failed", True, None, True), ("doubtful", True, None, False)]
+    for wait in RETRY_AFTER:
+        desk.clock.now += wait
+        await desk.send()
+    assert await told() == [("failed", True, None, False), ("doubtful", True, None, False)]
+
+
 async def over_whatsapp(desk: Desk, gateway: Server) -> UUID:
     """A notice that was sent over WhatsApp, and would go over e-mail next."""
     await equip(desk, {"email": "a@dinsos.invalid", "phone": PHONE}, wa=whatsapp(gateway.url), email=email(desk))
@@ -371,7 +394,9 @@ async def test_delivered_and_read_are_told_and_never_go_back(
     assert await told(desk) == [("wa", "sent"), ("wa", "delivered"), ("wa", "read")]
     assert [each["revision"] for each in await desk.published() if each["agency"] == "dinsos"] == [1, 2, 3]
     listed = (await asked.get("notices", params={"state": "read", "channel": "wa"})).json()["items"]
-    assert [each["delivery_id"] for each in listed] == [str(one)]
+    assert [(each["delivery_id"], each["sent_at"], each["due_at"]) for each in listed] == [
+        (str(one), listed[0]["sending_at"], None)
+    ]
     assert (await asked.get("notices", params={"channel": "email", "agency": "dinsos"})).json()["items"] == []
     summary = (await asked.get("notices/summary")).json()
     assert summary["by_channel"]["wa"] == {"read": 1, "skipped": 1}

@@ -42,6 +42,11 @@ select not exists (
     left join told_through t on t.service = :service
     where coalesce((t.through -> e.topic ->> e.partition)::bigint, 0) < e.until);
 
+-- name: waiting_for^
+-- How many pages are touched beyond one, and the revision of what a service told last, none where it told nothing.
+select (select count(*) from finding_touch where id > :through) as pages,
+       (select revision from told_through where service = :service) as revision;
+
 -- name: take_told_through!
 -- Keep up to where services have told everything.
 insert into told_through as t (service, revision, through)
