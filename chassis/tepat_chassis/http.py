@@ -285,7 +285,8 @@ def _problem(status: int, detail: str, headers: dict[str, str] | None = None, **
 
 async def _http_problem(_: Request, error: Exception) -> Response:
     assert isinstance(error, StarletteHTTPException)
-    return _problem(error.status_code, str(error.detail), dict(error.headers or {}))
+    nowhere = error.detail == HTTPStatus(error.status_code).phrase  # said by no route
+    return _problem(error.status_code, words("no_address") if nowhere else error.detail, dict(error.headers or {}))
 
 
 async def _input_problem(_: Request, error: Exception) -> Response:
@@ -294,7 +295,7 @@ async def _input_problem(_: Request, error: Exception) -> Response:
         {"pointer": mask("/".join(str(step) for step in each["loc"])), "message": mask(wanted(each))}
         for each in error.errors()
     ]
-    return _problem(422, "the request doesn't fit the interface / permintaan tidak sesuai antarmuka", errors=wrong)
+    return _problem(422, words("unfit"), errors=wrong)
 
 
 _OF_WHAT_IS_KNOWN = {

@@ -21,7 +21,7 @@ from tepat_chassis.logging import mask
 Common = Literal[
     "outside", "right_missing", "no_area", "no_agency", "nothing_to_compare",
     "token_needed", "token_refused", "keys_away", "keys_unreadable",
-    "broker_away", "database_away", "no_policy", "failed", "cursor", "busy",
+    "broker_away", "database_away", "no_policy", "failed", "no_address", "unfit", "cursor", "busy",
     "not_quarantined", "sealed_otherwise",
 ]  # fmt: skip
 COMMON: Final[Mapping[Common, Said]] = {
@@ -71,6 +71,11 @@ COMMON: Final[Mapping[Common, Said]] = {
         "belum ada kebijakan yang berlaku: jalankan `tepat policy apply FILE`",
     ),
     "failed": ("the service failed; its log says why", "layanan gagal; sebabnya ada di lognya"),
+    "no_address": (
+        "nothing of the kind can be asked here: is the command of the same release as the service?",
+        "yang diminta tidak ada di sini: apakah versi perintahnya sama dengan versi layanannya?",
+    ),
+    "unfit": ("the request doesn't fit the interface", "permintaan tidak sesuai antarmuka"),
     "cursor": (
         "the cursor is not one of this listing: begin again without",
         "penanda halaman ini bukan dari daftar ini: mulai lagi tanpa penanda",

@@ -158,8 +158,8 @@ async def test_the_interface_is_described_and_no_page_loads_scripts(client: http
     [
         ("GET /v1/rows", "none", 401, words("token_refused", why=("it is none", "bukan token"))),
         ("GET /v1/rows", "operate", 403, words("right_missing", right="read")),
-        ("GET /v1/nothing", "read", 404, "Not Found"),
-        ("DELETE /v1/rows", "read", 405, "Method Not Allowed"),
+        ("GET /v1/nothing", "read", 404, words("no_address")),
+        ("DELETE /v1/rows", "read", 405, words("no_address")),
         ("GET /v1/gone", "read", 410, "it was withdrawn"),
         ("GET /v1/rows?cursor=x", "read", 400, words("cursor")),
     ],
