@@ -27,7 +27,7 @@ Common = Literal[
 COMMON: Final[Mapping[Common, Said]] = {
     "outside": (
         "that is outside your regions: ask who has charge of it",
-        "di luar wilayah Anda: mintalah kepada petugas wilayah itu",
+        "di luar wilayah Anda: hubungi petugas wilayah itu",
     ),
     "right_missing": (
         "the right {right} is missing: ask whoever issues your token",

@@ -22,7 +22,7 @@ SAID: Final[Mapping[Why, Said]] = {
     ),
     "unknown_number": (
         "the registry knows nobody by that number: see that it is typed right",
-        "nomor itu tidak ada di daftar induk: periksa ketikannya",
+        "tidak ada yang tercatat dengan nomor itu: periksa ketikannya",
     ),
     "nik_or_kk": (
         "give a NIK or the number of a card, one of the two",
