@@ -13,11 +13,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Final, Literal, Protocol
 
 import jwt
-from fastapi import HTTPException, Request, Security
+from fastapi import Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from tepat_chassis.refusals import refusal
 
 ALGORITHMS = ("EdDSA", "ES256", "RS256")
 LEEWAY_SECONDS = 30
@@ -53,11 +55,23 @@ class Person:
 
 
 class TokenRefusedError(Exception):
-    """The token doesn't count; the message says why, without repeating it."""
+    """The token doesn't count; ``said`` tells why, without repeating it."""
+
+    def __init__(self, english: str, indonesian: str) -> None:
+        super().__init__(english)
+        self.said = (english, indonesian)
 
 
 class KeysUnavailableError(Exception):
     """The issuer's keys can't be read just now."""
+
+    def __init__(self, why: Literal["keys_away", "keys_unreadable"], wrong: Exception) -> None:
+        super().__init__(why)
+        self.why = why
+        self.error = type(wrong).__name__
+
+
+_UNKNOWN_KEY: Final = ("it is signed with an unknown key", "ditandatangani dengan kunci yang tidak dikenal")
 
 
 class _Keys(Protocol):
@@ -80,11 +94,11 @@ class _FileKeys:
                 keys = jwt.PyJWKSet.from_json(self._path.read_text(encoding="utf-8")).keys
                 self._read = version, {key.key_id: key for key in keys if key.public_key_use in ("sig", None)}
         except (OSError, ValueError, jwt.PyJWTError) as wrong:
-            raise KeysUnavailableError(f"the key file can't be read: {type(wrong).__name__}") from wrong
+            raise KeysUnavailableError("keys_unreadable", wrong) from wrong
         try:
             return self._read[1][kid]
         except KeyError:
-            raise TokenRefusedError("it is signed with an unknown key") from None
+            raise TokenRefusedError(*_UNKNOWN_KEY) from None
 
 
 class _UrlKeys:
@@ -97,9 +111,9 @@ class _UrlKeys:
         try:
             return self._client.get_signing_key(kid)
         except (jwt.PyJWKClientConnectionError, jwt.PyJWKSetError, ValueError) as wrong:
-            raise KeysUnavailableError(f"the issuer's keys can't be fetched: {type(wrong).__name__}") from wrong
+            raise KeysUnavailableError("keys_away", wrong) from wrong
         except jwt.PyJWKClientError as wrong:
-            raise TokenRefusedError("it is signed with an unknown key") from wrong
+            raise TokenRefusedError(*_UNKNOWN_KEY) from wrong
 
 
 class Auth:
@@ -115,7 +129,7 @@ class Auth:
         try:
             kid = jwt.get_unverified_header(token).get("kid")
             if not isinstance(kid, str):
-                raise TokenRefusedError("it names no key (kid)")
+                raise TokenRefusedError("it names no key (kid)", "tidak menyebut kunci (kid)")
             key = await asyncio.to_thread(self._keys.key, kid)
             claims: dict[str, Any] = jwt.decode(
                 token,
@@ -127,15 +141,17 @@ class Auth:
                 options={"require": ["aud", "exp", "iss", "sub"]},
             )
         except jwt.ExpiredSignatureError as wrong:
-            raise TokenRefusedError("it has expired") from wrong
+            raise TokenRefusedError("it has expired", "sudah kedaluwarsa") from wrong
         except jwt.MissingRequiredClaimError as wrong:
-            raise TokenRefusedError(f"it has no {wrong.claim}") from wrong
+            raise TokenRefusedError(f"it has no {wrong.claim}", f"tidak memuat {wrong.claim}") from wrong
         except jwt.InvalidAudienceError as wrong:
-            raise TokenRefusedError("it is for another audience") from wrong
+            raise TokenRefusedError("it is for another audience", "untuk layanan lain (aud)") from wrong
         except jwt.InvalidIssuerError as wrong:
-            raise TokenRefusedError("it is by another issuer") from wrong
+            raise TokenRefusedError("it is by another issuer", "dari penerbit lain (iss)") from wrong
         except (jwt.PyJWTError, ValueError) as wrong:
-            raise TokenRefusedError("it is malformed, or its signature is wrong") from wrong
+            raise TokenRefusedError(
+                "it is malformed, or its signature is wrong", "bentuknya rusak, atau tanda tangannya salah"
+            ) from wrong
         return _named(claims)
 
 
@@ -143,10 +159,13 @@ def _named(claims: dict[str, Any]) -> Person:
     """The person in checked claims; rights we don't know are left out, all else amiss refuses the token."""
     rights, regions = _texts(claims.get("rights")), _texts(claims.get("regions"))
     if rights is None or regions is None or not all(_REGION.fullmatch(each) for each in regions):
-        raise TokenRefusedError("its rights and regions must be lists of rights and of region codes")
+        raise TokenRefusedError(
+            "its rights and regions must be lists of rights and of region codes",
+            "hak dan wilayah di dalamnya harus berupa daftar hak dan kode wilayah",
+        )
     name = claims.get("name") or claims["sub"]
     if not claims["sub"] or not isinstance(name, str):
-        raise TokenRefusedError("it names nobody")
+        raise TokenRefusedError("it names nobody", "tidak menyebut siapa pun")
     known = frozenset(Right(each) for each in rights if each in Right.__members__)
     return Person(sub=claims["sub"], name=name, rights=known, regions=tuple(regions))
 
@@ -163,19 +182,22 @@ async def authenticated(
 ) -> Person:
     """Dependency: whom the request's token names, whatever their rights. Answers 401, or 503 without keys."""
     if credentials is None:
-        raise HTTPException(
-            401, "a bearer token is needed / perlu token (Bearer)", {"WWW-Authenticate": 'Bearer realm="tepat"'}
-        )
+        raise refusal(401, "token_needed", {"WWW-Authenticate": 'Bearer realm="tepat"'})
     auth: Auth = request.app.state.auth
     try:
         return await auth.person(credentials.credentials)
     except TokenRefusedError as refused:
         challenge = f'Bearer realm="tepat", error="invalid_token", error_description="{refused}"'
-        raise HTTPException(
-            401, f"the token is refused: {refused} / token ditolak: mintalah yang baru", {"WWW-Authenticate": challenge}
-        ) from None
+        raise refusal(401, "token_refused", {"WWW-Authenticate": challenge}, why=refused.said) from None
     except KeysUnavailableError as missing:
-        raise HTTPException(503, str(missing), {"Retry-After": "5"}) from missing
+        raise refusal(503, missing.why, {"Retry-After": "5"}, error=missing.error) from missing
+
+
+def must_have(right: Right, person: Person) -> None:
+    """Refuses (403) a person without a right, and names it."""
+    if right not in person.rights:
+        challenge = f'Bearer realm="tepat", error="insufficient_scope", scope="{right}"'
+        raise refusal(403, "right_missing", {"WWW-Authenticate": challenge}, right=right)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,10 +207,7 @@ class Needs:
     right: Right
 
     async def __call__(self, person: Annotated[Person, Security(authenticated)]) -> Person:
-        if self.right not in person.rights:
-            challenge = f'Bearer realm="tepat", error="insufficient_scope", scope="{self.right}"'
-            told = f"the right {self.right} is missing / hak {self.right} belum diberikan"
-            raise HTTPException(403, told, {"WWW-Authenticate": challenge})
+        must_have(self.right, person)
         return person
 
 

@@ -12,11 +12,12 @@ from datetime import date, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, HTTPException, Query
+from fastapi import APIRouter, Depends, Query
 
 from tepat_chassis.auth import Person, Right, needs
 from tepat_chassis.database import Database
 from tepat_chassis.http import Page, paging
+from tepat_chassis.refusals import refusal
 
 LIST = """
 select at, id, who, name, target, persons, detail ->> 'what' as what, detail ->> 'purpose' as purpose from act
@@ -27,11 +28,6 @@ where act = 'disclose'
   and ($5::date is null or (at at time zone $7)::date >= $5)
   and ($6::date is null or (at at time zone $7)::date <= $6)
 order by at desc, id desc limit $8"""
-
-BY_REGION = (
-    "disclosures are not kept by region: it takes an account for all regions / pembukaan data tidak dicatat per "
-    "wilayah: perlu akun untuk semua wilayah"
-)
 
 
 def router(service: str, database: Database, zone: Callable[[], Awaitable[str]]) -> APIRouter:
@@ -56,7 +52,7 @@ def router(service: str, database: Database, zone: Callable[[], Awaitable[str]])
         `of` is what was looked at: a person, household, report or quarantined record; `persons` are those seen in it.
         """
         if not watcher.covers(None):
-            raise HTTPException(403, BY_REGION)
+            raise refusal(403, "disclosures_by_region")
         after = page.after or (None, 0)
         rows = await database.pool.fetch(LIST, *after, by, person, from_, to, await zone(), page.limit + 1)
         items = [

@@ -46,7 +46,7 @@ import asyncpg
 import uvicorn
 import uvloop
 from aiokafka.errors import KafkaError
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -59,6 +59,7 @@ from tepat_chassis.auth import Auth, Needs, authenticated
 from tepat_chassis.health import Health
 from tepat_chassis.logging import configure, get_logger, mask
 from tepat_chassis.metrics import CONTENT_TYPE, Metrics
+from tepat_chassis.refusals import Common, refusal, words
 from tepat_chassis.standing import NothingInForceError
 from tepat_chassis.wanted import wanted
 
@@ -80,20 +81,6 @@ AWAY = (
     KafkaError, ConnectionError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError,
 )  # fmt: skip
 """How it shows that the broker or the database is not there just now."""
-
-AWAY_IN_WORDS = {
-    "broker": "the broker can't be reached just now: try again / broker Kafka sedang tidak terjangkau: coba lagi",
-    "database": "the database can't be reached just now: try again / basis data sedang tidak terjangkau: coba lagi",
-}
-NO_POLICY = (
-    "no policy was applied yet: `tepat policy apply FILE` / belum ada kebijakan yang berlaku: jalankan `tepat policy "
-    "apply FILE`"
-)
-FAILED = "the service failed; its log says why / layanan gagal; sebabnya ada di lognya"
-CURSOR = (
-    "the cursor is not one of this listing: begin again without / penanda halaman ini bukan dari daftar ini: mulai "
-    "lagi tanpa penanda"
-)
 
 
 class Background:
@@ -253,7 +240,7 @@ def api(
         if region is not None and re.match(REGION_PATTERN, region):
             known = await areas()
             if known is not None and region not in known:
-                raise _unfit("region", f"{region}: no area has that code / tidak ada wilayah dengan kode itu")
+                raise _unfit("region", words("no_area", region=region))
 
     for router in routers:
         _require_rights(router)
@@ -298,7 +285,8 @@ def _problem(status: int, detail: str, headers: dict[str, str] | None = None, **
 
 async def _http_problem(_: Request, error: Exception) -> Response:
     assert isinstance(error, StarletteHTTPException)
-    return _problem(error.status_code, str(error.detail), dict(error.headers or {}))
+    nowhere = error.detail == HTTPStatus(error.status_code).phrase  # said by no route
+    return _problem(error.status_code, words("no_address") if nowhere else error.detail, dict(error.headers or {}))
 
 
 async def _input_problem(_: Request, error: Exception) -> Response:
@@ -307,7 +295,7 @@ async def _input_problem(_: Request, error: Exception) -> Response:
         {"pointer": mask("/".join(str(step) for step in each["loc"])), "message": mask(wanted(each))}
         for each in error.errors()
     ]
-    return _problem(422, "the request doesn't fit the interface / permintaan tidak sesuai antarmuka", errors=wrong)
+    return _problem(422, words("unfit"), errors=wrong)
 
 
 _OF_WHAT_IS_KNOWN = {
@@ -358,17 +346,17 @@ Region = Annotated[str | None, Query(pattern=REGION_PATTERN, description="those 
 
 async def _away(request: Request, error: Exception) -> Response:
     """What a service leans on does not answer: that passes, and is for who runs the cluster to mend."""
-    which = "broker" if isinstance(error, KafkaError) else "database"
-    log.warning("a request could not be answered", path=request.url.path, away=which, error=type(error).__name__)
-    return _problem(503, AWAY_IN_WORDS[which], {"retry-after": "1"})
+    why: Common = "broker_away" if isinstance(error, KafkaError) else "database_away"
+    log.warning("a request could not be answered", path=request.url.path, away=why, error=type(error).__name__)
+    return _problem(503, words(why), {"retry-after": "1"})
 
 
 async def _no_policy(_: Request, __: Exception) -> Response:
-    return _problem(409, NO_POLICY)
+    return _problem(409, words("no_policy"))
 
 
 async def _our_problem(_: Request, __: Exception) -> Response:
-    return _problem(500, FAILED)
+    return _problem(500, words("failed"))
 
 
 class Page:
@@ -387,7 +375,7 @@ class Page:
             try:
                 self.after = keys.validate_json(base64.b64decode(cursor, altchars=b"-_", validate=True))
             except ValueError:
-                raise HTTPException(400, CURSOR) from None
+                raise refusal(400, "cursor") from None
 
     def of(self, rows: Sequence[T], key: Callable[[T], tuple[Any, ...]]) -> dict[str, Any]:
         """``{"items": [...], "next": cursor or None}`` of up to ``limit + 1`` rows, ``key`` being a row's."""

@@ -13,10 +13,10 @@ from typing import Any
 
 import orjson
 import structlog
-from fastapi import HTTPException
 from fastapi.responses import StreamingResponse
 
-from tepat_chassis.http import AWAY, AWAY_IN_WORDS, FAILED
+from tepat_chassis.http import AWAY
+from tepat_chassis.refusals import refusal, words
 
 log = structlog.get_logger()
 
@@ -30,16 +30,13 @@ class OneAtATime:
     """
 
     def __init__(self, what: str, apa: str) -> None:
-        self._refusal = (
-            f"another {what} is being worked out here: try again when it is done / {apa} lain sedang dikerjakan di sini"
-            ": coba lagi setelah selesai"
-        )
+        self._called = (what, apa)
         self._work: asyncio.Task[None] | None = None
 
     def answer(self, lines: AsyncGenerator[Line, None]) -> StreamingResponse:
         """The answer that ``lines`` make. Raises HTTPException 409 while another is told."""
         if self._busy:
-            raise HTTPException(409, self._refusal)
+            raise refusal(409, "busy", what=self._called)
         return StreamingResponse(self._told(lines), media_type="application/jsonl")
 
     @property
@@ -48,7 +45,7 @@ class OneAtATime:
 
     async def _told(self, lines: AsyncGenerator[Line, None]) -> AsyncIterator[bytes]:
         if self._busy:  # asked for twice at the same moment
-            yield _line({"failed": self._refusal})
+            yield _line({"failed": words("busy", what=self._called)})
             return
         queue: asyncio.Queue[Line | None] = asyncio.Queue(1)
         self._work = asyncio.create_task(_worked_out(lines, queue))
@@ -68,12 +65,12 @@ async def _worked_out(lines: AsyncGenerator[Line, None], queue: "asyncio.Queue[L
                 await queue.put(line)
     except AWAY as error:
         log.warning("an answer was cut off", error=type(error).__name__)
-        line = {"failed": AWAY_IN_WORDS["database"]}
+        line = {"failed": words("database_away")}
         await queue.put(line)
     except Exception:
         log.exception("an answer failed")
     if not any(end in line for end in ENDS):
-        await queue.put({"failed": FAILED})
+        await queue.put({"failed": words("failed")})
     await queue.put(None)
 
 

@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
-from fastapi import APIRouter, Depends, HTTPException, Query
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict
 from tepat_contracts.receipts import Reason
 
 from tepat_chassis.acts import record
-from tepat_chassis.auth import Person, Right, needs
+from tepat_chassis.auth import Person, Right, must_have, needs
 from tepat_chassis.http import Page, must_be_of, paging
 from tepat_chassis.logging import mask
 from tepat_chassis.pseudonyms import as_uuid
 from tepat_chassis.quarantine import replay
+from tepat_chassis.refusals import refusal
 
 if TYPE_CHECKING:
     from tepat_chassis.service import Service
@@ -109,17 +110,17 @@ def quarantine_router(service: "Service[Any]") -> APIRouter:
         """One record: with a purpose and the right to disclose its bytes, as text where they are UTF-8, else in
         hexadecimal; otherwise (`masked`) its shape, 9 for a digit and x or X for a letter. The look is recorded.
         """
-        if purpose is not None and Right.disclose not in person.rights:
-            raise HTTPException(403, f"the right {Right.disclose} is missing")
+        if purpose is not None:
+            must_have(Right.disclose, person)
         place = f"{topic}-{partition}-{offset}"
         async with database.transaction() as connection:
             row = await connection.fetchrow(ONE, topic, partition, offset)
             if row is None:
-                raise HTTPException(404, "no such record is in quarantine")
+                raise refusal(404, "not_quarantined")
             try:
                 value = service.sealer.open(topic, partition, offset, row["sealed"]).value or b""
             except InvalidTag:
-                raise HTTPException(409, "sealed under another key: restore the secret `seal` of that time") from None
+                raise refusal(409, "sealed_otherwise") from None
             if purpose is None:
                 await record(connection, person, "quarantine.show", place)
             else:

@@ -12,6 +12,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from fastapi import Depends, FastAPI
 from tepat_chassis.auth import Auth, KeysUnavailableError, Person, Right, TokenRefusedError, needs
+from tepat_chassis.refusals import words
+from tepat_contracts.bilingual import halves
 
 ISSUER = "https://issuer.test"
 
@@ -250,10 +252,13 @@ async def test_a_route_asks_for_its_right(client: httpx.AsyncClient, issuer: Iss
     assert answer.headers["WWW-Authenticate"] == (
         'Bearer realm="tepat", error="invalid_token", error_description="it has expired"'
     )
+    english, indonesian = halves(answer.json()["detail"])
+    assert "it has expired; ask for a new one" in english
+    assert "sudah kedaluwarsa; mintalah yang baru" in indonesian
 
     answer = await asked(f"Bearer {issuer.token('read')}")
     assert answer.status_code == 403
-    assert answer.json()["detail"] == "the right disclose is missing / hak disclose belum diberikan"
+    assert answer.json()["detail"] == words("right_missing", right="disclose")
     assert 'scope="disclose"' in answer.headers["WWW-Authenticate"]
 
 
@@ -262,3 +267,4 @@ async def test_without_keys_the_answer_is_503(client: httpx.AsyncClient, issuer:
     answer = await client.get("/persons", headers={"Authorization": f"Bearer {issuer.token('disclose')}"})
     assert answer.status_code == 503
     assert answer.headers["Retry-After"] == "5"
+    assert answer.json()["detail"] == words("keys_unreadable", error="FileNotFoundError")

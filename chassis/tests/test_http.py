@@ -13,8 +13,9 @@ from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query
 from pydantic import AwareDatetime, BaseModel
 from tepat_chassis.auth import Auth, Person, Right, TokenRefusedError, needs
 from tepat_chassis.health import Health
-from tepat_chassis.http import CURSOR, Background, Page, Region, api, must_be_of, paging
+from tepat_chassis.http import Background, Page, Region, api, must_be_of, paging
 from tepat_chassis.metrics import Metrics
+from tepat_chassis.refusals import words
 from tepat_chassis.standing import NothingInForceError
 from tepat_chassis.wanted import Form
 
@@ -32,7 +33,7 @@ class Badges(Auth):
 
     async def person(self, token: str) -> Person:
         if token == "none":
-            raise TokenRefusedError("it is none")
+            raise TokenRefusedError("it is none", "bukan token")
         return Person("siti", "Siti", frozenset(Right(right) for right in token.split("+")), ())
 
 
@@ -155,12 +156,12 @@ async def test_the_interface_is_described_and_no_page_loads_scripts(client: http
 @pytest.mark.parametrize(
     ("asked", "token", "status", "detail"),
     [
-        ("GET /v1/rows", "none", 401, "the token is refused: it is none / token ditolak: mintalah yang baru"),
-        ("GET /v1/rows", "operate", 403, "the right read is missing / hak read belum diberikan"),
-        ("GET /v1/nothing", "read", 404, "Not Found"),
-        ("DELETE /v1/rows", "read", 405, "Method Not Allowed"),
+        ("GET /v1/rows", "none", 401, words("token_refused", why=("it is none", "bukan token"))),
+        ("GET /v1/rows", "operate", 403, words("right_missing", right="read")),
+        ("GET /v1/nothing", "read", 404, words("no_address")),
+        ("DELETE /v1/rows", "read", 405, words("no_address")),
         ("GET /v1/gone", "read", 410, "it was withdrawn"),
-        ("GET /v1/rows?cursor=x", "read", 400, CURSOR),
+        ("GET /v1/rows?cursor=x", "read", 400, words("cursor")),
     ],
 )
 async def test_errors_are_problems(asked: str, token: str, status: int, detail: str, client: httpx.AsyncClient) -> None:
@@ -209,7 +210,7 @@ async def test_wrong_input_is_pointed_at_and_not_repeated(
         (f"many={NIK}", "query/many must be 1,000,000,000,000,000 or less / harus 1,000,000,000,000,000 atau kurang"),
         ("much=0", "query/much must be more than 0.5 / harus lebih dari 0.5"),
         ("much=1.5", "query/much must be less than 1.5 / harus kurang dari 1.5"),
-        ("region=33.99", "query/region 33.99: no area has that code / tidak ada wilayah dengan kode itu"),
+        ("region=33.99", "query/region " + words("no_area", region="33.99")),
         ("many=x", "query/many must be a whole number, such as 750000 / harus bilangan bulat, contoh 750000"),
         (
             "at=2026-03-06T09:30",

@@ -16,6 +16,7 @@ from typing import Final
 import typer
 
 from tepat_cli.exits import UNREACHABLE, Ended
+from tepat_cli.refusals import words
 from tepat_cli.terminal import say
 
 COMMANDS: Final = {
@@ -85,9 +86,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if os.environ.get("TEPAT_DEBUG"):
             raise
         place = traceback.extract_tb(wrong.__traceback__)[-1]
+        where = f"{place.name}, {Path(place.filename).name}:{place.lineno}"
         say(
-            f"tepat: this should not have happened ({type(wrong).__name__} in {place.name}, "
-            f"{Path(place.filename).name}:{place.lineno}); TEPAT_DEBUG=1 shows where",
+            f"tepat: {words('unexpected', error=type(wrong).__name__, where=where)}",
             "red",
         )
         sys.exit(UNREACHABLE)

@@ -6,6 +6,7 @@ import typer
 
 from tepat_cli.entering import DatedOption, ReceiptOption, dated, sha256, sides
 from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, LimitOption, Place
+from tepat_cli.refusals import words
 from tepat_cli.services import Services
 from tepat_cli.terminal import Shown, json_line, listing, rupiah, say
 
@@ -47,7 +48,7 @@ def list_(
             "distribution", "capital", most=limit, region=region, agency=agency, household=household,
             receipt=None if receipt is None else str(receipt).lower(),
         )  # fmt: skip
-        listing(found, COLUMNS, as_json=as_json, limit=limit, none="nobody got any there")
+        listing(found, COLUMNS, as_json=as_json, limit=limit, none=words("nobody_got_any"))
 
 
 @commands.command("receipt")
@@ -63,7 +64,7 @@ def receipt_(
     role: AsOption = None,
 ) -> None:
     """Record that the goods were received, and the SHA-256 of what shows it."""
-    agency, payout_id = sides(payout, "payout")
+    agency, payout_id = sides(payout)
     body = {"agency": agency, "payout_id": payout_id, "receipt": sha256(receipt), "received_on": dated(on)}
     with Services(Place.of(data, kafka, api, role), "operator") as services:
         told = services.post("distribution", "capital/receipts", body)

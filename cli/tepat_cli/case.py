@@ -8,6 +8,7 @@ import typer
 
 from tepat_cli.overlaps import VERDICT_STYLE
 from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, LimitOption, Place
+from tepat_cli.refusals import words
 from tepat_cli.services import Services, segment
 from tepat_cli.terminal import Item, Shown, details, json_line, listing, outlet, printable, rupiah, say
 
@@ -73,16 +74,16 @@ WORDS: Final[Mapping[str, str]] = {
 
 
 def _happened(step: Item) -> str:
-    words = WORDS.get(step["what"], step["what"]) + str(step.get("assigned_to", ""))
+    said = WORDS.get(step["what"], step["what"]) + str(step.get("assigned_to", ""))
     if "payout" in step:
-        words += f": {step['payout']} (revision {step['revision']}), {rupiah(step['amount'])}"
-        return words + (", late: what holds over it was told before" if step.get("late") else "")
+        said += f": {step['payout']} (revision {step['revision']}), {rupiah(step['amount'])}"
+        return said + (", late: what holds over it was told before" if step.get("late") else "")
     if "lapsed" in step:
-        words += f"; the waiver that {step['lapsed']} proposed lapses / usulan pengecualian {step['lapsed']} gugur"
+        said += f"; the waiver that {step['lapsed']} proposed lapses / usulan pengecualian {step['lapsed']} gugur"
     if "amount_at_risk" in step:
-        words += f" ({', '.join(step['changed'])})" if "changed" in step else ""
-        words += f": {step['verdict']}, {' + '.join(step['states'])}, {rupiah(step['amount_at_risk'])} at risk"
-    return words
+        said += f" ({', '.join(step['changed'])})" if "changed" in step else ""
+        said += f": {step['verdict']}, {' + '.join(step['states'])}, {rupiah(step['amount_at_risk'])} at risk"
+    return said
 
 
 TIMELINE: Final = (
@@ -138,7 +139,7 @@ def list_(
             "distribution", "cases", most=limit, state=state, verdict=verdict, programme=programme, agency=agency,
             region=region, assigned_to=assigned_to, overdue="true" if overdue else None,
         )  # fmt: skip
-        none = services.none("no case", "distribution", "cases", assigned_to=assigned_to)
+        none = services.none(words("no_cases"), "distribution", "cases", assigned_to=assigned_to)
         listing(found, COLUMNS, as_json=as_json, limit=limit, none=none)
 
 
@@ -169,8 +170,8 @@ def show(
             "at risk": rupiah(told["amount_at_risk"]), "region": told["region"], "assigned to": told["assigned_to"],
             "proposed by": told["proposed_by"], "deadline": _deadline(told) or None, "money": money or None,
         }, 12)  # fmt: skip
-    listing(told["payouts"], PAYOUTS, as_json=False, limit=0, none="neither payout is known any more")
-    listing(told["timeline"], TIMELINE, as_json=False, limit=0, none="nothing happened")
+    listing(told["payouts"], PAYOUTS, as_json=False, limit=0, none=words("payouts_unknown"))
+    listing(told["timeline"], TIMELINE, as_json=False, limit=0, none=words("nothing_happened"))
     if told["state"] != "closed":
         say("to judge it as it is shown here / untuk memutuskannya seperti yang tampil di sini:")
         say(
@@ -298,7 +299,7 @@ def figures(
         told = services.get("distribution", "cases/figures", programme=programme, region=region)
     if not as_json:
         say("cases that the policy or somebody judged: overlaps that exclude each other, or were held or upheld")
-    listing(told["items"], FIGURES, as_json=as_json, limit=0, none="nothing was prevented, recovered or kept yet")
+    listing(told["items"], FIGURES, as_json=as_json, limit=0, none=words("no_money_kept"))
     if not as_json:
         say(", ".join(f"{rupiah(amount)} {name}" for name, amount in told["total"].items()))
         beside = ", ".join(f"{rupiah(amount)} {name}" for name, amount in told["beside"].items())

@@ -20,6 +20,7 @@ from tepat_cli.events import Bad, Ready, Source, source
 from tepat_cli.exits import REJECTED, Unreachable, WrongUse, must_hold
 from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, Place
 from tepat_cli.publish import text_of
+from tepat_cli.refusals import of_file, words
 from tepat_cli.services import Answer, Services
 from tepat_cli.terminal import json_line, printable, say
 
@@ -47,7 +48,7 @@ _DETAILS: Final = {
     " with ": " dengan ", " since ": " sejak ", " was never heard of": " belum pernah mengirim kabar",
     "the ledger holds revision ": "yang berlaku adalah revisi ",
 }  # fmt: skip
-CUT_OFF: Final = {"failed": "the answer was cut off: try again"}
+CUT_OFF: Final = {"failed": words("cut_off")}
 Row = tuple[Ready | Bad, str, Answer]
 """A row of the file, the word that answers it, and what that rests on."""
 STYLE: Final = {"clear": "green", "hold": "bold red", "unknown": "yellow", "ends": "dim", "rejected": "red"}
@@ -73,18 +74,15 @@ def check(
     cancels or returns a payment is answered with `ends`: the others are judged as if it were gone.
     """
     if not is_agency_id(agency):
-        raise WrongUse(f"‘{printable(agency)}’ is no agency: 3–40 of a–z, 0–9 and -, such as dinsos-jateng")
+        raise WrongUse(words("no_agency_id", agency=printable(agency)))
     if as_json and output is not None:
-        raise WrongUse("--json tells the answers, --output writes them: take one / --json atau --output: pilih satu")
+        raise WrongUse(words("json_or_output"))
     must_hold(output, ".csv")
     if output is not None and output.exists() and file.exists() and output.samefile(file):
-        raise WrongUse(
-            f"{output} is the list itself: name another with --output / {output} adalah daftar itu sendiri: "
-            "beri nama lain dengan --output"
-        )
+        raise WrongUse(words("the_list_itself", path=output))
     from_ = source(file, agency, "payouts", revision)
     if next(from_.records(), None) is None:
-        raise WrongUse(f"{file} has no lines to check: fill in its rows, one a payment")
+        raise WrongUse(words("no_lines", path=file))
     sent = array("I")
     with Services(Place.of(data, kafka, api, role), "reader") as services:
         answers = services.sent_lines("distribution", "checks", _sent(from_, sent), agency=agency)
@@ -162,7 +160,7 @@ def _whole(path: Path) -> Iterator[TextIO]:
                 yield to
             written.replace(path)
     except OSError as wrong:
-        raise WrongUse(f"{path} can't be written ({wrong.strerror}): free it, or name another with --output") from None
+        raise WrongUse(words("unwritable", path=path, why=of_file(wrong))) from None
 
 
 def _why(answer: Answer) -> str:
@@ -174,8 +172,8 @@ def _why(answer: Answer) -> str:
 def in_indonesian(reason: str) -> str:
     """What lets a payment go or not, or why that is not known, in Indonesian."""
     kind, _, detail = reason.partition(": ")
-    for english, words in _DETAILS.items():
-        detail = detail.replace(english, words)
+    for english, indonesian in _DETAILS.items():
+        detail = detail.replace(english, indonesian)
     return f"{_KINDS.get(kind, kind)}: {detail}" if detail else _KINDS.get(kind, kind)
 
 

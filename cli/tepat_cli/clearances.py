@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, LimitOption, Place
+from tepat_cli.refusals import words
 from tepat_cli.services import Services
 from tepat_cli.terminal import Shown, listing, rupiah
 
@@ -42,4 +43,4 @@ def clearances(
             "distribution", "clearances", most=limit,
             decision=decision, programme=programme, agency=agency, region=region, payout_id=payout_id,
         )  # fmt: skip
-        listing(found, COLUMNS, as_json=as_json, limit=limit, none="no planned payout")
+        listing(found, COLUMNS, as_json=as_json, limit=limit, none=words("nothing_planned"))

@@ -14,16 +14,14 @@ from tepat_chassis import kafka
 from tepat_contracts.topics import Topic
 
 from tepat_cli.exits import Unreachable, WrongUse
+from tepat_cli.refusals import words
 
 REQUEST_MS: Final = 15_000
 
 
 def unreachable(brokers: str, wrong: BaseException) -> Unreachable:
     """What is said of brokers that do not answer."""
-    return Unreachable(
-        f"the brokers at {brokers} do not answer ({type(wrong).__name__}): is the stack running, and is --kafka or "
-        "--data right?"
-    )
+    return Unreachable(words("no_broker", brokers=brokers, error=type(wrong).__name__))
 
 
 @asynccontextmanager
@@ -104,10 +102,7 @@ async def everything(brokers: str, topic: str) -> list[Any]:
 
 def missing(topic: str) -> WrongUse:
     """What is said of a topic that is not there."""
-    return WrongUse(
-        f"the topic {topic} is not declared: apply a policy that names its agency (`tepat policy apply FILE`), or "
-        "declare the topics of the policy in force (`tepat topics apply`)"
-    )
+    return WrongUse(words("no_topic", topic=topic))
 
 
 async def declare(brokers: str, topics: Sequence[Topic]) -> list[str]:

@@ -36,6 +36,7 @@ from tepat_local.stack import READY_SECONDS, AlreadyRunning, NotReady, Stack
 from tepat_cli.exits import REJECTED, Ended, Unreachable, WrongUse, must_hold
 from tepat_cli.place import EMBEDDED_PARTITIONS, DataOption, Place, default_data
 from tepat_cli.policy import policy_text, put_in_force
+from tepat_cli.refusals import of_file, words
 from tepat_cli.terminal import printable, say
 from tepat_cli.what_if import SVG
 
@@ -67,7 +68,7 @@ def demo(
         try:
             picture.write_text(_drawn(report), encoding="utf-8")
         except OSError as wrong:
-            raise WrongUse(f"{picture} can't be written: {wrong.strerror}") from None
+            raise WrongUse(words("unwritable", path=picture, why=of_file(wrong))) from None
     say(f"done in {time.monotonic() - began:.0f} s", "dim")
     if keep:
         _tell_where(directory, endpoints)

@@ -9,6 +9,7 @@ import typer
 from tepat_cli.days import iso
 from tepat_cli.lookup import NAMED, pseudonym
 from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, LimitOption, Place
+from tepat_cli.refusals import words
 from tepat_cli.services import Answer, Services
 from tepat_cli.terminal import Shown, listing
 
@@ -50,8 +51,7 @@ def list_(
         }  # fmt: skip
         found = [services.items(name, "disclosures", most=limit, **asked) for name in services.names]
         last_first = merge(*found, key=_moment, reverse=True)
-        none = "nobody was disclosed so: see that account and days are as you mean them"
-        listing(last_first, COLUMNS, as_json=as_json, limit=limit, none=none)
+        listing(last_first, COLUMNS, as_json=as_json, limit=limit, none=words("nobody_seen"))
 
 
 def _moment(item: Answer) -> datetime:

@@ -9,6 +9,7 @@ import typer
 
 from tepat_cli.days import iso
 from tepat_cli.exits import WrongUse
+from tepat_cli.refusals import of_file, words
 from tepat_cli.values import Unreadable
 from tepat_cli.values import rupiah as read_rupiah
 
@@ -40,15 +41,15 @@ def sha256(receipt: Path) -> str:
     try:
         with receipt.open("rb") as file:
             if not receipt.stat().st_size:
-                raise WrongUse(f"{receipt} is empty: it shows nothing")
+                raise WrongUse(words("shows_nothing", path=receipt))
             return file_digest(file, "sha256").hexdigest()
     except OSError as wrong:
-        raise WrongUse(f"{receipt} can't be read: {wrong.strerror}") from None
+        raise WrongUse(words("unreadable", path=receipt, why=of_file(wrong))) from None
 
 
-def sides(named: str, what: str) -> tuple[str, str]:
+def sides(named: str) -> tuple[str, str]:
     """An agency and what it calls something, of `agency/name`. Raises WrongUse."""
     agency, slash, name = named.partition("/")
     if not (agency and slash and name):
-        raise WrongUse(f"‘{named}’ names no {what}: write AGENCY/ID, as listings do")
+        raise WrongUse(words("agency_and_id", named=named))
     return agency, name

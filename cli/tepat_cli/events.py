@@ -25,6 +25,7 @@ from tepat_cli.columns import KINDS, Kind
 from tepat_cli.exits import WrongUse
 from tepat_cli.layout import Layout, Told, bare, guess, guess_bare, key
 from tepat_cli.office import JsonLines, table, what, without_verdicts
+from tepat_cli.refusals import words
 from tepat_cli.values import Cell, Unreadable
 
 NAMESPACE: Final = UUID("0d0c7c26-6c52-5a0a-8c7d-5c6f0f3f6a51")
@@ -115,7 +116,7 @@ class Rows:
         self._table = table(path, (lambda row: guess(row)[1]) if kind is None else _score(kind))
         chosen = kind or guess(self._table.headings)[0]
         if chosen is None:
-            raise WrongUse(f"{path} could be of more than one kind: say which with --kind")
+            raise WrongUse(words("several_kinds", path=path))
         self.kind = chosen
         try:
             self._layout = Layout(chosen, without_verdicts(self._table.headings))
@@ -186,7 +187,7 @@ class Lines:
             first = next((line for line in self._file.lines() if _object(line.value) is not None), None)
             kind = guess_bare(_object(first.value) or {}) if first else None
         if kind is None:
-            raise WrongUse(f"it can't be told what {path} holds: say it with --kind")
+            raise WrongUse(words("no_kind", path=path))
         self.kind = kind
         self._gate = _Gate(agency, kind, revision)
 

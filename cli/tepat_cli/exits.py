@@ -7,6 +7,8 @@ and without repeating what was sent.
 from pathlib import Path
 from typing import Final
 
+from tepat_cli.refusals import words
+
 DONE: Final = 0
 REJECTED: Final = 1
 WRONG_USE: Final = 2
@@ -41,4 +43,4 @@ def must_hold(path: Path | None, *suffixes: str) -> None:
     """Refuses a file to be written that is not named after what it would hold, such as `.svg`. Raises WrongUse."""
     if path is not None and path.suffix.lower() not in suffixes:
         form, name = suffixes[0][1:].upper(), path.with_suffix(suffixes[0]).name
-        raise WrongUse(f"{path} would hold {form}: name it {name} / {path} akan berisi {form}: beri nama {name}")
+        raise WrongUse(words("other_form", path=path, form=form, name=name))

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, LimitOption, Place
+from tepat_cli.refusals import words
 from tepat_cli.services import Services, segment
 from tepat_cli.terminal import Item, Shown, details, json_line, listing, outlet, printable, rupiah
 
@@ -73,7 +74,7 @@ def list_(
             "distribution", "findings", most=limit, rule=rule, programme=programme, agency=agency, region=region,
             all=None if live else "true",
         )  # fmt: skip
-        listing(found, COLUMNS, as_json=as_json, limit=limit, none="nothing is found")
+        listing(found, COLUMNS, as_json=as_json, limit=limit, none=words("no_findings"))
 
 
 @commands.command()
@@ -99,4 +100,4 @@ def show(
     details({f"  {name}": _told(name, value) for name, value in evidence.items()}, 14)
     with outlet():
         print("\npayouts")
-    listing(payouts, PAYOUTS, as_json=False, limit=0, none="none that the ledger has")
+    listing(payouts, PAYOUTS, as_json=False, limit=0, none=words("not_in_ledger"))

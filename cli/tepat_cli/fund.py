@@ -8,6 +8,7 @@ from tepat_cli.entering import AmountOption, DatedOption, EntryArgument, Receipt
 from tepat_cli.exits import WrongUse
 from tepat_cli.lookup import home
 from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, LimitOption, Place
+from tepat_cli.refusals import words
 from tepat_cli.services import PAGE, Services, segment
 from tepat_cli.terminal import Item, Shown, json_line, listing, rupiah, say
 
@@ -69,10 +70,7 @@ def open_(
     with Services(Place.of(data, kafka, api, role), "operator") as services:
         known = services.items("registry", "institutions", region=region)
         if not any((each["agency"], each["institution_id"]) == (agency, institution) for each in known):
-            raise WrongUse(
-                f"{agency} has registered no institution {institution} at work in {region}: "
-                f"see `tepat institutions list --region {region}`"
-            )
+            raise WrongUse(words("no_institution", agency=agency, institution=institution, region=region))
         told = services.post("distribution", "funds", body)
     _done(told, f"{told['fund']} is open and holds {rupiah(told['holds'])}", as_json=as_json)
 
@@ -154,8 +152,8 @@ def hand_over(
     }  # fmt: skip
     with Services(Place.of(data, kafka, api, role), "operator") as services:
         told = services.post("distribution", f"funds/{segment(fund)}/hand-overs", body)
-    words = f"handed over: {rupiah(told['amount'])} needed, {fund} held {rupiah(told['held'])}"
-    _done(told, f"{words}. Next: {told['next']}", as_json=as_json)
+    done = f"handed over: {rupiah(told['amount'])} needed, {fund} held {rupiah(told['held'])}"
+    _done(told, f"{done}. Next: {told['next']}", as_json=as_json)
 
 
 @commands.command()
@@ -177,10 +175,10 @@ def show(
         most = min(limit or PAGE, PAGE)
         if handed_over:
             found = services.items("distribution", f"{path}/hand-overs", most=most)
-            listing(found, HANDED, as_json=as_json, limit=limit, none="it could carry everything")
+            listing(found, HANDED, as_json=as_json, limit=limit, none=words("all_carried"))
         else:
             found = services.items("distribution", path, most=most)
-            listing(found, ENTRIES, as_json=as_json, limit=limit, none="nothing came in yet")
+            listing(found, ENTRIES, as_json=as_json, limit=limit, none=words("nothing_came_in"))
     if not as_json:
         say(
             f"{fund}: {rupiah(told['contributed'])} given, {rupiah(told['spent'])} spent, holds {rupiah(told['holds'])}"
@@ -203,12 +201,12 @@ def list_(
     """Funds, and what each holds."""
     with Services(Place.of(data, kafka, api, role), "reader") as services:
         found = services.items("distribution", "funds", most=limit, region=region, purpose=purpose, agency=agency)
-        none = services.none("no fund is open there", "distribution", "funds", purpose=purpose)
+        none = services.none(words("no_funds"), "distribution", "funds", purpose=purpose)
         listing(found, FUNDS, as_json=as_json, limit=limit, none=none)
 
 
-def _done(told: Item, words: str, *, as_json: bool) -> None:
+def _done(told: Item, done: str, *, as_json: bool) -> None:
     if as_json:
         json_line(told)
     else:
-        say(words)
+        say(done)

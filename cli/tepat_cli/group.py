@@ -8,6 +8,7 @@ import typer
 from tepat_cli.entering import DatedOption, dated
 from tepat_cli.lookup import NAMED, pseudonym
 from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, LimitOption, Place
+from tepat_cli.refusals import words
 from tepat_cli.services import Answer, Services, segment
 from tepat_cli.terminal import Shown, json_line, listing, printable, say
 
@@ -112,7 +113,7 @@ def show(
     if as_json:
         json_line(told)
         return
-    listing(told["people"], PEOPLE, as_json=False, limit=0, none="nobody is in it yet")
+    listing(told["people"], PEOPLE, as_json=False, limit=0, none=words("no_members"))
     say(f"{printable(told['title'])} in {told['region']}: {told['members']} in it")
 
 
@@ -131,7 +132,7 @@ def list_(
     """Groups, and how many are in each."""
     with Services(Place.of(data, kafka, api, role), "reader") as services:
         found = services.items("distribution", "groups", most=limit, region=region, agency=agency)
-        listing(found, GROUPS, as_json=as_json, limit=limit, none="no group was formed there")
+        listing(found, GROUPS, as_json=as_json, limit=limit, none=words("no_groups"))
 
 
 def _changed(told: Answer, *, as_json: bool) -> None:

@@ -12,6 +12,7 @@ from tepat_cli.lookup import NAMED, home
 from tepat_cli.overlaps import COLUMNS as OVERLAPS
 from tepat_cli.person import PurposeOption
 from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, Place
+from tepat_cli.refusals import words
 from tepat_cli.services import Services, segment
 from tepat_cli.terminal import Item, Shown, json_line, listing, outlet, printable, rupiah, say
 
@@ -94,15 +95,15 @@ def show(
             print(f"{'PPKS':<12} {', '.join(map(printable, told['ppks']))}")
         if day is not None:
             print(f"{'on ' + day:<12} its people, and payouts for periods begun by then; all else is as of today")
-    _part("members", _memberships(told), MEMBERS, "nobody belonged to it then")
-    _part("received", told["payouts"], PAYOUTS, "nothing")
+    _part("members", _memberships(told), MEMBERS, words("no_members_then"))
+    _part("received", told["payouts"], PAYOUTS, words("nothing_received"))
     if told.get("more"):
         say(f"and {told['more']} payouts before these")
-    _part("overlaps", told.get("overlaps"), OVERLAPS, "none")
-    _part("findings", told.get("findings"), FINDINGS, "none")
-    _part("decisions", told.get("decisions"), DECISIONS, "none")
-    _part("reports", told["reports"], REPORTS, "none names them")
-    _part("institutions near", told["institutions"], INSTITUTIONS, "none")
+    _part("overlaps", told.get("overlaps"), OVERLAPS, words("none"))
+    _part("findings", told.get("findings"), FINDINGS, words("none"))
+    _part("decisions", told.get("decisions"), DECISIONS, words("none"))
+    _part("reports", told["reports"], REPORTS, words("no_report_names"))
+    _part("institutions near", told["institutions"], INSTITUTIONS, words("none"))
     for gap in told["gaps"]:
         say(gap["why"], "red")
 

@@ -8,6 +8,7 @@ import typer
 from tepat_cli.days import DayOption, iso
 from tepat_cli.entering import AmountOption, DatedOption, EntryArgument, ReceiptOption, amount, dated, sha256
 from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, LimitOption, Place
+from tepat_cli.refusals import words
 from tepat_cli.services import Services
 from tepat_cli.terminal import Shown, json_line, listing, rupiah, say
 
@@ -60,7 +61,7 @@ def list_(
         found = services.items(
             "registry", "institutions", most=limit, region=region, active="true" if active else "false"
         )
-        listing(found, COLUMNS, as_json=as_json, limit=limit, none="no institution")
+        listing(found, COLUMNS, as_json=as_json, limit=limit, none=words("no_institutions"))
 
 
 @commands.command()
@@ -87,7 +88,7 @@ def coverage(
     if as_json:
         json_line(told)
         return
-    listing(told["items"], PARTS, as_json=False, limit=0, none="the area has no kelurahan")
+    listing(told["items"], PARTS, as_json=False, limit=0, none=words("no_kelurahan"))
     if "through_time" in told:
         listing(told["through_time"], MONTHS, as_json=False, limit=0, none="")
     whose = f"{kind} cover" if kind else "institutions cover"
@@ -147,5 +148,5 @@ def supports(
         found = services.items(
             "distribution", "institutions/support", most=limit, region=region, agency=agency, institution=institution
         )
-        none = services.none("nothing was given there", "distribution", "institutions/support", institution=institution)
+        none = services.none(words("nothing_given"), "distribution", "institutions/support", institution=institution)
         listing(found, SUPPORTS, as_json=as_json, limit=limit, none=none)

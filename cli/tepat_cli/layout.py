@@ -29,6 +29,7 @@ from tepat_cli.columns import (
     Data,
     Kind,
 )
+from tepat_cli.refusals import words
 from tepat_cli.values import TEXT_COLUMN, Cell, Unreadable, midnight
 
 ENDED: Final = ("cancelled", "returned")
@@ -97,9 +98,7 @@ class Layout:
                 if heading:
                     self.unused.append(heading)
             elif taken := places.get(column.path):
-                raise Unreadable(
-                    f"the columns ‘{taken.heading}’ and ‘{heading}’ both mean {column.path}: rename one of them"
-                )
+                raise Unreadable(words("same_columns", one=taken.heading, other=heading, field=column.path))
             else:
                 places[column.path] = _Place(at, heading, column)
         self._places = places

@@ -27,6 +27,7 @@ from tepat_contracts.envelope import trace_id
 
 from tepat_cli.exits import WrongUse
 from tepat_cli.place import DataOption, JsonOption, KafkaOption, Place
+from tepat_cli.refusals import words
 from tepat_cli.terminal import outlet, printable
 
 LOOK_SECONDS: Final = 0.3
@@ -192,7 +193,7 @@ def since(text: str, now: datetime) -> str:
         try:
             moment = datetime.fromisoformat(text)
         except ValueError:
-            raise WrongUse(f"‘{text}’ is no moment: write 10m, 2h, 3d or 2026-01-31T08:00") from None
+            raise WrongUse(words("no_moment", text=text)) from None
     return _utc(moment)
 
 
@@ -217,7 +218,7 @@ def logs(
 ) -> None:
     """What the services of an embedded stack log, merged by time."""
     if level is not None and level.lower() not in LEVELS:
-        raise WrongUse(f"‘{level}’ is no level: write {', '.join(LEVELS)}")
+        raise WrongUse(words("no_level", level=level, levels=", ".join(LEVELS)))
     place = Place.of(data, kafka)
     wanted = Filter(
         LEVELS.index(level.lower()) if level else 0,
@@ -225,7 +226,7 @@ def logs(
         since(from_, datetime.now(UTC)) if from_ else "",
     )
     if not place.logs.is_dir():
-        raise WrongUse(f"{place.logs} does not exist: no stack has run in {place.data}; name another with --data DIR")
+        raise WrongUse(words("no_logs", path=place.logs, data=place.data))
     write = _raw if as_json else _pretty()
     read: dict[str, Log] = {}
     try:
@@ -234,7 +235,7 @@ def logs(
                 if _asked_for(name, service):
                     read[name] = Log(place.logs, name)
             if not read and not follow:
-                raise WrongUse(f"{place.logs} has no log{f' of {service}' if service else ''}")
+                raise WrongUse(words("no_log", path=place.logs, service=service or ("any service", "layanan apa pun")))
             with outlet():
                 for entry in heapq.merge(*(log.lines() for log in read.values()), key=lambda entry: entry.at):
                     if wanted(entry):

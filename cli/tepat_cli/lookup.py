@@ -8,8 +8,8 @@ from typing import Final, Literal
 from uuid import UUID
 
 from tepat_cli.exits import WrongUse
+from tepat_cli.refusals import words
 from tepat_cli.services import Missing, Services, segment
-from tepat_cli.terminal import printable
 
 _NUMBER: Final = re.compile(r"\d{16}")
 NAMED: Final = "a pseudonym, a number of 16 digits, or - to be asked for it (so that no history of commands keeps it)"
@@ -24,7 +24,7 @@ def pseudonym(services: Services, kind: Literal["nik", "kk"], who: str) -> str:
     try:
         return str(UUID(who))
     except ValueError:
-        raise WrongUse(f"‘{printable(who)}’ is no {kind.upper()} of 16 digits and no pseudonym") from None
+        raise WrongUse(words("no_pseudonym", kind=kind.upper())) from None
 
 
 def home(services: Services, which: str, day: str | None) -> str:
@@ -38,7 +38,7 @@ def home(services: Services, which: str, day: str | None) -> str:
         try:
             who = pseudonym(services, "nik", which)
         except Missing:
-            raise Missing("registry: it knows no card and no person by that number") from None
+            raise Missing(words("unknown_number")) from None
     told = services.get(
         "registry", f"persons/{segment(who)}", on=day or datetime.now(UTC).astimezone().date().isoformat()
     )

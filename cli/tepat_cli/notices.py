@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, LimitOption, Place
+from tepat_cli.refusals import words
 from tepat_cli.services import Services, segment
 from tepat_cli.terminal import Item, Shown, details, json_line, listing, outlet, printable, say
 
@@ -108,7 +109,7 @@ def list_(
             channel=channel,
             level=level,
         )
-        listing(found, COLUMNS, as_json=as_json, limit=limit, none="there are no such notices")
+        listing(found, COLUMNS, as_json=as_json, limit=limit, none=words("no_notices"))
 
 
 @commands.command()
@@ -139,7 +140,7 @@ def _show(cause: Item) -> None:
         by = f"by {printable(awaited['deadline'])}" if awaited["deadline"] else "once somebody has been told"
         print(f"{'acknowledge':<14} {by}, at level {awaited['level']}")
     print()
-    listing(cause["heard"], HEARD, as_json=False, limit=0, none="nobody hears of it")
+    listing(cause["heard"], HEARD, as_json=False, limit=0, none=words("nobody_hears"))
     if cause["steps"]:
         print()
         listing(cause["steps"], STEPS, as_json=False, limit=0, none="")
@@ -201,4 +202,4 @@ def replies(
     """What recipients wrote back, the newest first, and what became of it."""
     with Services(Place.of(data, kafka, api, role), "operator") as services:
         found = services.items("notifications", "replies", most=limit, outcome=outcome, channel=channel)
-        listing(found, REPLIES, as_json=as_json, limit=limit, none="nobody has written back")
+        listing(found, REPLIES, as_json=as_json, limit=limit, none=words("no_replies"))

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, LimitOption, Place
+from tepat_cli.refusals import words
 from tepat_cli.services import Services
 from tepat_cli.terminal import Item, Shown, listing
 
@@ -49,4 +50,4 @@ def list_(
     """Objections by the day they were filed: upheld or rejected by an officer's visit, or lapsed after 14 days."""
     with Services(Place.of(data, kafka, api, role), "reader") as services:
         found = services.items("eligibility", "objections", most=limit, state=state, programme=programme)
-        listing(found, COLUMNS, as_json=as_json, limit=limit, none="no objection")
+        listing(found, COLUMNS, as_json=as_json, limit=limit, none=words("no_objections"))

@@ -22,6 +22,7 @@ from zipfile import BadZipFile
 import openpyxl
 
 from tepat_cli.exits import WrongUse
+from tepat_cli.refusals import of_file, words
 from tepat_cli.values import Cell, plain
 
 MOST_BYTES_A_LINE: Final = 1_048_576
@@ -78,20 +79,20 @@ def what(path: Path) -> str:
         with path.open("rb") as file:
             head = file.read(4096)
     except OSError as wrong:
-        raise WrongUse(f"{path} can't be read: {wrong.strerror}") from None
+        raise WrongUse(words("unreadable", path=path, why=of_file(wrong))) from None
     start = head.removeprefix(codecs.BOM_UTF8).lstrip()
     if head.startswith(b"PK\x03\x04"):
         return "xlsx"
     if head.startswith(b"\xd0\xcf\x11\xe0"):
-        raise WrongUse(f"{path} is an old Excel file: open it and save it as .xlsx or CSV")
+        raise WrongUse(words("old_excel", path=path))
     if start[:1] == b"<":
-        raise WrongUse(f"{path} is a web page or XML that only looks like a sheet: save it as .xlsx or CSV")
+        raise WrongUse(words("web_page", path=path))
     if start[:1] == b"{":
         return "jsonl"
     if start[:1] == b"[" and path.suffix.lower().startswith(".json"):
-        raise WrongUse(f"{path} is one JSON list: write one object a line (JSON Lines)")
+        raise WrongUse(words("json_list", path=path))
     if not start:
-        raise WrongUse(f"{path} is empty")
+        raise WrongUse(words("empty", path=path))
     return "csv"
 
 
@@ -114,10 +115,7 @@ def without_verdicts(headings: Sequence[str]) -> list[str]:
 
 
 def _no_headings(path: Path) -> WrongUse:
-    return WrongUse(
-        f"{path} has no headings that are known here. `tepat publish --template payouts` writes an example; "
-        "give --kind if the file holds something else"
-    )
+    return WrongUse(words("no_headings", path=path))
 
 
 class _Body:
@@ -278,7 +276,7 @@ class Sheet(_Body):
                 finally:
                     book.close()
             except (BadZipFile, KeyError, ValueError, SyntaxError, zlib.error) as wrong:
-                raise WrongUse(f"{self._path} is not a sound .xlsx workbook: open and save it again") from wrong
+                raise WrongUse(words("torn_workbook", path=self._path)) from wrong
 
 
 def _values(book: openpyxl.Workbook, name: str) -> Iterator[Sequence[Cell]]:

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, LimitOption, Place
+from tepat_cli.refusals import words
 from tepat_cli.services import Services
 from tepat_cli.terminal import Item, Shown, listing, rupiah
 
@@ -61,4 +62,4 @@ def overlaps(
             agency=agency,
             all=None if live else "true",
         )
-        listing(found, COLUMNS, as_json=as_json, limit=limit, none="no overlap")
+        listing(found, COLUMNS, as_json=as_json, limit=limit, none=words("no_overlaps"))

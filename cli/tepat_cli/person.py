@@ -11,6 +11,7 @@ from tepat_cli.days import DayOption, iso
 from tepat_cli.exits import WrongUse
 from tepat_cli.lookup import NAMED, pseudonym
 from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, Place
+from tepat_cli.refusals import of_file, words
 from tepat_cli.services import Services, segment
 from tepat_cli.terminal import Item, Shown, json_line, listing, outlet, printable, say
 
@@ -70,8 +71,8 @@ def show(
                 print(f"{name:<12} {printable(told[name])}")
         if day is not None:
             print(f"{'on ' + day:<12} {_lived(told['on'])}")
-    listing(told["memberships"], MEMBERSHIPS, as_json=False, limit=0, none="no agency says in whose household")
-    listing(_said(told["said"]), SAID, as_json=False, limit=0, none="no agency says anything of this person")
+    listing(told["memberships"], MEMBERSHIPS, as_json=False, limit=0, none=words("no_household_said"))
+    listing(_said(told["said"]), SAID, as_json=False, limit=0, none=words("nothing_said"))
 
 
 @commands.command()
@@ -108,9 +109,9 @@ def export(
         with os.fdopen(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(document)
     except FileExistsError:
-        raise WrongUse(f"{out} is there already: name another file") from None
+        raise WrongUse(words("there_already", path=out)) from None
     except OSError as wrong:
-        raise WrongUse(f"{out} can't be written: {wrong.strerror}") from None
+        raise WrongUse(words("unwritable", path=out, why=of_file(wrong))) from None
     say(f"all that is held is in {out}; it names the person: keep it safe, and hand it to nobody else")
     for each in (registry, *others):
         if sealed := each.get("quarantine", {}).get("records"):

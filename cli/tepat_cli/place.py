@@ -18,6 +18,7 @@ from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from tepat_cli.exits import Unreachable, WrongUse
+from tepat_cli.refusals import of_file, words
 
 DataOption = Annotated[
     Path | None, typer.Option("--data", metavar="DIR", help="directory of an embedded stack [TEPAT_DATA]")
@@ -67,7 +68,7 @@ class Settings(BaseSettings):
             return cls(**{name: value for name, value in flags.items() if value is not None})
         except ValidationError as wrong:
             told = "; ".join(f"{error['loc'][0]}: {error['msg']}" for error in wrong.errors(include_input=False))
-            raise WrongUse(f"a setting is wrong: {told}") from None
+            raise WrongUse(words("bad_setting", told=told)) from None
 
     @classmethod
     def settings_customise_sources(
@@ -90,9 +91,9 @@ def _file() -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as wrong:
-        raise WrongUse(f"{path} can't be read: {wrong.strerror}") from None
+        raise WrongUse(words("unreadable", path=path, why=of_file(wrong))) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as wrong:
-        raise WrongUse(f"{path} is not TOML: {wrong}") from None
+        raise WrongUse(words("not_toml", path=path, told=wrong)) from None
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ class Place:
         if self.settings.api:
             return [f"{self.settings.api.rstrip('/')}/{name}"]
         if self.settings.kafka is not None:
-            raise WrongUse("this command speaks with the services: name their base URL with --api or TEPAT_API")
+            raise WrongUse(words("no_api"))
         endpoints = self._endpoints()
         several: list[str] = endpoints.get("instances", {}).get(name) or [endpoints["http"][name]]
         return several
@@ -156,8 +157,10 @@ class Place:
         if path.is_file() and path.parent == tokens:
             return path.read_text(encoding="utf-8").strip()
         if self.role is not None:
-            known = ", ".join(sorted(each.name for each in tokens.glob("*"))) or "none: no stack has run there"
-            raise WrongUse(f"{self.data} has no token for ‘{self.role}’; it has {known}")
+            known = ", ".join(sorted(each.name for each in tokens.glob("*")))
+            if known:
+                raise WrongUse(words("no_token_of", data=self.data, role=self.role, known=known))
+            raise WrongUse(words("no_tokens", data=self.data, role=self.role))
         return None
 
     def _endpoints(self) -> dict[str, Any]:
@@ -165,10 +168,7 @@ class Place:
         try:
             endpoints: dict[str, Any] = orjson.loads(path.read_bytes())
         except FileNotFoundError:
-            raise Unreachable(
-                f"no stack is running in {self.data}: start one with `tepat up --data {self.data}`, or name a "
-                "running one with --data DIR or a cluster with --kafka HOST:PORT"
-            ) from None
+            raise Unreachable(words("no_stack", data=self.data)) from None
         except (OSError, ValueError) as wrong:
-            raise Unreachable(f"{path} can't be read ({type(wrong).__name__}): start the stack again") from None
+            raise Unreachable(words("stack_broken", path=path, error=type(wrong).__name__)) from None
         return endpoints

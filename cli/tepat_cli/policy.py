@@ -33,6 +33,7 @@ from tepat_cli.place import (
     PartitionsOption,
     Place,
 )
+from tepat_cli.refusals import of_file, words
 from tepat_cli.services import Services
 from tepat_cli.terminal import json_line, outlet, printable, say
 
@@ -49,9 +50,9 @@ def policy_text(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8-sig")
     except OSError as wrong:
-        raise WrongUse(f"{file} can't be read: {wrong.strerror}") from None
+        raise WrongUse(words("unreadable", path=file, why=of_file(wrong))) from None
     except UnicodeDecodeError:
-        raise WrongUse(f"{file} is not UTF-8: save it so") from None
+        raise WrongUse(words("not_utf8", path=file)) from None
 
 
 def _told(file: Path, text: str, *, as_json: bool = False) -> list[Mistake]:
@@ -98,7 +99,7 @@ def apply(
     """Checks a policy, declares the topics of its agencies, puts it in force, and waits until every service has it."""
     text = policy_text(file)
     if any(each.severity == "mistake" for each in _told(file, text)):
-        raise Ended(f"{file} is not applied: repair what is told above")
+        raise Ended(words("not_applied", path=file))
     policy = load(text)
     place = Place.of(data, kafka, api, role)
     if wait:
@@ -129,10 +130,7 @@ async def _publish(place: Place, policy: Policy, partitions: int) -> tuple[list[
     versions = await published_versions(place.kafka)
     known = versions.get(policy.version)
     if known is not None and from_document(known) != policy:
-        raise WrongUse(
-            f"version ‘{policy.version}’ was published with another content, and decisions name it: give this one "
-            "another version"
-        )
+        raise WrongUse(words("version_taken", version=policy.version))
     declared += await declare(place.kafka, for_policy(policy, partitions))
     if known is not None and list(versions)[-1] == policy.version:
         return declared, False
@@ -178,9 +176,7 @@ def _taken(place: Place, policy: Policy, timeout: float) -> None:
                 return
             if time.monotonic() > until:
                 told = "; ".join(f"{service}: {why}" for service, why in late.items())
-                raise Unreachable(
-                    f"the policy is published, but not every service has taken it in {timeout:g} s: {told}"
-                )
+                raise Unreachable(words("not_taken_in", timeout=timeout, told=told))
             time.sleep(LOOK_SECONDS)
 
 
@@ -211,18 +207,18 @@ def simulate(
         policy = load(text)
     except PolicyError:
         _told(file, text, as_json=as_json)
-        raise Ended(f"{file} is not simulated: repair what is told above") from None
+        raise Ended(words("not_simulated", path=file)) from None
     last_year = datetime.now(ZoneInfo(policy.time_zone)).year - 1
     first = since.date() if since else date(until.year if until else last_year, 1, 1)
     last = until.date() if until else date(first.year, 12, 31)
     if last < first:
-        raise WrongUse(f"the period ends before it begins: {first} – {last}")
+        raise WrongUse(words("ends_before", first=first, last=last))
     outcome = what_if.ask(Place.of(data, kafka, api, role), policy, first, last)
     if picture is not None:
         try:
             picture.write_text(what_if.picture(outcome), encoding="utf-8")
         except OSError as wrong:
-            raise WrongUse(f"{picture} can't be written: {wrong.strerror}") from None
+            raise WrongUse(words("unwritable", path=picture, why=of_file(wrong))) from None
     what_if.show(outcome, as_json=as_json)
 
 
@@ -237,11 +233,11 @@ def show(
     """The policy in force, or another version, as it was applied."""
     versions = asyncio.run(published_versions(Place.of(data, kafka).kafka))
     if not versions:
-        raise WrongUse("no policy was applied yet: `tepat policy apply FILE`")
+        raise WrongUse(words("no_policy"))
     latest = list(versions)[-1]
     chosen = version or latest
     if chosen not in versions:
-        raise WrongUse(f"there is no version ‘{chosen}’; there are {', '.join(versions)}")
+        raise WrongUse(words("no_version", version=chosen, versions=", ".join(versions)))
     if as_json:
         json_line(versions[chosen])
         return

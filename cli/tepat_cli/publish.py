@@ -30,6 +30,7 @@ from tepat_cli.events import Bad, Ready, Source, source
 from tepat_cli.exits import REJECTED, Interrupted, Unreachable, WrongUse
 from tepat_cli.office import REJECTED_HEADINGS
 from tepat_cli.place import DataOption, KafkaOption, Place
+from tepat_cli.refusals import of_file, words
 from tepat_cli.sending import BATCH_BYTES, Sending
 from tepat_cli.terminal import json_line, printable, say
 from tepat_cli.values import Cell, text
@@ -76,9 +77,7 @@ class Rejects:
             file = self.path.open("w", encoding="utf-8", newline="")
             self.path.chmod(0o600)
         except OSError as wrong:
-            raise WrongUse(
-                f"{self.path} can't be written ({wrong.strerror}): free it, or move the file elsewhere"
-            ) from None
+            raise WrongUse(words("unwritable", path=self.path, why=of_file(wrong))) from None
         return file
 
 
@@ -144,9 +143,9 @@ def publish(
         templates.write(template.value, output or file)
         return
     if file is None or agency is None:
-        raise WrongUse("say what to send and whose it is: tepat publish FILE --agency ID")
+        raise WrongUse(words("what_to_send"))
     if not is_agency_id(agency):
-        raise WrongUse(f"‘{printable(agency)}’ is no agency: 3–40 of a–z, 0–9 and -, such as dinsos-jateng")
+        raise WrongUse(words("no_agency_id", agency=printable(agency)))
     from_ = source(file, agency, kind.value if kind else None, revision)
     if from_.unused:
         say(f"columns not used: {', '.join(map(printable, from_.unused))}", "yellow")
@@ -157,9 +156,7 @@ def publish(
             _publish(from_, rejects, Place.of(data, kafka).kafka, agency=agency, patience=timeout if wait else None)
         )
     except KeyboardInterrupt:
-        raise Interrupted(
-            "interrupted: what was sent stays sent; send the file again for the rest, twice changes nothing"
-        ) from None
+        raise Interrupted(words("interrupted")) from None
     finally:
         rejects.close()
     outcome = {
@@ -178,10 +175,7 @@ def publish(
     else:
         _tell(outcome)
     if unanswered:
-        raise Unreachable(
-            f"{unanswered} records were sent, but nobody answered for them within {timeout:g} s: is the service up? "
-            "`tepat logs` may tell; sending the file again changes nothing"
-        )
+        raise Unreachable(words("unanswered", unanswered=unanswered, timeout=timeout))
     if rejects.count:
         raise typer.Exit(REJECTED)
 

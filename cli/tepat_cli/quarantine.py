@@ -14,6 +14,7 @@ from tepat_contracts.topics import OWNER, Kind
 
 from tepat_cli.exits import REJECTED, WrongUse
 from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, LimitOption, Place
+from tepat_cli.refusals import words
 from tepat_cli.services import Missing, Services, segment
 from tepat_cli.terminal import Item, Shown, details, json_line, listing, say
 
@@ -34,7 +35,7 @@ def entry(text: str) -> dict[str, Any]:
     """The record a name names. Raises WrongUse."""
     found = _NAME.fullmatch(text)
     if found is None:
-        raise WrongUse(f"‘{text}’ names no record: write TOPIC-PARTITION-OFFSET, such as agency.dinsos.payouts.v1-3-42")
+        raise WrongUse(words("no_record", text=text))
     return {"topic": found["topic"], "partition": int(found["partition"]), "offset": int(found["offset"])}
 
 
@@ -42,7 +43,7 @@ def owner(topic: str) -> str:
     """The service that takes a topic's records."""
     kind = topic.split(".")[-2]
     if kind not in set(Kind):
-        raise WrongUse(f"{topic} is no topic that agencies send on")
+        raise WrongUse(words("not_sent_on", topic=topic))
     return OWNER[Kind(kind)]
 
 
@@ -62,7 +63,7 @@ def _services(service: str | None) -> list[str]:
     if service is None:
         return owners
     if service not in owners:
-        raise WrongUse(f"{service} keeps no quarantine; {', '.join(owners)} do")
+        raise WrongUse(words("no_quarantine", service=service, owners=", ".join(owners)))
     return [service]
 
 
@@ -87,7 +88,7 @@ def list_(
                 yield {"service": name, **item}
 
         items = chain.from_iterable(map(of, _services(service)))
-        listing(items, COLUMNS, as_json=as_json, limit=limit, none="nothing is in quarantine")
+        listing(items, COLUMNS, as_json=as_json, limit=limit, none=words("quarantine_empty"))
 
 
 @commands.command()
@@ -110,7 +111,7 @@ def show(
         try:
             told = services.get(owner(topic), f"quarantine/{segment(topic)}/{partition}/{offset}", purpose=purpose)
         except Missing:
-            raise WrongUse(f"{record} is not in quarantine") from None
+            raise WrongUse(words("not_quarantined", record=record)) from None
     if as_json:
         json_line(told)
         return
@@ -132,7 +133,7 @@ def replay(
 ) -> None:
     """Takes records again after a fix, each once however often it is called. Ends with 1 if some are still rejected."""
     if sum((bool(records), reason is not None, every)) != 1:
-        raise WrongUse("say what to replay: the records' IDs, or --reason R, or --all")
+        raise WrongUse(words("what_to_replay"))
     asked: dict[str, Any] = {}
     if records:
         for wanted in map(entry, records):

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, LimitOption, Place
+from tepat_cli.refusals import words
 from tepat_cli.services import PAGE, Services, segment
 from tepat_cli.terminal import Item, Shown, json_line, listing, printable, say
 
@@ -83,7 +84,7 @@ def show(
     with Services(Place.of(data, kafka, api, role), "reader") as services:
         told = services.get("eligibility", path, limit=1)
         found = services.items("eligibility", path, most=min(limit or PAGE, PAGE), reached=only)
-        listing(found, RANKED, as_json=as_json, limit=limit, none="nobody was ranked")
+        listing(found, RANKED, as_json=as_json, limit=limit, none=words("nobody_ranked"))
     if not as_json:
         say(summary(told))
 
@@ -110,4 +111,4 @@ def list_(
     """Rounds, the last first, with who made them."""
     with Services(Place.of(data, kafka, api, role), "reader") as services:
         found = services.items("eligibility", "rankings", most=limit, programme=programme)
-        listing(found, ROUNDS, as_json=as_json, limit=limit, none="no round")
+        listing(found, ROUNDS, as_json=as_json, limit=limit, none=words("no_rankings"))

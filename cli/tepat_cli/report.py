@@ -22,6 +22,7 @@ from rich.text import Text
 from tepat_cli.days import iso
 from tepat_cli.exits import WrongUse, must_hold
 from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, Place
+from tepat_cli.refusals import of_file, words
 from tepat_cli.services import Services
 from tepat_cli.terminal import Item, Shown, json_line, listing, printable, rupiah, say
 from tepat_cli.what_if import SVG
@@ -85,13 +86,13 @@ def report(
 
     A payout counts once, as it stands now, in the period in which its days begin.
     """
-    words = [word.strip() for word in by.split(",") if word.strip()]
+    named = [each.strip() for each in by.split(",") if each.strip()]
     forms = ((to_csv, ".csv", _csv), (to_xlsx, ".xlsx", _xlsx), (picture, ".svg", _picture))
     for path, suffix, _ in forms:
         must_hold(path, suffix)
     with Services(Place.of(data, kafka, api, role), "reader") as services:
         told = services.get(
-            "distribution", "report", by=words, agency=agency, receiving="true" if coverage else None, region=region,
+            "distribution", "report", by=named, agency=agency, receiving="true" if coverage else None, region=region,
             programme=programme, **{"from": iso(since), "to": iso(until)},
         )  # fmt: skip
     for path, _, made in forms:
@@ -99,14 +100,14 @@ def report(
             try:
                 path.write_bytes(made(told))
             except OSError as wrong:
-                raise WrongUse(f"{path} can't be written: {wrong.strerror}") from None
+                raise WrongUse(words("unwritable", path=path, why=of_file(wrong))) from None
             say(f"{path}: {len(told['items'])} lines")
     if as_json:
         json_line(told)
         return
-    none = "nothing was planned or paid there and then"
     total = {told["by"][0]: "total", **told["total"]}
-    listing([*told["items"], total] if told["items"] else [], _shown(told), as_json=False, limit=0, none=none)
+    items = [*told["items"], total] if told["items"] else []
+    listing(items, _shown(told), as_json=False, limit=0, none=words("nothing_paid"))
     for line in _notes(told):
         say(line, "yellow")
 
@@ -200,13 +201,13 @@ def _xlsx(told: Item) -> bytes:
                 sheet.cell(row, at).number_format = "0.0%"
     sheet.freeze_panes = f"{get_column_letter(head + 1)}2"
     notes = book.create_sheet("Dasar")
-    for words in (
+    for note in (
         ("Tepat report", "Laporan Tepat"), ("area", "wilayah", told["region"] or ""),
         ("days from", "masa mulai", told["from"] or ""), ("days to", "masa sampai", told["to"] or ""),
         ("as of", "keadaan", told["as_of"]), ("policy", "kebijakan", told["policy_version"]),
         *FIGURES.values(), *(COVERED[name] for name in _covered(told)), *((note,) for note in _notes(told)),
     ):  # fmt: skip
-        notes.append(words)
+        notes.append(note)
     out = io.BytesIO()
     book.save(out)
     return out.getvalue()

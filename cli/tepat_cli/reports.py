@@ -8,6 +8,7 @@ import typer
 from tepat_cli.exits import WrongUse
 from tepat_cli.person import PurposeOption
 from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, LimitOption, Place
+from tepat_cli.refusals import words
 from tepat_cli.services import Services, segment
 from tepat_cli.terminal import Item, Shown, details, json_line, listing, outlet, printable
 
@@ -108,7 +109,7 @@ def list_(
             "registry", "reports", most=limit, region=region, kind=kind, step=step, state=state,
             overdue="true" if overdue else None, in_charge=in_charge,
         )  # fmt: skip
-        listing(found, COLUMNS, as_json=as_json, limit=limit, none="no report")
+        listing(found, COLUMNS, as_json=as_json, limit=limit, none=words("no_reports"))
 
 
 @commands.command()
@@ -124,7 +125,7 @@ def unfiled(
     """Answers to reports that nobody has filed: an id mistyped, or a report yet to come, with which they count."""
     with Services(Place.of(data, kafka, api, role), "reader") as services:
         found = services.items("registry", "reports/unfiled", most=limit)
-        listing(found, UNFILED, as_json=as_json, limit=limit, none="every answer is to a report that was filed")
+        listing(found, UNFILED, as_json=as_json, limit=limit, none=words("all_filed"))
 
 
 @commands.command()
@@ -141,7 +142,7 @@ def show(
     """A report, whom it concerns, and all that happened to it."""
     agency, slash, report_id = which.partition("/")
     if not slash:
-        raise WrongUse(f"agencies number for themselves: name it as AGENCY/ID, such as rt-07/{printable(which)}")
+        raise WrongUse(words("whose_report", report=printable(which)))
     with Services(Place.of(data, kafka, api, role), "reader" if purpose is None else "officer") as services:
         told = services.get("registry", f"reports/{segment(agency)}/{segment(report_id)}", purpose=purpose)
     if as_json:
@@ -152,5 +153,5 @@ def show(
         details({name: value for name, value in told.items() if name not in kept}, 14)
         if "neighbours" in told:
             print(f"{'neighbours':<14} {printable(_neighbours(told))}")
-    listing(told["people"], PEOPLE, as_json=False, limit=0, none="it names nobody")
+    listing(told["people"], PEOPLE, as_json=False, limit=0, none=words("names_nobody"))
     listing(told["timeline"], HAPPENED, as_json=False, limit=0, none="")

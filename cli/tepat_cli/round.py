@@ -15,6 +15,7 @@ import typer
 from tepat_cli.entering import sha256
 from tepat_cli.exits import REJECTED, WrongUse, must_hold
 from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, LimitOption, Place
+from tepat_cli.refusals import of_file, words
 from tepat_cli.services import Services, segment
 from tepat_cli.terminal import Item, Shown, json_line, listing, printable, rupiah, say
 
@@ -159,7 +160,7 @@ def list_(
     only = None if is_open is None else str(is_open).lower()
     with Services(Place.of(data, kafka, api, role), "reader") as services:
         found = services.items("distribution", "rounds", most=limit, programme=programme, region=region, open=only)
-        listing(found, ROUNDS, as_json=as_json, limit=limit, none="no round")
+        listing(found, ROUNDS, as_json=as_json, limit=limit, none=words("no_rounds"))
 
 
 @commands.command()
@@ -180,7 +181,7 @@ def show(
     with Services(Place.of(data, kafka, api, role), "reader") as services:
         told = services.get("distribution", path, limit=1)
         found = services.items("distribution", path, most=limit, state=state, region=region)
-        listing(found, PROMISED, as_json=as_json, limit=limit, none="nobody")
+        listing(found, PROMISED, as_json=as_json, limit=limit, none=words("nobody"))
     if not as_json:
         say(summary(told))
 
@@ -208,7 +209,7 @@ def coupons(
     with Services(Place.of(data, kafka, api, role), "operator") as services:
         found = services.items("distribution", f"rounds/{segment(round_)}/coupons", region=region)
         if output is None:
-            listing(found, COUPONS, as_json=as_json, limit=limit, none="no coupon is to be redeemed")
+            listing(found, COUPONS, as_json=as_json, limit=limit, none=words("no_coupons"))
         else:
             say(f"{_printed(output, found, round_):,} coupons in {output}")
 
@@ -225,7 +226,7 @@ def _printed(path: Path, items: Iterable[Item], round_: str) -> int:
                 writer.writerow([round_, each["place"], each["coupon"], each["region"], each["subject"]])
                 count += 1
     except OSError as wrong:
-        raise WrongUse(f"{path} can't be written: {wrong.strerror}") from None
+        raise WrongUse(words("unwritable", path=path, why=of_file(wrong))) from None
     return count
 
 
@@ -308,11 +309,15 @@ def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             file.seek(0)
             rows = csv.DictReader(file, delimiter=";" if ";" in first else ",")
             if unknown := sorted({*(rows.fieldnames or ())} - {*COLUMNS}):
-                raise WrongUse(f"{path} has columns that are none of a delivery: {', '.join(unknown)}")
+                raise WrongUse(words("other_columns", path=path, columns=", ".join(unknown)))
             for row in rows:
                 yield f"{path}, line {rows.line_num}:", row
-    except (OSError, UnicodeDecodeError, csv.Error) as wrong:
-        raise WrongUse(f"{path} can't be read: {wrong}") from None
+    except OSError as wrong:
+        raise WrongUse(words("unreadable", path=path, why=of_file(wrong))) from None
+    except UnicodeDecodeError:
+        raise WrongUse(words("not_utf8", path=path)) from None
+    except csv.Error as wrong:
+        raise WrongUse(words("unreadable", path=path, why=str(wrong))) from None
 
 
 def _delivery(line: str, row: Item, folder: Path) -> dict[str, Any]:
@@ -327,7 +332,7 @@ def _made(row: Item, folder: Path) -> dict[str, Any]:
     told = {name: value for name in COLUMNS if (value := row.get(name)) not in (None, "")}
     proofs = [name for name in ("photo", "receipt") if name in told]
     if not {"at", "officer", "region"} <= {*told} or len(proofs) != 1 or ("coupon" in told) == ("subject" in told):
-        raise WrongUse("a delivery needs a coupon or subject, a time, an officer, a region, and a photo or receipt")
+        raise WrongUse(words("lacks"))
     made: dict[str, Any] = {
         "at": told["at"], "officer": told["officer"], "region": told["region"],
         "proof": {"kind": proofs[0], "sha256": _digest(str(told[proofs[0]]), folder)},
@@ -337,7 +342,7 @@ def _made(row: Item, folder: Path) -> dict[str, Any]:
         try:
             made["coordinates"] = {"lat": float(told["lat"]), "lon": float(told["lon"])}
         except ValueError:
-            raise WrongUse("lat and lon are degrees, as -6.9831 and 110.4093") from None
+            raise WrongUse(words("degrees")) from None
     coupon = "".join(str(made.get("coupon", "")).upper().replace("-", "").split())  # one act, however it is spelt
     known = json.dumps({**made, "coupon": coupon}, sort_keys=True).encode()
     return {"delivery_id": told.get("delivery_id") or hashlib.sha256(known).hexdigest()[:32], **made}
@@ -449,7 +454,7 @@ def progress(
         json_line(told)
         return
     total = [{"region": "all", **told["total"]}] if told["areas"] else []
-    listing([*told["areas"], *total], AREAS, as_json=False, limit=0, none="nobody is promised anything")
+    listing([*told["areas"], *total], AREAS, as_json=False, limit=0, none=words("nobody_promised"))
     say(summary(told))
     if unhanded := told["total"].get("unhanded"):
         say(f"{unhanded:,} were redeemed before they were said to be in the resident's hands")
@@ -499,7 +504,7 @@ def adoption(
     if as_json:
         json_line(told)
         return
-    listing(told["months"], MONTHS, as_json=False, limit=0, none="no kelurahan is known there")
-    listing(told["targets"], TARGETS, as_json=False, limit=0, none="the policy has no targets for it (`adoption`)")
+    listing(told["months"], MONTHS, as_json=False, limit=0, none=words("no_kelurahan_there"))
+    listing(told["targets"], TARGETS, as_json=False, limit=0, none=words("no_targets"))
     now = told["months"][-1]["held"] if told["months"] else 0
     say(f"{now:,} of {told['kelurahan']:,} kelurahan of {told['name']} held a round within {told['within']} days")

@@ -12,12 +12,14 @@ from urllib.parse import quote
 
 import httpx
 import orjson
+from tepat_contracts.bilingual import halves
 from tepat_contracts.topics import SERVICES
 from typer._click.globals import get_current_context
 from typer.core import TyperArgument
 
 from tepat_cli.exits import Unreachable, WrongUse
 from tepat_cli.place import Place
+from tepat_cli.refusals import words
 from tepat_cli.terminal import by_clocks_of, printable
 
 PAGE: Final = 500
@@ -84,7 +86,7 @@ class Services:
         except httpx.HTTPError as wrong:
             raise _silent(service, url, wrong) from None
         except ValueError:
-            raise Unreachable(f"what answers at {url} is not {service}: look at --api") from None
+            raise Unreachable(words("other_service", url=url, service=service)) from None
 
     def items(self, service: str, path: str, *, most: int | None = None, **params: Any) -> Iterator[Answer]:
         """Every item of a listing; `most` is a hint of how many will be used."""
@@ -97,8 +99,8 @@ class Services:
             if cursor is None:
                 return
 
-    def none(self, words: str, service: str, path: str, **names: str | None) -> Callable[[], str]:
-        """What is said of a listing that is empty: `words`, and which of the names it was asked by, free texts that no
+    def none(self, none: str, service: str, path: str, **names: str | None) -> Callable[[], str]:
+        """What is said of a listing that is empty: `none`, and which of the names it was asked by, free texts that no
         service can know, stands in none of it whatever else is asked.
         """
 
@@ -106,10 +108,8 @@ class Services:
             for field, name in _present(names).items():
                 if next(self.items(service, path, most=1, **{field: name}), None) is None:
                     option = f"--{field.replace('_', '-')}"
-                    return (
-                        f"{words}; nothing at all is there by {option} ‘{printable(name)}’: see that it is spelt right"
-                    )
-            return words
+                    return words("nothing_by", none=halves(none), option=option, name=printable(name))
+            return none
 
         return said
 
@@ -121,7 +121,7 @@ class Services:
         try:
             answer = self._client.request(method, url, **request)
         except httpx.InvalidURL:
-            raise WrongUse(f"{url} is not a URL: look at --api") from None
+            raise WrongUse(words("no_url", url=url)) from None
         except httpx.HTTPError as wrong:
             raise _silent(service, url, wrong) from None
         if answer.is_success:
@@ -130,16 +130,13 @@ class Services:
             try:
                 told: Answer = answer.json()
             except ValueError:
-                raise Unreachable(f"what answers at {url} is not {service}: look at --api") from None
+                raise Unreachable(words("other_service", url=url, service=service)) from None
             return told
         raise _refused(service, answer, lines or {})
 
 
 def _silent(service: str, url: str, wrong: httpx.HTTPError) -> Unreachable:
-    return Unreachable(
-        f"{service} does not answer at {url} ({type(wrong).__name__}): is it running? `tepat logs --service "
-        f"{service}` may tell"
-    )
+    return Unreachable(words("no_answer", service=service, url=url, error=type(wrong).__name__))
 
 
 class Missing(WrongUse):
@@ -154,19 +151,17 @@ def _refused(service: str, answer: httpx.Response, lines: Mapping[str, str] = Ma
     detail = str(told.get("detail", "")) if isinstance(told, dict) else ""
     match answer.status_code:
         case 401:
-            return WrongUse(f"{service} takes no such token ({detail}): pick one with --as ROLE or TEPAT_TOKEN")
+            return WrongUse(words("token_not_taken", service=service, detail=halves(detail)))
         case 403:
-            return WrongUse(f"{service}: {detail or 'the right is missing'}; pick another role with --as")
+            return WrongUse(words("not_allowed", service=service, detail=halves(detail or words("right_missing"))))
         case 404:
-            return Missing(f"{service}: {detail or 'there is no such thing'}")
+            return Missing(f"{service}: {detail or words('nothing_such')}")
         case 400 | 409 | 422:
             wrong = told.get("errors", ()) if isinstance(told, dict) else ()
             each = "; ".join(f"{_named(error['pointer'], lines)} {error['message']}".strip() for error in wrong)
             return WrongUse(f"{service}: {each or _FIELD.sub(lambda field: _option(field[1]) or field[0], detail)}")
         case _:
-            return Unreachable(
-                f"{service} answered {answer.status_code} ({detail}): `tepat logs --service {service}` tells more"
-            )
+            return Unreachable(words("went_wrong", service=service, status=answer.status_code, detail=halves(detail)))
 
 
 _FIELD: Final = re.compile(r"`(\w+)`")
@@ -200,7 +195,7 @@ def _option(field: str) -> str | None:
 def segment(text: str) -> str:
     """`text` as one segment of a path. Raises WrongUse where it is none: it would be a listing, or another route."""
     if text in ("", ".", ".."):
-        raise WrongUse(f"‘{text}’ is no id or name: write the one that is meant, as the listing shows it")
+        raise WrongUse(words("no_id", text=text))
     return quote(text, safe="")
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, LimitOption, Place
+from tepat_cli.refusals import words
 from tepat_cli.services import Services, segment
 from tepat_cli.terminal import Item, Shown, details, json_line, listing, printable, say
 
@@ -51,7 +52,7 @@ def list_(
     perhaps one person, the most probable first."""
     with Services(Place.of(data, kafka, api, role), "reader") as services:
         found = services.items("registry", "suspects", most=limit, state=state, kind=kind, region=region)
-        listing(found, COLUMNS, as_json=as_json, limit=limit, none=f"nothing is {state}")
+        listing(found, COLUMNS, as_json=as_json, limit=limit, none=words("nothing_so", state=state))
 
 
 @commands.command()

@@ -17,6 +17,7 @@ from openpyxl.utils import get_column_letter
 
 from tepat_cli.columns import KINDS, KK, NIK, Kind
 from tepat_cli.exits import WrongUse, must_hold
+from tepat_cli.refusals import of_file, words
 from tepat_cli.terminal import say
 from tepat_cli.values import text
 
@@ -49,9 +50,9 @@ def write(kind: str, to: Path | None) -> None:
         with to.open("xb") as file:
             file.write(content)
     except FileExistsError:
-        raise WrongUse(f"{to} exists already: name another file") from None
+        raise WrongUse(words("there_already", path=to)) from None
     except OSError as wrong:
-        raise WrongUse(f"{to} can't be written: {wrong.strerror}") from None
+        raise WrongUse(words("unwritable", path=to, why=of_file(wrong))) from None
     say(f"a template for {kind} is in {to}")
 
 

@@ -9,6 +9,7 @@ from tepat_contracts.topics import for_policy, own
 from tepat_cli.cluster import declare
 from tepat_cli.place import DataOption, JsonOption, KafkaOption, PartitionsOption, Place
 from tepat_cli.policy import in_force
+from tepat_cli.refusals import words
 from tepat_cli.terminal import Shown, listing
 
 commands = typer.Typer(no_args_is_help=True, help="Kafka topics.")
@@ -43,5 +44,5 @@ def apply(
         (Shown("declared", lambda item: item["topic"]),),
         as_json=as_json,
         limit=0,
-        none="every topic is there",
+        none=words("all_declared"),
     )

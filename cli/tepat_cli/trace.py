@@ -12,6 +12,7 @@ import typer
 
 from tepat_cli.exits import Unreachable, WrongUse
 from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, Place
+from tepat_cli.refusals import words
 from tepat_cli.services import Answer, Missing, Services, segment
 from tepat_cli.terminal import Item, Shown, listing, printable, say
 
@@ -81,11 +82,8 @@ def trace(
         say(each, "yellow")
     if not steps:
         if silent:
-            raise Unreachable("nothing is known of it by the services that answer")
-        raise WrongUse(
-            f"no service knows ‘{printable(thing)}’: is it an event, AGENCY/PAYOUT or /REPORT, overlap, case, finding, "
-            "household, round or coupon?"
-        )
+            raise Unreachable(words("known_by_none"))
+        raise WrongUse(words("nobody_knows", thing=printable(thing)))
     listing(sorted(steps.values(), key=_at), COLUMNS, as_json=as_json, limit=0, none="")
     if silent:
-        raise Unreachable("the path may have gaps: not every service answered")
+        raise Unreachable(words("gaps"))

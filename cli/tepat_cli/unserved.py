@@ -6,6 +6,7 @@ import typer
 
 from tepat_cli.days import DayOption, iso
 from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, LimitOption, Place
+from tepat_cli.refusals import words
 from tepat_cli.services import Services
 from tepat_cli.terminal import Shown, json_line, listing, say
 
@@ -68,9 +69,10 @@ def list_(
         def none() -> str:
             needy = services.get("registry", "unserved/count", by="kabupaten", **asked)["needy"]
             if not needy:
-                return "nobody there is known to need anything"
-            received = "receives something" if not days else f"received something within {days} days"
-            return f"everyone there {received}: {needy} needy households"
+                return words("nobody_in_need")
+            return (
+                words("everyone_received", days=days, needy=needy) if days else words("everyone_receives", needy=needy)
+            )
 
         found = services.items("registry", "unserved", most=limit, **asked)
         listing(found, HOUSEHOLDS, as_json=as_json, limit=limit, none=none)
@@ -97,7 +99,7 @@ def count(
     if as_json:
         json_line(told)
         return
-    listing(told["items"], PARTS, as_json=False, limit=0, none="nobody there is known to be needy")
+    listing(told["items"], PARTS, as_json=False, limit=0, none=words("nobody_needy"))
     say(
         f"{told['households']} of {told['needy']} needy households receive nothing on {told['on']}, "
         f"{told['never']} never did; {told['persons']} persons"

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, LimitOption, Place
+from tepat_cli.refusals import words
 from tepat_cli.services import Services, segment
 from tepat_cli.terminal import Item, Shown, json_line, listing, printable, say
 
@@ -63,7 +64,7 @@ def batches(
     """Each batch: how many were listed, how many visited, and what was found."""
     with Services(Place.of(data, kafka, api, role), "reader") as services:
         found = services.items("eligibility", "verifications/batches", most=limit)
-        listing(found, BATCHES, as_json=as_json, limit=limit, none="no batch")
+        listing(found, BATCHES, as_json=as_json, limit=limit, none=words("no_batches"))
 
 
 @commands.command()
@@ -83,10 +84,10 @@ def funnel(
     if as_json:
         json_line(told)
         return
-    listing(told["reasons"], REASONS, as_json=False, limit=0, none="all who were visited are confirmed")
+    listing(told["reasons"], REASONS, as_json=False, limit=0, none=words("all_confirmed"))
     for part, name in (("regions", "region"), ("officers", "officer"), ("days", "day")):
         columns = (Shown(name, _named(name)), *([_count("listed")] if part == "regions" else []), *VISITED)
-        listing(told[part], columns, as_json=False, limit=0, none="nobody was visited")
+        listing(told[part], columns, as_json=False, limit=0, none=words("nobody_visited"))
     say(summary(told))
 
 
@@ -122,5 +123,5 @@ def list_(
         found = services.items(
             "eligibility", "verifications", most=limit, batch=batch, outcome=outcome, officer=officer
         )
-        none = services.none("no visit", "eligibility", "verifications", batch=batch, officer=officer)
+        none = services.none(words("no_visits"), "eligibility", "verifications", batch=batch, officer=officer)
         listing(found, VISITS, as_json=as_json, limit=limit, none=none)

@@ -24,6 +24,7 @@ from tepat_contracts.policy import Policy
 
 from tepat_cli.exits import Unreachable
 from tepat_cli.place import Place
+from tepat_cli.refusals import words
 from tepat_cli.services import Answer, Services
 from tepat_cli.terminal import Item, Shown, json_line, listing, outlet, printable, rupiah, say
 
@@ -72,7 +73,7 @@ def ask(place: Place, policy: Policy, since: date, until: date) -> Outcome:
                 if "failed" in line:
                     raise Unreachable(f"{service}: {line['failed']}")
                 progress.update(bar, completed=line["done"], total=line["of"])
-            raise Unreachable(f"{service} broke off: `tepat logs --service {service}` may tell why")
+            raise Unreachable(words("broke_off", service=service))
 
         futures = {service: pool.submit(result, service) for service in asked}
         for ended in wait(futures.values(), return_when=FIRST_EXCEPTION).done:
@@ -143,11 +144,11 @@ def show(outcome: Outcome, *, as_json: bool) -> None:
     )
     if outcome.pending:
         say("facts came that are not decided or judged yet: of those this is not the last word", "yellow")
-    listing(outcome.decisions, DECISIONS, as_json=False, limit=0, none="no decision would change")
+    listing(outcome.decisions, DECISIONS, as_json=False, limit=0, none=words("no_decision_changes"))
     if outcome.decisions and outcome.overlaps:
         with outlet():
             print()
-    listing(outcome.overlaps, OVERLAPS, as_json=False, limit=0, none="no overlap would appear or vanish")
+    listing(outcome.overlaps, OVERLAPS, as_json=False, limit=0, none=words("no_overlap_changes"))
     for line in summary(outcome):
         say(line)
 

@@ -1,17 +1,15 @@
-"""Why what somebody asks of this service is refused, and what to do instead: in English and Indonesian, for officers
-and those they serve read either.
-
-Invariant: no module refuses in other words than these (a test walks through their calls), apart from what ``giving``
-says of single coupons, the door of records, and the chassis of requests that do not fit.
+"""Why what somebody asks of this service is refused, beyond what every service says (``tepat_chassis.refusals``); of
+single coupons ``giving`` says it.
 """
 
 from collections.abc import Mapping
 from typing import Final, Literal
 
-from fastapi import HTTPException
+from tepat_chassis.refusals import Refusals
+from tepat_contracts.bilingual import Said
 
 Why = Literal[
-    "outside", "ahead", "no_area", "no_agency", "id_taken",
+    "ahead", "id_taken",
     "no_round", "no_ranking", "ranking_unfinished", "opened_otherwise", "opened_before", "by_list", "stock_id_taken",
     "too_few_left", "round_closed", "until_closes", "next_until_over", "budget_too_small", "not_neighbours",
     "packages_or_budget", "closes_before", "coupon_or_subject", "one_of_three", "coupons_or_region",
@@ -21,20 +19,11 @@ Why = Literal[
     "one_level", "one_length", "ends_before", "receiving_by", "too_many_lines",
     "no_case", "case_named_otherwise", "no_case_of_code", "cases_of_code", "overlap_ended", "overlap_changed",
     "case_moved_on", "case_settled", "judged_already", "only_waived", "only_waived_by_two", "proposed_by_you",
-    "no_account", "unheard", "no_finding", "line_too_long", "no_payment", "line_outside", "nothing_to_compare",
+    "no_account", "unheard", "no_finding", "line_too_long", "no_payment", "line_outside",
 ]  # fmt: skip
 
-SAID: Final[dict[Why, tuple[str, str]]] = {
-    "outside": ("it lies outside your regions", "di luar wilayah Anda"),
+SAID: Final[Mapping[Why, Said]] = {
     "ahead": ("{day} is yet to come: name the day it was", "{day} belum tiba: tulis tanggal kejadiannya"),
-    "no_area": (
-        "no area has the code {region}: look it up, and write it as 33.74.01.1001",
-        "tidak ada wilayah dengan kode {region}: periksa kodenya, contoh 33.74.01.1001",
-    ),
-    "no_agency": (
-        "the policy in force knows no agency {agency}: `tepat policy show` lists them",
-        "kebijakan yang berlaku tidak mengenal instansi {agency}: lihat `tepat policy show`",
-    ),
     "id_taken": (
         "that id was used for something else: take another",
         "nomor itu sudah dipakai untuk hal lain: pakai nomor lain",
@@ -266,14 +255,10 @@ SAID: Final[dict[Why, tuple[str, str]]] = {
         "the line is for an area outside those of your token: ask who has them",
         "baris ini untuk wilayah di luar wewenang token Anda: mintalah kepada yang berwenang",
     ),
-    "nothing_to_compare": (
-        "no policy is in force yet: there is nothing to compare with",
-        "belum ada kebijakan yang berlaku: tidak ada yang bisa dibandingkan",
-    ),
 }
 
 
-CALLED: Final[Mapping[str, tuple[str, str]]] = {
+CALLED: Final[Mapping[str, Said]] = {
     "open": ("open", "terbuka"),
     "held": ("held", "ditahan"),
     "released": ("released", "dilepas"),
@@ -289,15 +274,5 @@ CALLED: Final[Mapping[str, tuple[str, str]]] = {
 }
 """States of cases and acts in them, that nothing was done, and who acts where no person does."""
 
-
-def words(why: Why, **told: object) -> str:
-    """Both languages, filled in; what is said differently in the two comes as a pair."""
-    return " / ".join(
-        said.format(**{name: each[n] if isinstance(each, tuple) else each for name, each in told.items()})
-        for n, said in enumerate(SAID[why])
-    )
-
-
-def refusal(status: int, why: Why, **told: object) -> HTTPException:
-    """What is answered: an HTTP status, and why."""
-    return HTTPException(status, words(why, **told))
+_ours = Refusals(SAID)
+words, refusal = _ours.words, _ours.refusal

@@ -2,59 +2,23 @@
 
 import ast
 import inspect
-from collections.abc import Iterator
-from string import Formatter
-from types import ModuleType
 from typing import Any, get_args
 
 import pytest
+import tepat_distribution
 from pydantic import BaseModel, TypeAdapter, ValidationError
+from tepat_chassis.refusals import COMMON
 from tepat_chassis.wanted import wanted
+from tepat_contracts.bilingual import Said
 from tepat_contracts.events.ours import CaseActKind
-from tepat_distribution import (
-    api,
-    cases_api,
-    check,
-    findings_api,
-    funds,
-    giving,
-    groups,
-    refusals,
-    reporting,
-    resolving,
-    rounds,
-    rounds_api,
-    simulate,
-)
+from tepat_distribution import funds, giving, groups, refusals, resolving, rounds, rounds_api
 
-MODULES = [
-    rounds, rounds_api, funds, groups, reporting, api, cases_api, resolving, findings_api, check, simulate,
-]  # fmt: skip
-
-
-def calls(module: ModuleType) -> Iterator[ast.Call]:
-    tree = ast.parse(inspect.getsource(module))
-    return (node for node in ast.walk(tree) if isinstance(node, ast.Call))
-
-
-def name(call: ast.Call) -> str:
-    return call.func.id if isinstance(call.func, ast.Name) else ""
-
-
-def placeholders(text: str) -> set[str]:
-    return {field for _, field, _, _ in Formatter().parse(text) if field}
+from chassis.tests.refusing import name, refuses_in_words, says_the_same
 
 
 @pytest.mark.parametrize("said", [*refusals.SAID.items(), *giving._SAID.items()], ids=lambda said: said[0])
-def test_both_languages_say_the_same(said: tuple[str, tuple[str, str]]) -> None:
-    _, (one, other) = said
-    assert one != other
-    assert placeholders(one) == placeholders(other)
-    assert one.count("`") == other.count("`")
-    for text in (one, other):
-        assert len(text) > 8
-        assert text == text.strip()
-        assert not text.endswith(".")
+def test_both_languages_say_the_same(said: tuple[str, Said]) -> None:
+    says_the_same(said[1])
 
 
 def test_all_of_them_are_known() -> None:
@@ -62,27 +26,12 @@ def test_all_of_them_are_known() -> None:
     assert set(giving._SAID) == set(get_args(giving.Reason))
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
-def test_nothing_is_refused_in_words_of_its_own(module: ModuleType) -> None:
-    """Each refusal names words that are there, and fills in all that they leave open."""
-    for call in calls(module):
-        assert name(call) != "HTTPException"
-        if name(call) in ("refusal", "words", "RefusedError"):
-            why = call.args[-1]
-            if isinstance(why, ast.Constant):
-                told = {keyword.arg for keyword in call.keywords}
-                assert told == placeholders(refusals.SAID[why.value][0]), why.value
-        if name(call) == "refused" and isinstance(call.args[0], ast.Constant):
-            assert call.args[0].value in giving._SAID
-        if name(call) == "ValueError":
-            (words,) = call.args
-            assert isinstance(words, ast.Call)
-            assert name(words) == "words"
-
-
-def test_none_of_them_is_left_over() -> None:
-    used = "".join(inspect.getsource(module) for module in MODULES)
-    assert [why for why in refusals.SAID if f'"{why}"' not in used] == []
+def test_nothing_is_refused_in_words_of_its_own() -> None:
+    refuses_in_words(tepat_distribution, {**COMMON, **refusals.SAID}, refusals.SAID)
+    for module in (rounds, rounds_api):
+        for call in ast.walk(ast.parse(inspect.getsource(module))):
+            if isinstance(call, ast.Call) and name(call) == "refused" and isinstance(call.args[0], ast.Constant):
+                assert call.args[0].value in giving._SAID
 
 
 def test_every_state_of_a_case_and_act_in_it_has_a_name_in_both() -> None:

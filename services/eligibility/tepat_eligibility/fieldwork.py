@@ -11,7 +11,7 @@ from datetime import date
 from typing import Annotated, Any, Final
 
 import orjson
-from fastapi import APIRouter, Depends, HTTPException, Query
+from fastapi import APIRouter, Depends, Query
 from tepat_chassis.auth import Person, Right, needs
 from tepat_chassis.database import Database
 from tepat_chassis.http import Page, must_be_of, paging
@@ -19,6 +19,7 @@ from tepat_chassis.standing import Standing
 
 from tepat_eligibility.domain import ObjectionState, Outcome
 from tepat_eligibility.policed import Policed
+from tepat_eligibility.refusals import refusal
 from tepat_eligibility.store import every, queries
 
 Reader = Annotated[Person, Depends(needs(Right.read))]
@@ -38,7 +39,7 @@ def router(database: Database, standing: Standing[Policed]) -> APIRouter:
         if agency is None:
             forgotten = await queries.forgotten(database.pool, batch=batch, regions=_regions(reader))
         if not (forgotten or next(row for row in rows if row["of"] == "batch")["listed"]):
-            raise HTTPException(404, "no such batch was told" + (" by that agency" if agency is not None else ""))
+            raise refusal(404, "no_batch" if agency is None else "no_batch_of_agency")
         return rows, forgotten
 
     @routes.get("/verifications/batches")

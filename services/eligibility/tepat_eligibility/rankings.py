@@ -16,7 +16,7 @@ from itertools import groupby
 from typing import Annotated, Any, Final
 
 import orjson
-from fastapi import APIRouter, Depends, HTTPException
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 from tepat_chassis import acts
 from tepat_chassis.auth import Person, Right, needs
@@ -32,6 +32,7 @@ from tepat_contracts.policy import Programme, Quota
 from tepat_eligibility.domain import Day, household_view, today
 from tepat_eligibility.policed import Policed
 from tepat_eligibility.ranking import BY_DEFAULT, RankBy, Scored, ranked, why
+from tepat_eligibility.refusals import refusal
 from tepat_eligibility.score import Score
 from tepat_eligibility.store import SERVICE, every, queries, residents
 
@@ -40,7 +41,6 @@ Operator = Annotated[Person, Depends(needs(Right.operate))]
 RANKINGS: Final = "eligibility.rankings.v1"
 PART: Final = 1_000
 """Places told in one record: some 150 KB."""
-OTHERWISE = "a round of that name was made for something else: take another name"
 
 
 class Wanted(BaseModel):
@@ -71,7 +71,7 @@ class Rankings:
     async def make(self, wanted: Wanted, person: Person) -> Any:
         """The round, made now or before; its row. Raises HTTPException."""
         if not person.covers(wanted.region):
-            raise HTTPException(403, "it lies outside your regions")
+            raise refusal(403, "outside")
         policy = await self._standing.ruling()
         programme = policy.document.index.programmes.get(wanted.programme)
         async with self._database.transaction(Lock.SHARED) as connection:
@@ -80,10 +80,10 @@ class Rankings:
             if made is not None:
                 asked = (wanted.programme, wanted.region, wanted.places or made["places"])
                 if asked != (made["programme"], made["region"], made["places"]):
-                    raise HTTPException(409, OTHERWISE)
+                    raise refusal(409, "ranked_otherwise")
                 return made
             if programme is None or programme.criteria is None:
-                raise HTTPException(409, "the policy in force has no such programme that decides who is eligible")
+                raise refusal(409, "no_programme")
             places = wanted.places or _places(programme, wanted.region)
             return await self._made(connection, wanted, programme, places, policy, person)
 
@@ -98,7 +98,7 @@ class Rankings:
             region=wanted.region, policy_version=policy.version, rank_by=rank_by.text, who=person.sub, name=person.name,
         )  # fmt: skip
         if begun is None:  # for another programme, at this moment
-            raise HTTPException(409, OTHERWISE)
+            raise refusal(409, "ranked_otherwise")
         ruled = policy.document.index.policy.score
         score = Score(ruled) if ruled is not None and rank_by.asks_score else None
         eligible = await every(queries.eligible(connection, programme=programme.code, region=wanted.region))
@@ -143,9 +143,9 @@ class Rankings:
 def _places(programme: Programme, region: str) -> int:
     quota = Quota.of(programme.quota)
     if quota is None:
-        raise HTTPException(409, "the policy names no number of packages for the programme: say how many `places`")
+        raise refusal(409, "no_quota")
     if (places := quota.places(region)) is None:
-        raise HTTPException(409, f"the quota is for each {quota.per}: name one, or say how many `places`")
+        raise refusal(409, "quota_for_each", per=quota.per)
     return places
 
 
@@ -221,9 +221,9 @@ def router(
         """A round with all who were ranked, the first first: the score, what it rests on, and why reached or not."""
         row = await queries.ranking(database.pool, round=round_)
         if row is None:
-            raise HTTPException(404, "there is no such round")
+            raise refusal(404, "no_ranking")
         if not reader.covers(row["region"]):
-            raise HTTPException(403, "it lies outside your regions")
+            raise refusal(403, "outside")
         rows = await every(
             queries.ranked(
                 database.pool, round=round_, after=page.after[0] if page.after else 0, reached=reached,

@@ -25,13 +25,14 @@ from uuid import UUID
 
 import orjson
 from tepat_chassis.database import Connection, Database
-from tepat_chassis.http import AWAY, AWAY_IN_WORDS, COLLECT_AFTER
+from tepat_chassis.http import AWAY, COLLECT_AFTER
 
 from tepat_eligibility import policed
 from tepat_eligibility.domain import Day, Decision, Told, Visit, card, restated
 from tepat_eligibility.handlers import IN_FORCE
 from tepat_eligibility.households import NOTHING, Decided, Households, Resident, Stands
 from tepat_eligibility.policed import Policed
+from tepat_eligibility.refusals import words
 from tepat_eligibility.store import SERVICE, every, queries, residents, visits_of
 
 HOUSEHOLDS_AT_ONCE: Final = 1_500
@@ -149,10 +150,7 @@ class Simulation:
         """The simulation of a policy document. Raises NothingToCompare, pydantic.ValidationError."""
         stored, day = await connection.fetchval(IN_FORCE), await queries.day(connection)
         if stored is None or day is None:
-            raise NothingToCompare(
-                "no policy is in force yet: there is nothing to compare with / "
-                "belum ada kebijakan yang berlaku: tidak ada yang bisa dibandingkan"
-            )
+            raise NothingToCompare
         return cls(connection, policed.parse(orjson.loads(stored)), policed.parse(document), Day(day), Sums())
 
     async def run(self) -> AsyncIterator[int]:
@@ -275,10 +273,10 @@ async def simulated(database: Database, document: object) -> AsyncIterator[dict[
                 "proposed": simulation.proposed.index.version, "households": households,
                 "pending": await queries.left_to_decide(connection), "changes": simulation.sums.rows(),
             }}  # fmt: skip
-    except NothingToCompare as nothing:
-        yield {"failed": str(nothing)}
+    except NothingToCompare:
+        yield {"failed": words("nothing_to_compare")}
     except AWAY:
-        yield {"failed": AWAY_IN_WORDS["database"]}
+        yield {"failed": words("database_away")}
     finally:
         await connection.close(timeout=1)
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tepat_eligibility import api, fieldwork
 from tepat_eligibility.domain import LAPSES_AFTER, Objection, Visit, became, same_village
+from tepat_eligibility.refusals import words
 
 from .conftest import NOON, Eligibility, listed, lives, nik, nik_of, objected, person, policy, programme, visited
 
@@ -57,7 +58,7 @@ async def test_the_funnel_of_a_batch_is_the_same_in_any_order(eligibility: Eligi
         assert (await asked.get("verifications/batches/none")).status_code == 404
         assert (await asked.get("verifications", params={"batch": "2026-02", "officer": "none"})).json()["items"] == []
         unknown = await asked.get("verifications", params={"batch": "none"})
-        assert (unknown.status_code, unknown.json()["detail"]) == (404, "no such batch was told")
+        assert (unknown.status_code, unknown.json()["detail"]) == (404, words("no_batch"))
         assert (await asked.get("objections", params={"programme": "NOPE"})).status_code == 422
         visits = (await asked.get("verifications", params={"officer": "Pak Joko", "batch": "2026-02"})).json()["items"]
     assert [(each["batch"], each["listed"], each["visited"]) for each in listing] == [

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, HTTPException
+from fastapi import APIRouter, Depends
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import BaseModel, ConfigDict, Field
@@ -22,6 +22,7 @@ from tepat_chassis.logging import mask
 
 from tepat_notifications.hearings import Hearings
 from tepat_notifications.links import Links
+from tepat_notifications.refusals import refusal
 from tepat_notifications.store import every, queries
 
 Reader = Annotated[Person, Depends(needs(Right.read))]
@@ -90,7 +91,7 @@ def router(database: Database, hearings: Hearings, clock: Callable[[], datetime]
             row for row in await every(queries.by_code(connection, code=code.upper())) if person.covers(row["region"])
         ]
         if not rows:
-            raise HTTPException(404, f"nothing that is told of by the policy's routes has the code {mask(code)}")
+            raise refusal(404, "no_code", code=code)
         return rows
 
     @routes.get("/notices/{code}")

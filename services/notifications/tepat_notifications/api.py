@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, HTTPException, Query
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 from tepat_chassis.acts import record
 from tepat_chassis.auth import Person, Right, needs
@@ -18,6 +18,7 @@ from tepat_contracts.policy import NOTICE_KINDS
 from tepat_notifications.channels import Channels
 from tepat_notifications.domain import HANDED_OVER, VERDICT, Kind, Province, State
 from tepat_notifications.hearings import cause_id
+from tepat_notifications.refusals import CALLED, refusal
 from tepat_notifications.sending import DUTY
 from tepat_notifications.store import Store, queries
 
@@ -97,11 +98,11 @@ def router(
         async with database.transaction(Lock.EXCLUSIVE) as connection:
             row = await queries.ended_notice(connection, id=delivery_id)
             if row is None:
-                raise HTTPException(404, "there is no such notice")
+                raise refusal(404, "no_notice")
             if row["open"]:
-                raise HTTPException(409, f"the notice is not over: it is {row['state']}, and is tried again by itself")
+                raise refusal(409, "notice_not_over", state=CALLED[row["state"]])
             if row["state"] == State.SENT:
-                raise HTTPException(409, "the notice was sent: what was told is not told again")
+                raise refusal(409, "notice_sent")
             by = await store.again(connection, delivery_id, doubted=row["state"] == State.DOUBTFUL, now=clock())
             detail = {"was": row["state"], "by": str(by), "reason": asked.reason}
             await record(connection, person, "notices.again", str(delivery_id), detail)

@@ -10,13 +10,14 @@ Invariants
 from typing import Any
 
 import structlog
-from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 from tepat_chassis.database import Database, Lock
 
 from tepat_notifications.channels import Channels
 from tepat_notifications.channels.base import Forged
 from tepat_notifications.channels.gateway import Call, Gateway
+from tepat_notifications.refusals import refusal
 from tepat_notifications.replying import Replies
 from tepat_notifications.sending import Sender
 
@@ -30,7 +31,7 @@ def router(database: Database, channels: Channels, sender: Sender, replies: Repl
     def gateway(channel: str) -> Gateway:
         found = channels.gateway(channel)
         if found is None:
-            raise HTTPException(404, "there is no such channel")
+            raise refusal(404, "no_channel")
         return found
 
     @routes.get("/callbacks/{channel}")
@@ -39,7 +40,7 @@ def router(database: Database, channels: Channels, sender: Sender, replies: Repl
         try:
             return PlainTextResponse(gateway(channel).greet(await _call(request)))
         except Forged as forged:
-            raise HTTPException(403, str(forged)) from None
+            raise refusal(403, forged.why) from None
 
     @routes.post("/callbacks/{channel}", response_model=None)
     async def report(channel: str, request: Request) -> Response | dict[str, Any]:
@@ -49,10 +50,10 @@ def router(database: Database, channels: Channels, sender: Sender, replies: Repl
         try:
             reports, written = by.reports(call), by.replies(call)
         except Forged as forged:
-            log.warning("a callback was refused", channel=channel, reason=str(forged))
-            raise HTTPException(403, str(forged)) from None
+            log.warning("a callback was refused", channel=channel, reason=forged.why)
+            raise refusal(403, forged.why) from None
         except (ValueError, KeyError, TypeError, IndexError, AttributeError):
-            raise HTTPException(400, "the callback is not the one that the gateway documents") from None
+            raise refusal(400, "callback_odd") from None
         async with database.transaction(Lock.EXCLUSIVE) as connection:
             await sender.reported(connection, channel, reports)
             answers = await replies.take(connection, channel, by, written)

@@ -18,6 +18,7 @@ from tepat_chassis import disclosures, http, subjects
 from tepat_chassis.auth import Person, Right, authenticated
 from tepat_chassis.health import Health
 from tepat_chassis.metrics import Metrics
+from tepat_chassis.refusals import words
 from tepat_contracts.topics import Kind
 from tepat_registry import api
 from tepat_registry.suspects import RENEWAL
@@ -221,7 +222,7 @@ async def test_without_a_policy_every_question_is_answered_so_at_once(
     async with asyncio.timeout(5):
         answer = await asked.request(method, path, **body)
     assert answer.status_code == 409
-    assert answer.json()["detail"] == http.NO_POLICY
+    assert answer.json()["detail"] == words("no_policy")
 
 
 async def test_what_the_quarantine_holds_is_not_searched_and_that_is_said(
@@ -241,9 +242,9 @@ async def test_what_the_quarantine_holds_is_not_searched_and_that_is_said(
 
 
 async def test_what_nobody_knows_finds_nothing_and_is_said_to(registry: Registry, asked: httpx.AsyncClient) -> None:
-    for path, words in (
+    for path, told in (
         ("reports?in_charge=dinsoss", "must be an agency of the policy in force; did you mean dinsos? / harus"),
         ("coverage?region=33.74&kind=wksb", "must be a kind of institution that is known; did you mean WKSBM?"),
     ):
         answer = await asked.get(path)
-        assert (path, answer.status_code, words in answer.text) == (path, 422, True)
+        assert (path, answer.status_code, told in answer.text) == (path, 422, True)

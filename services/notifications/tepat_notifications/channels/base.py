@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, Literal, NamedTuple, Protocol
 from uuid import UUID
 
 from tepat_chassis.logging import mask
@@ -72,7 +72,11 @@ class Reply(NamedTuple):
 
 
 class Forged(Exception):
-    """A callback that does not come from the gateway."""
+    """A callback that does not come from the gateway, and why that is known."""
+
+    def __init__(self, why: Literal["forged", "no_greeting", "no_callbacks"] = "forged") -> None:
+        super().__init__(why)
+        self.why = why
 
 
 class Channel(Protocol):

@@ -91,11 +91,11 @@ class Gateway(BaseModel):
 
     def greet(self, call: Call) -> str:  # noqa: ARG002
         """What a gateway wants to read before it sends callbacks. Raises Forged."""
-        raise Forged("this channel is not greeted")
+        raise Forged("no_greeting")
 
     def reports(self, call: Call) -> list[Report]:  # noqa: ARG002
         """What a callback reports. Raises Forged; ValueError, KeyError, TypeError where it cannot be read."""
-        raise Forged("this channel has no callbacks")
+        raise Forged("no_callbacks")
 
     @property
     def replied_to(self) -> bool:

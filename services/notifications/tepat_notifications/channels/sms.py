@@ -121,5 +121,5 @@ class Sms(Gateway):
         made = hmac.new(self.token.get_secret_value().encode(), signed.encode(), hashlib.sha1).digest()
         known = call.headers.get("x-twilio-signature", "").encode()
         if self.callback is None or not hmac.compare_digest(known, base64.b64encode(made)):
-            raise Forged("the signature is not the gateway's")
+            raise Forged
         return said

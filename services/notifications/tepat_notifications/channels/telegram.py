@@ -90,4 +90,4 @@ class Telegram(Gateway):
         known = self.secret.get_secret_value() if self.secret is not None else ""
         said = call.headers.get("x-telegram-bot-api-secret-token", "")
         if not known or not hmac.compare_digest(said.encode(), known.encode()):
-            raise Forged("the update does not bear the webhook's secret")
+            raise Forged

@@ -109,7 +109,7 @@ class WhatsApp(Gateway):
         known = self.verify_token.get_secret_value() if self.verify_token is not None else ""
         said = asked.get("hub.verify_token", "")
         if not known or not hmac.compare_digest(said.encode(), known.encode()):
-            raise Forged("the verify token is not the one of the settings")
+            raise Forged
         return asked.get("hub.challenge", "")
 
     @property
@@ -157,7 +157,7 @@ class WhatsApp(Gateway):
         """What a callback tells, signed with the app's secret in X-Hub-Signature-256. Raises Forged."""
         made = hmac.new(self.app_secret.get_secret_value().encode(), call.body, hashlib.sha256).hexdigest()
         if not hmac.compare_digest(call.headers.get("x-hub-signature-256", "").encode(), f"sha256={made}".encode()):
-            raise Forged("the signature is not the gateway's")
+            raise Forged
         return [change["value"] for entry in orjson.loads(call.body)["entry"] for change in entry["changes"]]
 
 

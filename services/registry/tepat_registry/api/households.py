@@ -8,9 +8,9 @@ from typing import Annotated, Any, Final
 from uuid import UUID
 
 import orjson
-from fastapi import APIRouter, HTTPException, Query
+from fastapi import APIRouter, Query
 from tepat_chassis import acts
-from tepat_chassis.auth import Right
+from tepat_chassis.auth import Right, must_have
 from tepat_chassis.database import Connection
 from tepat_chassis.logging import mask as mask_text
 from tepat_chassis.service import Service
@@ -24,6 +24,7 @@ from tepat_registry.api.institutions import shown
 from tepat_registry.api.reader import Reader
 from tepat_registry.domain import Held
 from tepat_registry.handlers import InUse, store_of
+from tepat_registry.refusals import refusal
 from tepat_registry.store import queries, read
 
 #: Of what is announced of a member, what everyone who may read sees, and what only a disclosure shows.
@@ -50,8 +51,8 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
         disclose also numbers, names and all the rest. Of a day there are its members, and the payouts for periods begun
         by then; the rest is as of today.
         """
-        if purpose is not None and Right.disclose not in reader.rights:
-            raise HTTPException(403, f"the right {Right.disclose} is missing")
+        if purpose is not None:
+            must_have(Right.disclose, reader)
         policy = (await service.standing.ruling()).document
         async with database.transaction() as connection:
             store = store_of(connection, policy, clock())
@@ -62,7 +63,7 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
             persons = await store.persons(niks)
             aid = await _aid(connection, {*cards, stands_for})
             if not niks and not aid["payouts"]:
-                raise HTTPException(404, "no such household is known")
+                raise refusal(404, "no_household")
             members = []
             for nik, end in niks.items():
                 if on is not None:
@@ -74,7 +75,7 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
                     members.append(_member(str(nik), persons[nik], of, disclosed=purpose is not None))
             areas = {persons[nik].get("region") for nik in niks} or {payout["region"] for payout in aid["payouts"]}
             if on is None and not members and not (not niks and any(map(reader.covers, areas))):
-                raise HTTPException(403, "the household lives outside your regions")
+                raise refusal(403, "outside")
             if purpose is not None:
                 detail = {"purpose": mask_text(purpose), "what": "household"}
                 seen = [each["person"] for each in members]

@@ -5,7 +5,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Depends, HTTPException, Query
+from fastapi import APIRouter, Depends, Query
 from tepat_chassis.http import Page, Region, must_be_of, paging
 from tepat_chassis.service import Service
 from tepat_contracts import regions
@@ -16,6 +16,7 @@ from tepat_registry import domain
 from tepat_registry.api.reader import Reader
 from tepat_registry.domain import VILLAGE
 from tepat_registry.handlers import InUse
+from tepat_registry.refusals import refusal
 from tepat_registry.store import queries, read
 
 AT_ONCE: Final = 1_000
@@ -76,9 +77,9 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
         in_force = (await service.standing.ruling()).document.index
         zone = ZoneInfo(in_force.policy.time_zone)
         if region not in in_force.regions:
-            raise HTTPException(422, "that area is not known")
+            raise refusal(422, "no_area", region=region)
         if not reader.covers(region):
-            raise HTTPException(403, "the area lies outside your regions")
+            raise refusal(403, "outside")
         today = clock().astimezone(zone).date()
         day = min(on or today, today)
         villages = [code for code in in_force.regions if code.startswith(f"{region}.") or code == region]

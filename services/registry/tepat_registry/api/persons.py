@@ -5,10 +5,10 @@ from datetime import date, datetime
 from typing import Annotated, Any, Final, Self
 from uuid import UUID
 
-from fastapi import APIRouter, HTTPException, Query
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from tepat_chassis import acts
-from tepat_chassis.auth import Right
+from tepat_chassis.auth import Right, must_have
 from tepat_chassis.database import Connection
 from tepat_chassis.logging import mask as mask_text
 from tepat_chassis.pseudonyms import as_uuid
@@ -19,6 +19,7 @@ from tepat_registry import domain
 from tepat_registry.api.reader import Reader
 from tepat_registry.domain import Held, Kind
 from tepat_registry.handlers import InUse, store_of
+from tepat_registry.refusals import refusal, words
 from tepat_registry.store import Store, queries, read
 
 #: Of what is announced of a person, what only a disclosure shows.
@@ -37,7 +38,7 @@ class Lookup(BaseModel):
     @model_validator(mode="after")
     def _one(self) -> Self:
         if (self.nik is None) == (self.kk is None):
-            raise ValueError("give a nik or a kk")
+            raise ValueError(words("nik_or_kk"))
         return self
 
 
@@ -56,17 +57,17 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
         on: Annotated[date | None, Query(description="also in whose household on that day")] = None,
     ) -> dict[str, Any]:
         """What is known of a person; with a purpose and the right to disclose also numbers, name and all the rest."""
-        if purpose is not None and Right.disclose not in reader.rights:
-            raise HTTPException(403, f"the right {Right.disclose} is missing")
+        if purpose is not None:
+            must_have(Right.disclose, reader)
         policy = (await service.standing.ruling()).document
         async with database.transaction() as connection:
             nik = await queries.nik_of(connection, pseudonym=pseudonym)
             if nik is None:
-                raise HTTPException(404, "no such person is known")
+                raise refusal(404, "no_person")
             store = store_of(connection, policy, clock())
             told = (await store.persons([nik]))[nik]
             if not reader.covers(told.get("region")):
-                raise HTTPException(403, "the person lives outside your regions")
+                raise refusal(403, "outside")
             if purpose is not None:
                 detail = {"purpose": mask_text(purpose), "what": "person"}
                 await acts.record(connection, reader, "disclose", str(pseudonym), detail, [pseudonym])
@@ -95,7 +96,7 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
                     or [row async for row in queries.aid_of(connection, households=[pseudonym])]
                 )
         if not known:
-            raise HTTPException(404, "the registry knows of none")
+            raise refusal(404, "unknown_number")
         return {"kind": "person" if wanted.nik is not None else "household", "pseudonym": str(pseudonym)}
 
     return routes

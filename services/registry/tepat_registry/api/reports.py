@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Depends, HTTPException, Query
+from fastapi import APIRouter, Depends, Query
 from tepat_chassis import acts
-from tepat_chassis.auth import Right
+from tepat_chassis.auth import Right, must_have
 from tepat_chassis.http import Page, Region, must_be_of, paging
 from tepat_chassis.logging import mask as mask_text
 from tepat_chassis.service import Service
@@ -21,6 +21,7 @@ from tepat_contracts.policy import Step
 from tepat_registry import routing
 from tepat_registry.api.reader import Reader
 from tepat_registry.handlers import InUse, store_of
+from tepat_registry.refusals import refusal
 from tepat_registry.reports import Matched, Reports, match
 from tepat_registry.routing import State, Way
 from tepat_registry.store import queries, read
@@ -68,7 +69,7 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
     async def unfiled(reader: Reader, page: Annotated[Page, Depends(paging(str, str))]) -> dict[str, Any]:
         """Answers to reports that nobody has filed: each counts once its report arrives. They are of no region."""
         if not reader.covers(None):
-            raise HTTPException(403, "they are of no region, and you may see some only")
+            raise refusal(403, "no_region_of_theirs")
         zone = ZoneInfo((await service.standing.ruling()).document.index.policy.time_zone)
         agency, after = page.after or ("", "")
         rows = [row async for row in queries.unfiled_answers(
@@ -87,16 +88,16 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
         ] = None,
     ) -> dict[str, Any]:
         """A report as it stands at this moment, and all that happened to it; its people as the registry knows them."""
-        if purpose is not None and Right.disclose not in reader.rights:
-            raise HTTPException(403, f"the right {Right.disclose} is missing")
+        if purpose is not None:
+            must_have(Right.disclose, reader)
         policy = (await service.standing.ruling()).document
         zone = ZoneInfo(policy.index.policy.time_zone)
         async with database.transaction() as connection:
             routed = (await reports.ways(connection, {report_id})).get((agency, report_id))
             if routed is None:
-                raise HTTPException(404, "no such report was filed")
+                raise refusal(404, "no_report")
             if not reader.covers(routed.way.data["region"]):
-                raise HTTPException(403, "it comes from outside your regions")
+                raise refusal(403, "outside")
             matched = await match(connection, store_of(connection, policy, clock()), routed.way.data, policy)
             if purpose is not None:
                 target = mask_text(f"report {agency}/{report_id}")

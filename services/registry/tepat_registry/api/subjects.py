@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
 import orjson
-from fastapi import APIRouter, Depends, HTTPException
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 from tepat_chassis import acts, subjects
 from tepat_chassis.auth import Person, Right, needs
@@ -29,6 +29,7 @@ from tepat_contracts.topics import Kind, inbound_name
 
 from tepat_registry.api.speaking import must_be_able_to_say
 from tepat_registry.handlers import InUse, store_of
+from tepat_registry.refusals import refusal
 from tepat_registry.store import SERVICE, queries, read
 
 Eraser = Annotated[Person, Depends(needs(Right.merge))]
@@ -52,11 +53,11 @@ def routers(service: Service[InUse], clock: Callable[[], datetime]) -> Sequence[
         policy = (await service.standing.ruling()).document
         names = [row async for row in queries.names_of(connection, pseudonym=pseudonym)]
         if not names:
-            raise HTTPException(404, "no such person is known")
+            raise refusal(404, "no_person")
         nik = names[0]["number"]
         told = (await store_of(connection, policy, clock()).persons([nik]))[nik]
         if not person.covers(told.get("region")):
-            raise HTTPException(403, "the person lives outside your regions")
+            raise refusal(403, "outside")
         return names
 
     async def whole(connection: Connection, person: Person, subject: Subject) -> Subject:
@@ -123,11 +124,7 @@ async def refuse_what_must_stay(connection: Connection, persons: Sequence[UUID],
         return
     until = kept_until(policy.retention.payouts, paid_until)
     if until >= now.astimezone(ZoneInfo(policy.time_zone)).date():
-        raise HTTPException(
-            409,
-            f"payouts to this person reach to {paid_until} and must be kept for {policy.retention.payouts} "
-            f"(the policy's retention.payouts): they can be forgotten after {until}",
-        )
+        raise refusal(409, "paid_and_kept", paid_until=paid_until, kept=policy.retention.payouts, until=until)
 
 
 def _told(row: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from uuid import UUID, uuid4
 
 import orjson
-from fastapi import APIRouter, Depends, HTTPException
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 from tepat_chassis import acts
 from tepat_chassis.auth import Person, Right, needs
@@ -29,6 +29,7 @@ from tepat_registry.api.reader import Reader
 from tepat_registry.api.speaking import must_be_able_to_say
 from tepat_registry.domain import Kind
 from tepat_registry.handlers import InUse, store_of
+from tepat_registry.refusals import CALLED, refusal
 from tepat_registry.store import CIRCLE, queries, read
 from tepat_registry.suspects import RENEWAL, Suspicion
 
@@ -63,16 +64,16 @@ class Suspects:
         """One of them, where the person may see it."""
         row = await queries.suspect(connection, pair=pair)
         if row is None:
-            raise HTTPException(404, "nothing of that name is suspected")
+            raise refusal(404, "not_suspected")
         if not person.covers(row["region"]):
-            raise HTTPException(403, "it lies outside your regions")
+            raise refusal(403, "outside")
         return row
 
     async def _to_decide(self, connection: Connection, pair: str, person: Person) -> Any:
         """One that people decide: a circle ends where one of its merges is taken back, and in no other way."""
         row = await self.one(connection, pair, person)
         if row["kind"] == CIRCLE:
-            raise HTTPException(409, "a circle stands as long as its merges: one of them must be taken back")
+            raise refusal(409, "circle")
         return row
 
     async def decide(self, pair: str, person: Person, reason: str, was: State, becomes: State) -> dict[str, Any]:
@@ -83,7 +84,7 @@ class Suspects:
             told = {"decided_by": person.sub, "reason": mask_text(reason)}
             changed = await queries.decide(connection, pair=pair, was=was, becomes=becomes, at=self._clock(), **told)
             if changed is None:
-                raise HTTPException(409, f"it is {row['state']}, not {was}")
+                raise refusal(409, "suspect_moved_on", state=CALLED[row["state"]], was=CALLED[was])
             suspicion, store = Suspicion.of(row), store_of(connection, policy, self._clock())
             await acts.record(
                 connection, person, f"suspect.{becomes}", pair, {"reason": told["reason"]}, suspicion.persons
@@ -103,12 +104,12 @@ class Suspects:
         async with self._service.database.transaction() as connection:
             row = await self._to_decide(connection, pair, person)
             if holds and row["state"] != "raised":
-                raise HTTPException(409, f"it is {row['state']}, not raised")
+                raise refusal(409, "suspect_moved_on", state=CALLED[row["state"]], was=CALLED["raised"])
             link = (
                 await _renewal(connection, row) if row["kind"] == RENEWAL else await _merge(connection, row, said.into)
             )
             if not holds and not link.stands:
-                raise HTTPException(409, "nothing of the kind stands: there is nothing to take back")
+                raise refusal(409, "nothing_to_take_back")
             reason = mask_text(said.reason)
             type_, data = link.told(person.sub, reason) if holds else link.withdrawn(person.sub, reason)
             await acts.record(
@@ -239,7 +240,7 @@ async def _merge(connection: Connection, row: Any, into: UUID | None) -> Said:
     if into is None:
         into = next((each for each, said in merges.items() if said.stands), None)
     if into not in merges:
-        raise HTTPException(422, "say into which of the two persons: `into`")
+        raise refusal(422, "into_which")
     return merges[into]
 
 

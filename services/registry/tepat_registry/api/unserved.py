@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Depends, HTTPException, Query
+from fastapi import APIRouter, Depends, Query
 from tepat_chassis.http import Page, Region, must_be_of, paging
 from tepat_chassis.service import Service
 
@@ -19,6 +19,7 @@ from tepat_registry.api.institutions import LEVELS
 from tepat_registry.api.reader import Reader
 from tepat_registry.domain import NEEDY
 from tepat_registry.handlers import InUse
+from tepat_registry.refusals import refusal
 from tepat_registry.store import queries
 
 Day = Annotated[date | None, Query(description="who receives nothing on this day; without it today")]
@@ -38,7 +39,7 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
         """What both statements ask of the database."""
         in_force = (await service.standing.ruling()).document.index
         if region is not None and region not in in_force.regions:
-            raise HTTPException(422, "that area is not known")
+            raise refusal(422, "no_area", region=region)
         must_be_of(in_force.programmes, "except", *(apart or ()), what="programme")
         zone = in_force.policy.time_zone
         day = on or clock().astimezone(ZoneInfo(zone)).date()
