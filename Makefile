@@ -49,7 +49,7 @@ format: setup
 	.venv/bin/ruff check --fix .
 
 test: lint
-	.venv/bin/pytest -n 3 --dist loadfile
+	.venv/bin/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 bench: setup
 	$(PY) -m bench

@@ -53,7 +53,7 @@ log = structlog.get_logger()
 
 DECISIONS = "eligibility.decisions.v1"
 MARKS_AT_ONCE = 5_000
-HOUSEHOLDS_AT_ONCE = 1_500
+HOUSEHOLDS_AT_ONCE = 3_000
 PAGES_AT_ONCE = 8
 """Pages of so many households that a step of a sweep decides."""
 SETTLED_IN_A_ROW = 8
@@ -325,13 +325,19 @@ class Judge:
         deciding = [(programme.unit, programme.code) for programme in policy.document.deciding(day)]
         if len(self._compared) > Households.KEPT:
             self._compared.clear()
+        if not page.stands:
+            return
         rows = await store.keep(
             connection, page.stands, compared=self._compared, deciding=deciding, version=policy.version,
             as_of=day.date, now=now,
         )  # fmt: skip
+        standing = asyncio.create_task(store.stand(connection, page.stands))
+        try:
+            messages = await asyncio.to_thread(page.messages, rows, now)
+        finally:
+            await standing
+        await put(connection, messages)
         if rows:
-            traces = page.traces
-            await put(connection, [_message(row, traces.get(row.subject), policy.version, day, now) for row in rows])
             log.info(
                 "decisions announced", decisions=len(rows), subjects=len(page.stands),
                 ms=round((perf_counter() - started) * 1e3),
@@ -370,21 +376,22 @@ class _Page:
         unverified = [each for each in self.stands if each.decided.unverified]
         if unverified:
             visits = await visits_of(connection, {nik for each in unverified for nik in each.niks})
-            verified = [self._households.verified(each, visits) for each in self.stands]
-            self.stands = [each for each in verified if each.differs]
+            verified = (self._households.verified(each, visits) for each in unverified)
+            self.stands = [each for each in self.stands if not each.decided.unverified]
+            self.stands += [each for each in verified if each.differs]
 
     @property
     def last(self) -> str:
         """The last of the households, in the order they were named in."""
         return next(reversed(self._named))
 
-    @property
-    def traces(self) -> dict[str, str | None]:
-        """The trace that each subject is announced with."""
-        return {
-            **self._named,
-            **{each.subject: self._named[each.residents[0].household] for each in self.stands if each.residents},
+    def messages(self, rows: Sequence[Announced], now: datetime) -> list[Message]:
+        """What tells of decisions, each with the trace that its subject was marked with."""
+        traces = self._named | {
+            each.subject: self._named[each.residents[0].household] for each in self.stands if each.residents
         }
+        version = self.policy.version
+        return [_message(row, traces.get(row.subject), version, self.day, now) for row in rows]
 
 
 def _message(made: Announced, trace: str | None, version: str, day: Day, now: datetime) -> Message:

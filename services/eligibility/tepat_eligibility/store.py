@@ -192,7 +192,7 @@ def residents(told: str | None) -> Iterator[tuple[str, list[Resident]]]:
 class Differing(NamedTuple):
     """In what it differs what stands of a subject and what is to stand, by programme."""
 
-    wanted: frozenset[str]
+    wanted: tuple[Decision, ...]
     """Of the decisions wanted those that stand otherwise or not at all."""
     unwanted: tuple[tuple[Literal["person", "household"], str], ...] = ()
     """Those that stand and are not wanted, with their unit."""
@@ -214,7 +214,8 @@ async def keep(
     as_of: date,
     now: datetime,
 ) -> list[Announced]:
-    """Make decisions stand as wanted; those that differ from what was announced, with their new revisions.
+    """Make decisions stand as wanted; those that differ from what was announced, with their new revisions. That all of
+    it stands is for `stand` to say.
 
     Args:
         stands: subjects of whom anything differs, each once: what stands of one and is not wanted is withdrawn.
@@ -222,8 +223,6 @@ async def keep(
             decision by decision.
         deciding: unit and code of the programmes that decide today, which tells why one is withdrawn.
     """
-    if not stands:
-        return []
     pairs = [_pair(each) for each in stands]
     unknown = {pair: each for pair, each in zip(pairs, stands, strict=True) if pair and pair not in compared}
     looked = [*unknown.values(), *(each for pair, each in zip(pairs, stands, strict=True) if pair is None)]
@@ -232,9 +231,9 @@ async def keep(
     stamped = {"policy_version": version, "as_of": as_of, "decided_at": now}
     still, announced = frozenset(deciding), list[Announced]()
     wanted, unwanted = list[Wanted](), list[Wanted]()
-    for pair, (subject, decided, region, _, _) in zip(pairs, stands, strict=True):
+    for pair, (subject, _, region, _, _) in zip(pairs, stands, strict=True):
         differing = compared[pair] if pair else found[subject]
-        wanted += [(subject, made, region) for made in decided.decisions if made.programme in differing.wanted]
+        wanted += [(subject, made, region) for made in differing.wanted]
         unwanted += [(subject, _withdrawn(*of, decides=of in still), "") for of in differing.unwanted]
     if told := {made for _, made, _ in (*wanted, *unwanted)}:
         await explain(connection, told)
@@ -242,11 +241,15 @@ async def keep(
         announced += _announced(wanted, await every(queries.decide(connection, **_told(wanted), **stamped)))
     if unwanted:
         announced += _announced(unwanted, await every(queries.withdraw(connection, **_told(unwanted), **stamped)))
-    await queries.stand(
-        connection, subjects=",".join(each.subject for each in stands),
-        folds=",".join(each.decided.fold for each in stands), regions=",".join(each.region for each in stands),
-    )  # fmt: skip
     return announced
+
+
+async def stand(connection: Connection, stands: Sequence[Stands]) -> None:
+    """Keep what stands of subjects from now on, as one number each."""
+    await queries.stand(
+        connection, subjects=",".join([each.subject for each in stands]),
+        folds=",".join([each.decided.fold for each in stands]), regions=",".join([each.region for each in stands]),
+    )  # fmt: skip
 
 
 def _pair(stands: Stands) -> Pair | None:
@@ -269,7 +272,13 @@ async def _differing(connection: Connection, stands: Sequence[Stands]) -> dict[s
             wanted[row["subject"]].add(row["programme"])
         else:
             unwanted[row["subject"]].append((row["unit"], row["programme"]))
-    return {each.subject: Differing(frozenset(wanted[each.subject]), tuple(unwanted[each.subject])) for each in stands}
+    return {
+        each.subject: Differing(
+            tuple(made for made in each.decided.decisions if made.programme in wanted[each.subject]),
+            tuple(unwanted[each.subject]),
+        )
+        for each in stands
+    }
 
 
 def _told(wanted: Sequence[Wanted]) -> dict[str, str]:

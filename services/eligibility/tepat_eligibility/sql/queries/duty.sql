@@ -228,13 +228,14 @@ returning w.place, d.region, d.revision;
 
 -- name: stand!
 -- This stands of subjects from now on: a fold and a region each; nothing of those without a fold.
-with told as materialized (
+merge into stands s using (
     select subject, nullif(fold, '')::bigint as fold, coalesce(region, '') as region
     from unnest(string_to_array(:subjects, ',')::uuid[], string_to_array(:folds, ','), string_to_array(:regions, ','))
-        as told (subject, fold, region)),
-none as (delete from stands s using told where s.subject = told.subject and told.fold is null)
-insert into stands (subject, fold, region) select subject, fold, region from told where fold is not null
-on conflict (subject) do update set fold = excluded.fold, region = excluded.region;
+        as told (subject, fold, region)) as w
+on s.subject = w.subject
+when matched and w.fold is null then delete
+when matched then update set fold = w.fold, region = w.region
+when not matched and w.fold is not null then insert (subject, fold, region) values (w.subject, w.fold, w.region);
 
 -- name: forget_explanations!
 -- Forgets what no decision is explained by any more.
