@@ -14,7 +14,7 @@ import httpx
 from tepat_contracts.policy import load as policy_of
 from tepat_demo import stream
 from tepat_demo.district import POLICY
-from tepat_demo.services import HttpServices, settled
+from tepat_demo.services import FLOW, HttpServices, settled
 
 from . import watch
 from .figures import figures
@@ -79,11 +79,25 @@ async def _run(running: System, seed: int, kills: int, *, brief: bool, say: Call
             await healed(running, WITHOUT_PROGRESS_SECONDS)
             drained = time.monotonic() - since
     except (TimeoutError, httpx.HTTPError) as error:
-        verdict.find("lost", [f"liveness: not at rest within {REST_SECONDS:g} s: {error}"])
+        left = str(error) or await _unfinished(running)
+        verdict.find("lost", [f"liveness: not at rest within {REST_SECONDS:g} s: {left}"])
     judged = await judge(running, document, load.refusals)
     judged.lost += verdict.lost
     judged.told = [*verdict.told, *judged.told]
     return figures(seed, nemesis, judged, sent=load.sent, seconds=time.monotonic() - began, drained=drained)
+
+
+async def _unfinished(running: System) -> str:
+    """Which services are not at rest, and what they say of themselves."""
+    said = []
+    async with HttpServices(running.told, running.data / "tokens") as services:
+        for service in FLOW:
+            try:
+                async with asyncio.timeout(10):
+                    said += [f"{service} {told}" for told in await services.status(service) if not told["idle"]]
+            except (TimeoutError, httpx.HTTPError) as error:
+                said.append(f"{service} does not answer: {error!r}")
+    return "; ".join(said) or "all of them are by now"
 
 
 async def healed(running: System, patience: float) -> None:
