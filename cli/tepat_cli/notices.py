@@ -159,7 +159,7 @@ def acknowledge(
     """Somebody knows and acts: nobody above is told."""
     with Services(Place.of(data, kafka, api, role), "officer") as services:
         told = services.post("notifications", f"notices/{segment(code)}/acknowledge", {"note": note})
-    say(f"{told['code']} is acknowledged" if told["acknowledged"] else f"{told['code']} waits for no acknowledgement")
+    say(words("acknowledged" if told["acknowledged"] else "nothing_awaited", code=told["code"]))
 
 
 @commands.command()

@@ -395,7 +395,10 @@ def test_notices_are_listed_shown_and_acknowledged(api: Api, tepat: Tepat) -> No
     for words in ("fire", "at level 1", "lurah/Miroto", "waits (now)", "nobody did in time: the next level's turn"):
         assert words in shown
     assert objects(tepat("notices", "show", "K7QF2MZA", "--json").out)[0]["causes"] == [cause]
-    for ended, words in ((2, "K7QF2MZA is acknowledged"), (0, "waits for no acknowledgement")):
+    for ended, words in (
+        (2, "K7QF2MZA is acknowledged / K7QF2MZA sudah dikonfirmasi"),
+        (0, "K7QF2MZA waits for no acknowledgement / K7QF2MZA tidak sedang menunggu konfirmasi"),
+    ):
         api.answers["POST /notifications/v1/notices/K7QF2MZA/acknowledge"] = {"code": "K7QF2MZA", "acknowledged": ended}
         assert words in tepat("notices", "acknowledge", "K7QF2MZA", "--note", "rang").words
     assert orjson.loads(api.asked[-1].content) == {"note": "rang"}

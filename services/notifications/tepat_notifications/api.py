@@ -64,7 +64,7 @@ def router(
         level: Annotated[int | None, Query(ge=0, description="that climbed at least so far")] = None,
     ) -> dict[str, Any]:
         """Notices, the newest first, without their text. ``agency`` is the recipient: an agency's id, or an officer as
-        ``group/name``. ``sending_at`` is when the last try began, ``sent_at`` when the one did that was handed over
+        ``group/name``. ``sending_at`` is when the last try began, ``sent_at`` when it was recorded as handed over
         (none of a notice in doubt), ``due_at`` when it is tried next, none of one that is over."""
         if agency is not None:
             known = {row["agency"] async for row in queries.recipients_ever(database.pool)}
@@ -177,7 +177,7 @@ async def held(connection: Connection, person: Person, subject: Subject) -> dict
 
 
 def _notice(row: Any) -> dict[str, Any]:
-    sent_at = row["sending_at"] if row["state"] in HANDED_OVER else None
+    sent_at = row["ended_at"] if row["state"] in HANDED_OVER else None
     return dict(row) | {"sent_at": sent_at, "verdict": VERDICT.get(row["kind"])}
 
 

@@ -25,8 +25,9 @@ Language: TypeAlias = Literal["id", "en"]
 
 VERDICT: Final[Mapping[str, str]] = {"overlaps": "exclusive", "digest": "review"}
 """Of what verdict a kind of notice tells news."""
-ORDER: Final = ("exclusive", "review", "again", "changed", "cleared")
-"""What a notice may say of an overlap, in the order in which it lists them."""
+ORDER: Final = ("exclusive", "preferred", "review", "again", "changed", "cleared")
+"""What a notice may say of an overlap, in the order in which it lists them; *preferred* is an exclusive one of which
+the rule lets one payout go."""
 LANGUAGES: Final[tuple[Language, ...]] = ("id", "en")
 DIGEST_AT: Final = time(7)
 RETRY_AFTER: Final = tuple(timedelta(seconds=s) for s in (10, 60, 300, 1_800, 7_200))
@@ -66,6 +67,22 @@ class Outcome(NamedTuple):
     message_id: str | None = None
 
 
+class Payout(NamedTuple):
+    """One of an overlap's two, as far as its rule's preference goes; ``state`` none where it is not known."""
+
+    agency: str
+    programme: str | None
+    state: str | None = None
+
+
+class Advice(NamedTuple):
+    """Which programme of an overlap goes first, and which waits. ``alone``: its reader pays the waiting one alone."""
+
+    goes: str
+    waits: str
+    alone: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Province:
     """What the policy says of those who are told: names, contacts, and the hour of the digests.
@@ -80,6 +97,8 @@ class Province:
     zone: ZoneInfo
     digest_at: time
     directory: Directory
+    preferred: Mapping[str, str]
+    """The programme a rule lets go first, by the rule's id."""
     notices_kept: str
     """How long, as a period of the policy's `retention`."""
 
@@ -87,6 +106,17 @@ class Province:
         """The languages an agency is written in: the one its contact names, else Indonesian and then English."""
         wanted = self.contacts.get(agency, {}).get("language")
         return tuple(each for each in LANGUAGES if each == wanted) or LANGUAGES
+
+    def advice(self, reader: str, rule: str | None, a: Payout, b: Payout) -> Advice | None:
+        """What the rule of an exclusive overlap says of which payout may go, as distribution's clearances have it: the
+        preferred programme's while the other is only planned. None where it prefers neither, or is gone.
+        """
+        for goes, waits in ((a, b), (b, a)):
+            if goes.programme is None or waits.programme is None or goes.programme == waits.programme:
+                continue
+            if self.preferred.get(rule or "") == goes.programme and waits.state in (None, "planned"):
+                return Advice(goes.programme, waits.programme, reader == waits.agency != goes.agency)
+        return None
 
     def next_digest(self, now: datetime) -> datetime:
         """When the next digests are due, always after ``now``."""
@@ -123,6 +153,7 @@ def province(policy: Policy) -> Province:
             [agency.id for agency in policy.agencies if "merge" in agency.rights],
             policy.time_zone,
         ),
+        preferred={rule.id: rule.prefer for rule in policy.overlap_rules if rule.prefer is not None},
         notices_kept=policy.retention.notices,
     )
 

@@ -44,7 +44,9 @@ AWAITING = ("opened", "reopened", "overdue", "waive_proposed")
 
 
 class Overlap(NamedTuple):
-    """An announcement, in the order of the columns of table ``taken``."""
+    """An announcement, in the order of the columns of table ``taken``, and last what its cause alone keeps: whether its
+    payouts were planned or disbursed.
+    """
 
     overlap_id: UUID
     code: str
@@ -69,6 +71,7 @@ class Overlap(NamedTuple):
     trace: str | None
     announced_at: datetime
     taken_at: datetime
+    states: tuple[str | None, str | None] = (None, None)
 
 
 @dataclass(slots=True)
@@ -123,18 +126,19 @@ class Overlaps:
 def _overlapping(overlap: Overlap) -> Stated:
     payouts = [
         {"agency": overlap.agency_a, "payout": overlap.payout_a, "programme": overlap.programme_a,
-         "amount": overlap.amount_a},
+         "amount": overlap.amount_a, "state": overlap.states[0]},
         {"agency": overlap.agency_b, "payout": overlap.payout_b, "programme": overlap.programme_b,
-         "amount": overlap.amount_b},
+         "amount": overlap.amount_b, "state": overlap.states[1]},
     ]  # fmt: skip
-    said = {"payouts": payouts, "starts": overlap.starts, "ends": overlap.ends} if overlap.live else {}
+    told = {"payouts": payouts, "starts": overlap.starts, "ends": overlap.ends, "rule": overlap.rule}
     return Stated(
         cause_id("overlap", str(overlap.overlap_id)), "overlap", str(overlap.overlap_id), overlap.code,
         overlap.overlap_id, overlap.revision, "awaits" if overlap.live else OVER,
         str(overlap.verdict) if overlap.live else OVER, overlap.verdict, overlap.amount_at_risk,
         [each for each in (overlap.programme_a, overlap.programme_b) if each],
-        sorted({overlap.agency_a, overlap.agency_b}), overlap.region, orjson.dumps(said).decode(), None, overlap.trace,
-        overlap.announced_at, overlap.taken_at,
+        sorted({overlap.agency_a, overlap.agency_b}), overlap.region,
+        orjson.dumps(told if overlap.live else {}).decode(), None, overlap.trace, overlap.announced_at,
+        overlap.taken_at,
     )  # fmt: skip
 
 
@@ -276,7 +280,7 @@ def _overlap(record: ConsumerRecord, now: datetime) -> Overlap | None:
         b["agency"], b["payout_id"], b.get("programme"), b.get("amount"), data.get("amount_at_risk"),
         date.fromisoformat(during["from"]) if during else None, date.fromisoformat(during["to"]) if during else None,
         data.get("region"), UUID(household) if household else None, data.get("reason"), event.get("traceparent"),
-        datetime.fromisoformat(event["time"]), now,
+        datetime.fromisoformat(event["time"]), now, (a.get("state"), b.get("state")),
     )  # fmt: skip
 
 

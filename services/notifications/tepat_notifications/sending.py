@@ -246,7 +246,9 @@ class Sender:
         begun: list[Try] = []
         for row, unreachable in chosen:
             link = self._link(row["delivery_id"])
-            told, causes = _content(content[row["delivery_id"]], news.get(row["delivery_id"]), link)
+            told, causes = _content(
+                row["agency"], content[row["delivery_id"]], news.get(row["delivery_id"]), link, province
+            )
             why = unreachable if causes else NOTHING
             if why is not None:
                 skipped.append(Ended(row["delivery_id"], State.SKIPPED, why, causes=causes))
@@ -433,16 +435,16 @@ class Sender:
 
 
 def _content(
-    found: Mapping[str, Sequence[Any]], news: Sequence[Any] | None, link: str | None
+    recipient: str, found: Mapping[str, Sequence[Any]], news: Sequence[Any] | None, link: str | None, province: Province
 ) -> tuple[dict[str, Any], int]:
     """What a notice says, and of how many causes; 0 and nothing where nothing is left. ``news``: by routes."""
     if news is not None:
-        told = texts.heard(news, link)
+        told = texts.heard(texts.ruled(news, recipient, province), link)
         return told, told["number"]
     if found["refusals"]:
         told = texts.refused(found["refusals"])
         return told, told["number"]
-    told = texts.told(found["tallies"], found["cases"])
+    told = texts.told(*(texts.advised(found[name], recipient, province) for name in ("tallies", "cases")))
     return told, told["number"]
 
 

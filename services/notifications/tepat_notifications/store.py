@@ -93,7 +93,7 @@ class Store:
         *, routed: bool = False,
     ) -> None:  # fmt: skip
         """Keep what is newer, and queue what it means for the agencies, unless the policy's routes say who hears."""
-        await connection.copy_records_to_table("taken", records=overlaps)
+        await connection.copy_records_to_table("taken", records=[each[:-1] for each in overlaps])
         changed = await queries.take_overlaps(connection, channels=[] if routed else self._channels)
         if changed and not routed:
             await queries.judge(connection)

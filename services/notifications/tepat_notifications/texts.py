@@ -24,7 +24,7 @@ from tepat_contracts.cases import LETTERS
 from tepat_contracts.regions import time_zone
 
 from tepat_notifications.channels.base import plain
-from tepat_notifications.domain import LANGUAGES, Kind, Language, Province
+from tepat_notifications.domain import LANGUAGES, ORDER, Advice, Kind, Language, Payout, Province
 
 LISTED = 50
 """Cases a notice names one by one; the rest it counts."""
@@ -154,13 +154,13 @@ def told(tallies: Sequence[Mapping[str, Any]], cases: Sequence[Mapping[str, Any]
     for tally in tallies:
         numbers[tally["what"]] += tally["cases"]
         if tally["what"] != OVER:
-            programmes = {name: tally[name] for name in ("programme_a", "programme_b")}
-            pair = pairs.setdefault((*programmes.values(),), {"cases": 0, "at_risk": 0} | programmes)
+            a, b = sorted((tally["programme_a"], tally["programme_b"]), key=lambda code: code or "")
+            pair = pairs.setdefault((a, b), {"cases": 0, "at_risk": 0, "programme_a": a, "programme_b": b})
             pair["cases"] += tally["cases"]
             pair["at_risk"] += tally["at_risk"]
     listed: dict[str, list[Mapping[str, Any]]] = {}
-    for case in cases:
-        listed.setdefault(case["what"], []).append(case)
+    for nth, case in enumerate(sorted(cases, key=lambda case: ORDER.index(case["what"])), 1):
+        listed.setdefault(case["what"], []).append({**case, "place": nth})
     return {
         "number": numbers.total(),
         "numbers": numbers,
@@ -173,6 +173,44 @@ def told(tallies: Sequence[Mapping[str, Any]], cases: Sequence[Mapping[str, Any]
             for what, of in listed.items()
         ],
     }
+
+
+def advised(rows: Iterable[Mapping[str, Any]], recipient: str, province: Province) -> list[dict[str, Any]]:
+    """Overlaps, or their tallies, with what their rules say of which payout goes first: ``goes`` and ``waits``, where
+    one does. Whoever pays the waiting one alone is told to hold it, as of any other.
+    """
+    found = []
+    for row in rows:
+        advice = None
+        if row["what"] != OVER and row["verdict"] == "exclusive":
+            advice = province.advice(
+                recipient, row["rule"],
+                *(Payout(row[f"agency_{side}"], row[f"programme_{side}"]) for side in ("a", "b")),
+            )  # fmt: skip
+        told = _with(row, advice)
+        if (row["what"], told["verdict"]) == ("exclusive", "preferred"):
+            told["what"] = "preferred"
+        found.append(told)
+    return found
+
+
+def ruled(rows: Iterable[Mapping[str, Any]], recipient: str, province: Province) -> list[dict[str, Any]]:
+    """Causes by routes, the overlaps among them as ``advised`` has them. One kept before its rule was is not."""
+    found = []
+    for row in rows:
+        advice = None
+        if row["kind"] == "overlap" and row["state"] != "over" and row["verdict"] == "exclusive":
+            a, b = (Payout(each["agency"], each["programme"], each.get("state")) for each in row["said"]["payouts"])
+            advice = province.advice(recipient, row["said"].get("rule"), a, b)
+        found.append(_with(row, advice))
+    return found
+
+
+def _with(row: Mapping[str, Any], advice: Advice | None) -> dict[str, Any]:
+    if advice is None:
+        return dict(row)
+    verdict = row["verdict"] if advice.alone else "preferred"
+    return dict(row) | {"goes": advice.goes, "waits": advice.waits, "verdict": verdict}
 
 
 def refused(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -212,10 +250,17 @@ def heard(rows: Iterable[Mapping[str, Any]], link: str | None) -> dict[str, Any]
 
 
 def _sort(kind: str, listed: Sequence[Mapping[str, Any]], number: int, *, over: bool = False) -> dict[str, Any]:
-    """So many of one kind, of which these are listed; ``verdicts``: how many of those are of which, the most first."""
+    """So many of one kind, of which these are listed; ``verdicts``: how many of those are of which, the most first;
+    ``todo``: the keys of what to do.
+    """
+    verdicts = Counter(row["verdict"] or "" for row in listed)
+    left = number - len(listed)
+    todo = [kind]
+    if kind == "overlap":
+        todo = [each for each in ORDER if each in verdicts or (left and each == "exclusive")] + ["paid"]
     return {
-        "kind": kind, "over": over, "number": number, "listed": listed, "left": number - len(listed),
-        "verdicts": Counter(row["verdict"] or "" for row in listed).most_common(),
+        "kind": kind, "over": over, "number": number, "listed": listed, "left": left,
+        "verdicts": verdicts.most_common(), "todo": todo,
     }  # fmt: skip
 
 

@@ -48,6 +48,7 @@ def everything() -> Iterator[Stated]:
     assert known is not None
     for verdict in ("exclusive", "review"):
         yield handlers._overlapping(known._replace(verdict=verdict))
+    yield handlers._overlapping(known._replace(verdict="preferred"))
     for act in get_args(CaseTold.__annotations__["act"]):
         yield event("tepat.case.told.v1", act=act)
     for rule in FINDINGS:
@@ -73,6 +74,8 @@ def rows(
         "said": orjson.loads(stated.said), "level": level, "awaited": awaited, "number": number, "language": language,
         "changed": stated.kind == "overlap",
     }  # fmt: skip
+    if stated.verdict == "preferred":
+        row |= {"goes": "PKH", "waits": "BPNT"}
     return [row | {"place": place} for place in range(1, min(number, LISTED) + 1)]
 
 

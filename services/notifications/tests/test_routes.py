@@ -171,6 +171,54 @@ async def test_a_change_of_what_was_told_comes_with_the_next_digest_once(desk: D
     assert len(desk.mail.texts) == told + 2
 
 
+PREFERS = [
+    {"id": "pkh-bpnt", "programmes": ["PKH", "BPNT"], "scope": "household", "verdict": "exclusive", "basis": "x",
+     "prefer": "PKH"},
+]  # fmt: skip
+GO, WAIT = "PKH didahulukan aturan", "Hold BPNT for now."
+"""What the payer of PKH reads in Indonesian first, and that of BPNT in English."""
+
+
+async def test_whoever_is_preferred_hears_that_theirs_may_go_and_the_other_that_theirs_waits(desk: Desk) -> None:
+    await desk.apply(version="p-1", overlap_rules=PREFERS)
+    await desk.announce(overlap(1))
+    await desk.at_once()
+    (preferred,), (waiting,) = (desk.mail.to(each) for each in ("pkh@dinsos.invalid", "bank@himbara.invalid"))
+    assert preferred["Subject"].startswith("[Tepat] 1 pembayaran ganda, satu didahulukan dan satu menunggu")
+    assert waiting["Subject"] == "[Tepat] 1 double payment, please hold"
+    assert GO in preferred.get_content()
+    assert "Tahan pembayaran" not in preferred.get_content()
+    assert WAIT in waiting.get_content()
+    await desk.announce(overlap(1, 2, amount_a=700_000), *(overlap(each, verdict="review") for each in (2, 3)))
+    await desk.digest()
+    digest = desk.mail.to("pkh@dinsos.invalid")[-1].get_content()
+    assert digest.count(GO) == 1  # of the one that is exclusive
+    await desk.apply(version="p-2")
+    await desk.announce(overlap(4))  # its rule is gone
+    await desk.at_once()
+    assert "mohon ditahan dahulu" in desk.mail.to("pkh@dinsos.invalid")[-1]["Subject"]
+
+
+async def test_by_routes_too_and_not_once_the_other_has_gone_out(desk: Desk) -> None:
+    to_lurah = {"kinds": ["overlap"], "to": {"officers": "lurah"}, "language": "id"}
+    await desk.apply(
+        version="p-1", overlap_rules=PREFERS, routes={"recipients": RECIPIENTS, "notices": [TO_AGENCIES, to_lurah]}
+    )
+    await desk.announce(overlap(1, states=("planned", "planned")), overlap(2, states=("planned", "disbursed")))
+    await desk.at_once()
+    for address in ("pkh@dinsos.invalid", LURAH):
+        (text,) = (each.get_content() for each in desk.mail.to(address))
+        assert text.count(GO) == 1
+        assert text.count("Tidak boleh diterima bersamaan, satu didahulukan dan satu menunggu") == 1
+        assert text.count("Tidak boleh diterima bersamaan, tahan dulu") == 1
+        assert (
+            "Tahan pembayaran yang belum disalurkan sampai kasusnya diputuskan. Yang didahulukan aturan boleh" in text
+        )
+    (text,) = (each.get_content() for each in desk.mail.to("bank@himbara.invalid"))
+    assert text.count("Must not be received together, please hold") == 2
+    assert text.count(WAIT) == 1
+
+
 async def test_a_change_taken_back_before_it_was_told_is_told_to_nobody(desk: Desk) -> None:
     await routed(desk, TO_AGENCIES)
     await desk.announce(overlap(1))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from tepat_contracts.policy import from_document
-from tepat_notifications.domain import ORDER, Kind, Province, province
+from tepat_notifications.domain import ORDER, Kind, Payout, Province, province
 from tepat_notifications.texts import LISTED, Texts, place, refused, rupiah, told
 
 NOON = datetime(2026, 3, 2, 5, tzinfo=UTC)
@@ -42,6 +42,9 @@ def those_told(language: str | None = None, name: str = "Dinas Sosial Kota") -> 
     }))  # fmt: skip
 
 
+GOES = {"goes": "PKH", "waits": "BPNT", "verdict": "preferred"}
+
+
 def tally(what: str, cases: int) -> dict[str, Any]:
     return {"what": what, "programme_a": "BPNT", "programme_b": "PKH", "cases": cases, "at_risk": cases * 600_000}
 
@@ -57,8 +60,11 @@ def content(kind: Kind, each: int = 1) -> Mapping[str, Any]:
     """As much of everything as a notice of that kind can say, ``each`` of every sort."""
     if kind == "rejections":
         return refused([refusal(reason, each) for reason in REASONS])
-    sorts = ORDER if kind == "digest" else ("exclusive",)
-    cases = [CASE | {"what": what, "reason": "payout_ended"} for what in sorts for _ in range(each)]
+    sorts = ORDER if kind == "digest" else ORDER[:2]
+    cases = [
+        CASE | {"what": what, "reason": "payout_ended"} | (GOES if what == "preferred" else {})
+        for what in sorts for _ in range(each)
+    ]  # fmt: skip
     listed = [case | {"place": n} for n, case in enumerate(cases[:LISTED], 1)]
     return told([tally(what, each) for what in sorts], listed)
 
@@ -106,20 +112,76 @@ def test_an_overlap_is_told_in_plain_words(texts: Texts) -> None:
         assert line in text.body
 
 
+@pytest.mark.parametrize(
+    ("held", "subject", "todo"),
+    [(0, "1 pembayaran ganda, satu didahulukan dan satu menunggu / 1 double payment, one goes first and one waits",
+      "1. Yang didahulukan aturan boleh disalurkan selama yang lain belum disalurkan dan petugas tidak menahannya; "),
+     (2, "3 pembayaran ganda, 2 mohon ditahan dahulu / 3 double payments, please hold 2",
+      "1. Tahan pembayaran yang belum disalurkan sampai kasusnya diputuskan, kecuali yang didahulukan. Yang ")],
+)  # fmt: skip
+def test_where_a_rule_prefers_one_the_notice_says_which_goes(texts: Texts, held: int, subject: str, todo: str) -> None:
+    cases = [CASE | {"what": "preferred"} | GOES, *([CASE] * held)]
+    tallies = [tally("preferred", 1), *([tally("exclusive", held)] if held else [])]
+    text = texts.write("overlaps", "dinsos", told(tallies, cases), those_told())
+    assert text.subject == f"[Tepat] {subject}"
+    assert todo in text.body
+    line = "   - PKH didahulukan aturan: boleh disalurkan selama BPNT belum disalurkan. BPNT ditahan dahulu.\n"
+    assert text.body.count(line) == 1
+    assert "   - The rule lets PKH go first: it may go out as long as BPNT has not. Hold BPNT for now.\n" in text.body
+    assert text.body.index(f"{held + 1}. Kasus K7QF2MZA") < text.body.index(line)  # those to hold stand first
+    if not held:
+        assert "Tahan pembayaran" not in text.body
+
+
+A, B = Payout("dinsos", "PKH", "planned"), Payout("himbara", "BPNT", "planned")
+
+
+@pytest.mark.parametrize(
+    ("reader", "rule", "a", "b", "advice"),
+    [
+        ("dinsos", "pkh-bpnt", A, B, ("PKH", "BPNT", False)),
+        ("himbara", "pkh-bpnt", B, A, ("PKH", "BPNT", True)),
+        ("lurah/Miroto", "pkh-bpnt", A, B, ("PKH", "BPNT", False)),
+        ("dinsos", "pkh-bpnt", A, B._replace(state=None), ("PKH", "BPNT", False)),
+        ("dinsos", "pkh-bpnt", A, B._replace(agency="dinsos"), ("PKH", "BPNT", False)),
+        ("dinsos", "pkh-bpnt", A, B._replace(state="disbursed"), None),
+        ("dinsos", "pkh-bpnt", A, B._replace(programme="PKH"), None),
+        ("dinsos", "pkh-bpnt", A._replace(programme="BLT"), B, None),
+        ("dinsos", "gone", A, B, None),
+        ("dinsos", "no-preference", A, B, None),
+        ("dinsos", None, A, B, None),
+    ],
+)
+def test_what_goes_first_is_what_clearances_let_go(
+    reader: str, rule: str | None, a: Payout, b: Payout, advice: tuple[str, str, bool] | None
+) -> None:
+    rules = [
+        {"id": name, "programmes": ["PKH", "BPNT"], "scope": "household", "verdict": "exclusive", "basis": "x"} | more
+        for name, more in (("pkh-bpnt", {"prefer": "PKH"}), ("no-preference", {}))
+    ]
+    programmes = [{"code": code, "name": {"id": code, "en": code}, "unit": "person"} for code in ("PKH", "BPNT")]
+    ruling = from_document({"version": "1", "overlap_rules": rules, "agencies": [], "programmes": programmes})
+    assert province(ruling).advice(reader, rule, a, b) == advice
+
+
 def test_what_is_not_listed_is_counted(texts: Texts) -> None:
     text = texts.write("overlaps", "dinsos", content("overlaps", 3_000), those_told())
-    assert "3000 pasang" in text.body
+    assert "6000 pasang" in text.body
     assert "Masih ada 2950 kasus lain" in text.body
+    assert "Masih ada 3000 kasus lain" in text.body
     assert text.body.count("Kasus K7QF2MZA") == LISTED
-    assert "lain yang tidak" not in texts.write("overlaps", "dinsos", content("overlaps", 50), those_told()).body
+    assert "lain yang tidak" not in texts.write("overlaps", "dinsos", content("overlaps", 25), those_told()).body
 
 
 def test_a_digest_says_what_became_of_each_case(texts: Texts) -> None:
     body = texts.write("digest", "dinsos", content("digest"), those_told("id")).body
-    for heading in ("Mohon ditahan (1)", "Baru, mohon diperiksa (1)", "Muncul lagi (1)", "Berubah (1)", "Selesai (1)"):
+    for heading in (
+        "Mohon ditahan (1)", "Satu didahulukan, satu menunggu (1)", "Baru, mohon diperiksa (1)", "Muncul lagi (1)",
+        "Berubah (1)", "Selesai (1)",
+    ):  # fmt: skip
         assert heading in body
     assert "Sebabnya: salah satu pembayaran dibatalkan atau dikembalikan." in body
-    assert "Nilai yang perlu diperiksa: Rp 2.400.000." in body  # what is over is no longer at risk
+    assert "Nilai yang perlu diperiksa: Rp 3.000.000." in body  # what is over is no longer at risk
 
 
 def test_a_case_of_which_only_the_end_is_known(texts: Texts) -> None:

@@ -35,13 +35,12 @@ on conflict (delivery_id, overlap_id) do update set
     starts = excluded.starts, ends = excluded.ends;
 
 -- name: tallies
--- What each notice tells, by what it says of it and by pair of programmes.
-select t.delivery_id, t.what, least(o.programme_a, o.programme_b) as programme_a,
-       greatest(o.programme_a, o.programme_b) as programme_b, count(*) as cases,
-       coalesce(sum(o.amount_at_risk), 0)::bigint as at_risk
+-- What each notice tells, by what it says of it, by rule and by who pays which programme.
+select t.delivery_id, t.what, o.verdict, o.rule, o.agency_a, o.programme_a, o.agency_b, o.programme_b,
+       count(*) as cases, coalesce(sum(o.amount_at_risk), 0)::bigint as at_risk
 from telling t join overlap o using (overlap_id)
 where t.delivery_id = any(:ids::uuid[]) and t.heard
-group by 1, 2, 3, 4 order by 1, 2, cases desc, 3, 4;
+group by 1, 2, 3, 4, 5, 6, 7, 8 order by 1, 2, cases desc, 6, 8, 4, 5, 7;
 
 -- name: cases
 -- The cases a notice lists: what asks most for an act first, then the largest amounts.
