@@ -511,6 +511,30 @@ def test_a_refusal_names_what_was_typed(api: Api, tepat: Tepat) -> None:
     api.answers["POST /eligibility/v1/rankings"] = refused("", "say how many `places`, not `packages`")
     ran = tepat("ranking", "make", "r", "--programme", "PKH", "--region", "33.74")
     assert "say how many --places, not `packages`" in ran.words
+    api.answers["GET /distribution/v1/report"] = refused("query/by/0")
+    assert "distribution: --by must be otherwise" in tepat("report", "33.74", "--by", "warna").words
+    api.answers["POST /notifications/v1/notices/xyz/again"] = refused("path/delivery_id")
+    assert "notifications: NOTICE must be otherwise" in tepat("notices", "again", "xyz").words
+    api.answers["GET /distribution/v1/findings/123"] = refused("path/finding_id")
+    assert "distribution: FINDING must be otherwise" in tepat("findings", "show", "123").words
+    api.answers["POST /distribution/v1/rounds/r/returns"] = refused("body/returns/0/delivery_id")
+    ran = tepat("round", "return", "r", "--reason", "x", "--delivery", "d")
+    assert "distribution: --delivery must be otherwise" in ran.words
+
+
+def test_each_language_names_what_it_speaks_of(api: Api, tepat: Tepat) -> None:
+    short = "must have at least {n} characters / harus sedikitnya {n} karakter"
+    errors = [
+        {"pointer": "body/reason", "message": short.format(n=3)},
+        {"pointer": "body/basis", "message": short.format(n=5)},
+    ]
+    api.answers["POST /distribution/v1/cases/c/uphold"] = httpx.Response(422, json={"errors": errors})
+    ran = tepat("case", "uphold", "c", "--revision", 1, "--case-revision", 1, "--reason", "x", "--basis", "x")
+    assert ran.status == 2
+    assert ran.err.strip() == (
+        "tepat: distribution: --reason must have at least 3 characters; --basis must have at least 5 characters"
+        " / --reason harus sedikitnya 3 karakter; --basis harus sedikitnya 5 karakter"
+    )
 
 
 @pytest.mark.parametrize(
