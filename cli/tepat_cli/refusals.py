@@ -148,14 +148,13 @@ SAID: Final[Mapping[Why, Said]] = {
         "{path} satu daftar JSON: tulis satu objek per baris (JSON Lines)",
     ),
     "torn_workbook": (
-        "{path} is not a sound .xlsx workbook: open and save it again",
-        "{path} buku kerja .xlsx yang rusak: buka dan simpan lagi",
+        "{path} is not a sound .xlsx workbook, and no text: open it and save it as .xlsx or CSV",
+        "{path} bukan buku kerja .xlsx yang utuh dan bukan teks: buka dan simpan sebagai .xlsx atau CSV",
     ),
     "no_headings": (
-        "{path} has no headings that are known here. `tepat publish --template payouts` writes an example; give --kind "
-        "if the file holds something else",
-        "{path} tidak punya judul kolom yang dikenal. `tepat publish --template payouts` menulis contohnya; pakai "
-        "--kind jika isinya hal lain",
+        "{path} has no headings that are known here: name its columns as in the example that `tepat publish --template "
+        "payouts` writes",
+        "{path} tidak punya judul kolom yang dikenal: pakai judul seperti contoh `tepat publish --template payouts`",
     ),
     "several_kinds": (
         "{path} could be of more than one kind: say which with --kind",
