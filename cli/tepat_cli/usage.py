@@ -4,6 +4,7 @@ that looked at it.
 Kept here: an option or argument is named as it is typed; its value is not repeated, for it may be a NIK.
 """
 
+from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any, Final
 
@@ -48,7 +49,7 @@ def misused(wrong: ClickException) -> str:
 def _told(wrong: ClickException, ctx: Context | None) -> str:
     match wrong:
         case NoSuchOption():
-            return words("no_option", option=wrong.option_name, near=_near(sorted(wrong.possibilities or ())))
+            return words("no_option", option=wrong.option_name, near=_near(wrong.possibilities or ()))
         case BadOptionUsage():
             needs = "requires" in wrong.message
             return words("needs_value" if needs else "takes_no_value", option=wrong.option_name)
@@ -81,5 +82,5 @@ def typed(param: TyperOption | TyperArgument) -> str:
     return param.opts[0] if isinstance(param, TyperOption) else param.metavar or str(param.name).upper()
 
 
-def _near(names: list[str]) -> Said:
-    return halves(words("perhaps", names=", ".join(names))) if names else _NOWHERE
+def _near(names: Sequence[str]) -> Said:
+    return halves(words("perhaps", names=(" or ".join(names), " atau ".join(names)))) if names else _NOWHERE

@@ -74,7 +74,7 @@ def test_what_is_wrong_with_a_file_is_said_in_both(wrong: OSError, said: Said) -
         ("check a.csv --agency dinsos --revision -1", "--revision must be 0 or more", "--revision harus 0 atau lebih"),
         ("publish a.csv --kind bogus", "--kind must be payouts, ben", "lists atau objections; lihat"),
         ("round hand X --coupons", "there is no option --coupons; see", "tidak ada opsi --coupons; lihat"),
-        ("disclosures list --form 2026-01-01", "--form, perhaps --from", "--form, mungkin maksudnya --from"),
+        ("disclosures list --form 2026-01-01", "--form, perhaps --from or --to is", "maksudnya --from atau --to"),
         ("case uphol X", "`tepat case` has no such command, perhaps uphold", "mungkin maksudnya uphold"),
         ("bogus", "`tepat` has no such command", "`tepat` tidak punya perintah itu"),
         ("case assign X --to a b", "`tepat case assign CASE` was given more than it takes", "dalam tanda kutip"),
