@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Final
 
 import typer
+from typer._click.exceptions import ClickException, NoArgsIsHelpError
 
-from tepat_cli.exits import UNREACHABLE, Ended
+from tepat_cli.exits import REJECTED, UNREACHABLE, WRONG_USE, Ended
 from tepat_cli.refusals import words
 from tepat_cli.terminal import say
+from tepat_cli.usage import Commands, misused
 
 COMMANDS: Final = {
     "up": "stack:up",
@@ -57,6 +59,7 @@ def application(called: str | None = None) -> typer.Typer:
     """The command line with the command that is called, or with all of them."""
     app = typer.Typer(
         name="tepat",
+        cls=Commands,
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
@@ -67,7 +70,7 @@ def application(called: str | None = None) -> typer.Typer:
         module, _, member = COMMANDS[name].partition(":")
         command = getattr(import_module(f"tepat_cli.{module}"), member)
         if isinstance(command, typer.Typer):
-            app.add_typer(command, name=name)
+            app.add_typer(command, name=name, cls=Commands)
         else:
             app.command(name)(command)
     return app
@@ -78,7 +81,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what goes wrong there is told in words of ours
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        application(next(iter(arguments), None))(args=arguments, prog_name="tepat")
+        sys.exit(application(next(iter(arguments), None))(args=arguments, prog_name="tepat", standalone_mode=False))
+    except NoArgsIsHelpError:
+        sys.exit(WRONG_USE)  # the help is shown by then
+    except ClickException as wrong:
+        say(f"tepat: {misused(wrong)}", "red")
+        sys.exit(WRONG_USE)
+    except typer.Abort:
+        say(f"tepat: {words('stopped')}", "red")
+        sys.exit(REJECTED)
     except Ended as ended:
         say(f"tepat: {ended}", "red")
         sys.exit(ended.status)

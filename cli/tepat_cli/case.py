@@ -173,9 +173,12 @@ def show(
     listing(told["payouts"], PAYOUTS, as_json=False, limit=0, none=words("payouts_unknown"))
     listing(told["timeline"], TIMELINE, as_json=False, limit=0, none=words("nothing_happened"))
     if told["state"] != "closed":
-        say("to judge it as it is shown here / untuk memutuskannya seperti yang tampil di sini:")
         say(
-            f"  tepat case hold|release|uphold|waive {quote(case)} --revision {told['overlap_revision']} "
+            "to judge it as it is shown here (or with release, uphold or waive in place of hold) / untuk memutuskannya "
+            "seperti yang tampil di sini (atau dengan release, uphold atau waive sebagai ganti hold):"
+        )
+        say(
+            f"  tepat case hold {quote(case)} --revision {told['overlap_revision']} "
             f"--case-revision {told['revision']} --reason … --basis …"
         )
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tepat_cli.days import iso
+from tepat_cli.days import in_order, iso
 from tepat_cli.lookup import NAMED, pseudonym
 from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, LimitOption, Place
 from tepat_cli.refusals import words
@@ -44,6 +44,7 @@ def list_(
 ) -> None:
     """Who saw numbers, names and all else of whom, when and what for, the last first. It takes the right `merge`, in
     all regions."""
+    in_order(from_, to)
     with Services(Place.of(data, kafka, api, role), "supervisor") as services:
         asked = {
             "by": by, "from": iso(from_), "to": iso(to),

@@ -9,6 +9,7 @@ Reading a file twice gives the same rows.
 import codecs
 import csv
 import io
+import re
 import warnings
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -34,6 +35,8 @@ REJECTED_HEADINGS: Final = ("line", "reason", "column", "what to do")
 _SAMPLE_BYTES: Final = 262_144
 _HEADING_ROWS: Final = 30
 _DELIMITERS: Final = ";,\t|"
+_NO_TEXT: Final = re.compile(r"[\x00-\x08\x0e-\x19\x1c-\x1f]")
+"""What stands in no text that people write."""
 
 _TOO_WIDE: Final = (
     "The row has more cells than there are headings: put quotation marks around cells that hold the delimiter, or give "
@@ -166,7 +169,7 @@ class Csv(_Body):
             found.append((*_best(rows, score), delimiter, rows))
         points, place, self._delimiter, rows = max(found, key=lambda each: (each[0], each[1]))
         if points < 2:
-            raise _no_headings(path)
+            raise WrongUse(words("torn_workbook", path=path)) if _NO_TEXT.search(sample) else _no_headings(path)
         self._above = -place
         self._head([heading.strip() for heading in rows[-place]])
 

@@ -23,6 +23,7 @@ from tepat_contracts.topics import OWNER, POLICY, SERVICES, for_policy, inbound_
 
 from tepat_cli import what_if
 from tepat_cli.cluster import declare, everything, producer
+from tepat_cli.days import in_order
 from tepat_cli.exits import REJECTED, Ended, Unreachable, WrongUse, must_hold
 from tepat_cli.place import (
     ApiOption,
@@ -211,8 +212,7 @@ def simulate(
     last_year = datetime.now(ZoneInfo(policy.time_zone)).year - 1
     first = since.date() if since else date(until.year if until else last_year, 1, 1)
     last = until.date() if until else date(first.year, 12, 31)
-    if last < first:
-        raise WrongUse(words("ends_before", first=first, last=last))
+    in_order(first, last)
     outcome = what_if.ask(Place.of(data, kafka, api, role), policy, first, last)
     if picture is not None:
         try:

@@ -14,7 +14,8 @@ from typing import Final, Literal
 from tepat_contracts.bilingual import Said, both
 
 Why = Literal[
-    "unexpected",
+    "unexpected", "stopped",
+    "see_help", "no_command", "no_option", "perhaps", "needs_value", "takes_no_value", "too_many_words",
     "no_answer", "other_service", "no_url", "token_not_taken", "not_allowed", "right_missing", "nothing_such",
     "went_wrong", "broke_off", "cut_off", "no_id",
     "bad_setting", "not_toml", "no_api", "no_token_of", "no_tokens", "no_stack", "stack_broken",
@@ -45,6 +46,20 @@ SAID: Final[Mapping[Why, Said]] = {
     "unexpected": (
         "this should not have happened ({error} in {where}); TEPAT_DEBUG=1 shows where",
         "ini seharusnya tidak terjadi ({error} di {where}); TEPAT_DEBUG=1 menunjukkan tempatnya",
+    ),
+    "stopped": ("stopped", "dihentikan"),
+    "see_help": ("; see `{command} --help`", "; lihat `{command} --help`"),
+    "no_command": (
+        "`{command}` has no such command{near}; see `{command} --help`",
+        "`{command}` tidak punya perintah itu{near}; lihat `{command} --help`",
+    ),
+    "no_option": ("there is no option {option}{near}", "tidak ada opsi {option}{near}"),
+    "perhaps": (", perhaps {names} is meant", ", mungkin maksudnya {names}"),
+    "needs_value": ("{option} needs a value: write it behind", "{option} perlu nilai: tulis di belakangnya"),
+    "takes_no_value": ("{option} takes no value: write it alone", "{option} tanpa nilai: tulis opsinya saja"),
+    "too_many_words": (
+        "`{command}` was given more than it takes: put a text of several words in quotes",
+        "`{command}` diberi lebih dari yang diminta: tulis teks beberapa kata dalam tanda kutip",
     ),
     "no_answer": (
         "{service} does not answer at {url} ({error}): is it running? `tepat logs --service {service}` may tell",
@@ -134,14 +149,13 @@ SAID: Final[Mapping[Why, Said]] = {
         "{path} satu daftar JSON: tulis satu objek per baris (JSON Lines)",
     ),
     "torn_workbook": (
-        "{path} is not a sound .xlsx workbook: open and save it again",
-        "{path} buku kerja .xlsx yang rusak: buka dan simpan lagi",
+        "{path} is not a sound .xlsx workbook, and no text: open it and save it as .xlsx or CSV",
+        "{path} bukan buku kerja .xlsx yang utuh dan bukan teks: buka dan simpan sebagai .xlsx atau CSV",
     ),
     "no_headings": (
-        "{path} has no headings that are known here. `tepat publish --template payouts` writes an example; give --kind "
-        "if the file holds something else",
-        "{path} tidak punya judul kolom yang dikenal. `tepat publish --template payouts` menulis contohnya; pakai "
-        "--kind jika isinya hal lain",
+        "{path} has no headings that are known here: name its columns as in the example that `tepat publish --template "
+        "payouts` writes",
+        "{path} tidak punya judul kolom yang dikenal: pakai judul seperti contoh `tepat publish --template payouts`",
     ),
     "several_kinds": (
         "{path} could be of more than one kind: say which with --kind",

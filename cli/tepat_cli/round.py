@@ -106,7 +106,7 @@ def summary(told: Item) -> str:
     return (
         f"{printable(told['round'])} ({told['programme']}, {told['region']}) is {told['state']}: {told['packages']:,} "
         f"packages{each}, {told['stock']:,} in stock, {told['delivered']:,} delivered, {told['left']:,} promised; "
-        f"{told['ranked']:,} on the list, until {told['closes']}{short}"
+        f"{told['ranked']:,} were ranked, until {told['closes']}{short}"
     )
 
 

@@ -5,22 +5,23 @@ page, so that their length costs no memory.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final, Self
 from urllib.parse import quote
 
 import httpx
 import orjson
-from tepat_contracts.bilingual import halves
+from tepat_contracts.bilingual import BETWEEN, halves
 from tepat_contracts.topics import SERVICES
 from typer._click.globals import get_current_context
-from typer.core import TyperArgument
+from typer.core import TyperArgument, TyperOption
 
 from tepat_cli.exits import Unreachable, WrongUse
 from tepat_cli.place import Place
 from tepat_cli.refusals import words
 from tepat_cli.terminal import by_clocks_of, printable
+from tepat_cli.usage import typed
 
 PAGE: Final = 500
 
@@ -157,9 +158,9 @@ def _refused(service: str, answer: httpx.Response, lines: Mapping[str, str] = Ma
         case 404:
             return Missing(f"{service}: {detail or words('nothing_such')}")
         case 400 | 409 | 422:
-            wrong = told.get("errors", ()) if isinstance(told, dict) else ()
-            each = "; ".join(f"{_named(error['pointer'], lines)} {error['message']}".strip() for error in wrong)
-            return WrongUse(f"{service}: {each or _FIELD.sub(lambda field: _option(field[1]) or field[0], detail)}")
+            if isinstance(told, dict) and told.get("errors"):
+                return WrongUse(f"{service}: {_each(told['errors'], lines)}")
+            return WrongUse(f"{service}: {_FIELD.sub(lambda field: _option(field[1]) or field[0], detail)}")
         case _:
             return Unreachable(words("went_wrong", service=service, status=answer.status_code, detail=halves(detail)))
 
@@ -167,29 +168,42 @@ def _refused(service: str, answer: httpx.Response, lines: Mapping[str, str] = Ma
 _FIELD: Final = re.compile(r"`(\w+)`")
 
 
+def _each(errors: Iterable[Mapping[str, str]], lines: Mapping[str, str]) -> str:
+    """What is wrong with each part of a request, named in either language: all in English, then in Indonesian."""
+    told = [(_named(error["pointer"], lines), halves(error["message"])) for error in errors]
+    english, indonesian = ("; ".join(f"{name} {said[n]}".strip() for name, said in told) for n in (0, 1))
+    return BETWEEN.join((english, indonesian) if english != indonesian else (english,))
+
+
 def _named(pointer: str, lines: Mapping[str, str]) -> str:
-    """What a pointer into a request means to who gave the command: `query/region` is `--region`, `body` all of it, and
-    what is below one of `lines` is a field of that line.
+    """What a pointer into a request means to who gave the command: `query/region` is `--region`, `query/by/0` is
+    `--by`, `path/finding_id` is FINDING, `body` all of it, and what is below one of `lines` is a field of that line.
     """
     part = "/".join(pointer.split("/", 3)[:3])
     if part in lines:
         return f"{lines[part]} {pointer[len(part) + 1 :]}".strip()
-    where, _, field = pointer.partition("/")
-    if pointer == "body":
-        return ""
-    return (_option(field) if where in ("query", "body", "path") else None) or pointer
+    where, *fields = pointer.split("/")
+    named = next((option for field in reversed(fields) if (option := _option(field))), None)
+    if named is None and where == "path":
+        named = next(map(typed, _running(TyperArgument)), None)
+    return named or "/".join(fields)
 
 
 def _option(field: str) -> str | None:
     """The option or argument of the command that is running which a field of the interface comes from."""
-    running = get_current_context(silent=True)
     option = f"--{field.replace('_', '-')}"
-    for each in running.command.params if running is not None else ():
+    for each in _running(TyperOption, TyperArgument):
         if option in each.opts:
             return option
-        if isinstance(each, TyperArgument) and (each.name or "").rstrip("_") == field:
-            return each.metavar or field
+        if (each.name or "").rstrip("_") == field:
+            return typed(each)
     return None
+
+
+def _running(*kinds: type[TyperOption | TyperArgument]) -> Iterator[TyperOption | TyperArgument]:
+    """The options, arguments or both of the command that is running."""
+    running = get_current_context(silent=True)
+    yield from (each for each in (running.command.params if running is not None else ()) if isinstance(each, kinds))
 
 
 def segment(text: str) -> str:

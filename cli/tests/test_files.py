@@ -328,7 +328,8 @@ def test_columns_that_are_not_known_are_named(tmp_path: Path) -> None:
         (b"\xd0\xcf\x11\xe0 old", "save it as .xlsx"),
         (b"<html><table>", "web page"),
         (b"PK\x03\x04 torn", "not a sound .xlsx"),
-        (b"halo;apa;kabar\n1;2;3\n", "no headings"),
+        (bytes(range(256)), "not a sound .xlsx"),
+        (b"halo;apa;kabar\n1;2;3\n", "no headings that are known here: name its columns as in"),
     ],
 )
 def test_files_that_cannot_be_read_are_told_apart(tmp_path: Path, content: bytes, phrase: str) -> None:

@@ -70,8 +70,8 @@ def test_a_cluster_without_api_says_what_is_missing() -> None:
     ("arguments", "status", "words"),
     [
         (["overlaps"], 3, "tepat up"),
-        (["overlaps", "--bogus"], 2, "No such option"),
-        (["nonsense"], 2, "No such command"),
+        (["overlaps", "--bogus"], 2, "no option --bogus"),
+        (["nonsense"], 2, "no such command"),
         (["publish"], 2, "--agency"),
         (["publish", "none.csv", "--agency", "dinsos"], 2, "can't be read"),
         (["publish", "none.csv", "--agency", "Dinsos!"], 2, "no agency"),

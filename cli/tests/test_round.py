@@ -31,7 +31,7 @@ def body(api: Api) -> Any:  # noqa: F811
 def test_a_round_is_opened_listed_and_shown(api: Api, tepat: Tepat) -> None:  # noqa: F811
     api.answers[f"POST {PATH}"] = ROUND
     ran = tepat("round", "open", "2026-W10", "--on", "2026-03-06", "--closes", "2026-03-08", "--packages", "100")
-    assert "100 packages, 60 in stock, 40 delivered, 60 promised; 650 on the list" in ran.words
+    assert "100 packages, 60 in stock, 40 delivered, 60 promised; 650 were ranked" in ran.words
     assert body(api) == {
         "round": "2026-W10", "day": "2026-03-06", "closes": "2026-03-08", "packages": 100, "by": "coupon",
     }  # fmt: skip

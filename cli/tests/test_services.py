@@ -9,6 +9,7 @@ import httpx
 import orjson
 import pytest
 from tepat_cli import services
+from tepat_contracts.bilingual import halves
 
 from .conftest import Tepat
 
@@ -298,8 +299,11 @@ def test_cases_are_listed_and_each_is_one_timeline_in_words(api: Api, tepat: Tep
         "held; the waiver that kepala proposed lapses / usulan pengecualian kepala gugur\t\trini",
     ):  # fmt: skip
         assert words in ran.out
-    assert "--revision 4 --case-revision 1 --reason … --basis …" in ran.err.splitlines()[-1]
-    assert "to judge it as it is shown here / untuk memutuskannya" in ran.err
+    judge, command = ran.err.splitlines()[-2:]
+    assert command == "  tepat case hold N4FB6DTK --revision 4 --case-revision 1 --reason … --basis …"
+    assert judge.startswith("to judge it as it is shown here")
+    assert halves(judge)[1].startswith("untuk memutuskannya seperti")
+    assert [verb in told for told in halves(judge) for verb in ("release", "uphold", "waive")] == [True] * 6
     assert objects(tepat("case", "show", "N4FB6DTK", "--json").out) == [shown]
     api.answers["GET /distribution/v1/cases/N4FB6DTK"] = shown | {"state": "closed"}
     assert "to judge it" not in tepat("case", "show", "N4FB6DTK").err
@@ -514,6 +518,30 @@ def test_a_refusal_names_what_was_typed(api: Api, tepat: Tepat) -> None:
     api.answers["POST /eligibility/v1/rankings"] = refused("", "say how many `places`, not `packages`")
     ran = tepat("ranking", "make", "r", "--programme", "PKH", "--region", "33.74")
     assert "say how many --places, not `packages`" in ran.words
+    api.answers["GET /distribution/v1/report"] = refused("query/by/0")
+    assert "distribution: --by must be otherwise" in tepat("report", "33.74", "--by", "warna").words
+    api.answers["POST /notifications/v1/notices/xyz/again"] = refused("path/delivery_id")
+    assert "notifications: NOTICE must be otherwise" in tepat("notices", "again", "xyz").words
+    api.answers["GET /distribution/v1/findings/123"] = refused("path/finding_id")
+    assert "distribution: FINDING must be otherwise" in tepat("findings", "show", "123").words
+    api.answers["POST /distribution/v1/rounds/r/returns"] = refused("body/returns/0/delivery_id")
+    ran = tepat("round", "return", "r", "--reason", "x", "--delivery", "d")
+    assert "distribution: --delivery must be otherwise" in ran.words
+
+
+def test_each_language_names_what_it_speaks_of(api: Api, tepat: Tepat) -> None:
+    short = "must have at least {n} characters / harus sedikitnya {n} karakter"
+    errors = [
+        {"pointer": "body/reason", "message": short.format(n=3)},
+        {"pointer": "body/basis", "message": short.format(n=5)},
+    ]
+    api.answers["POST /distribution/v1/cases/c/uphold"] = httpx.Response(422, json={"errors": errors})
+    ran = tepat("case", "uphold", "c", "--revision", 1, "--case-revision", 1, "--reason", "x", "--basis", "x")
+    assert ran.status == 2
+    assert ran.err.strip() == (
+        "tepat: distribution: --reason must have at least 3 characters; --basis must have at least 5 characters"
+        " / --reason harus sedikitnya 3 karakter; --basis harus sedikitnya 5 karakter"
+    )
 
 
 @pytest.mark.parametrize(
@@ -678,6 +706,10 @@ def test_who_saw_whom_is_told_of_all_services_in_one(api: Api, tepat: Tepat) -> 
     lines = tepat(*asked, "--limit", "2").out.splitlines()
     assert lines[1] == f"2026-03-03T00:00:00.5Z\trini\tBu Rini\tvisit\tregistry\tperson\t{person}\t{person}"
     assert len(lines) == 3
+    api.asked.clear()
+    ran = tepat("disclosures", "list", "--from", "2026-12-01", "--to", "2026-01-01")
+    assert (ran.status, ran.out, api.asked) == (2, "", [])
+    assert "the period ends before it begins: 2026-12-01 – 2026-01-01 / masa berakhir" in ran.words
     api.answers["GET /notifications/v1/disclosures"] = httpx.ConnectError("gone")
     assert tepat(*asked).status == 3  # what is not whole is not told
 
