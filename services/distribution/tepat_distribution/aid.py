@@ -7,6 +7,7 @@ Invariants
   noted, told and kept goes in one transaction with the outbox.
 - Judging and answering come first: while there is anything to judge or answer, or much was judged, telling waits, but
   no longer than ``AT_LAST``.
+- A clock that was ahead and is put right makes nothing wait until the time it told.
 - One instance tells at a time, in the session that holds the duty.
 """
 
@@ -53,10 +54,12 @@ class Teller:
         """Tell of the households due the longest, in a transaction of its own; whether anything was to be done."""
         now = self._clock()
         async with undisturbed(connection), connection.transaction():
-            busy = await queries.busy_judging(connection, since=now - CALM, households=MUCH)
+            busy = await queries.busy_judging(connection, now=now, since=now - CALM, households=MUCH)
             until = now - AT_LAST if busy else now
-            touches = await queries.fold_touched(connection, until=until, touches=TOUCHES_AT_ONCE, apart=APART)
-            due = await every(queries.take_due(connection, until=until, households=HOUSEHOLDS_AT_ONCE))
+            touches = await queries.fold_touched(connection, now=now, until=until, touches=TOUCHES_AT_ONCE, apart=APART)
+            due = await every(
+                queries.take_due(connection, now=now, until=until, apart=APART, households=HOUSEHOLDS_AT_ONCE)
+            )
             told = await self._tell(connection, [row["household"] for row in due], now) if due else 0
             reach("aid.before_commit")
         reach("aid.after_commit")

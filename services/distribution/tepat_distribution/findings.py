@@ -64,9 +64,11 @@ class Finder:
         if await queries.not_yet(connection):
             return False
         now = self._clock()
-        busy = await queries.busy_judging(connection, since=now - CALM, households=MUCH)
+        busy = await queries.busy_judging(connection, now=now, since=now - CALM, households=MUCH)
         until = now - AT_LAST if busy else now
-        spread = (self._spread_at is None or self._spread_at <= until) and await self._spread(connection, now, until)
+        since = self._spread_at
+        due = since is None or since <= until or since > now  # after now: by a clock that was wrong
+        spread = due and await self._spread(connection, now, until)
         through = await self._known.through(connection)
         await self._see(connection, through, now)
         return await self._look(connection, now, until, through) or spread
@@ -94,7 +96,7 @@ class Finder:
         """Look at the payouts touched first, in a transaction of its own; whether there were any."""
         async with undisturbed(connection), connection.transaction(isolation="repeatable_read"):
             touches = await queries.take_finding_touches(
-                connection, through=through, until=until, pages=TOUCHES_AT_ONCE
+                connection, through=through, now=now, until=until, pages=TOUCHES_AT_ONCE
             )
             if not touches:
                 return False

@@ -95,6 +95,20 @@ async def test_judging_comes_first_but_not_for_longer_than_a_minute(
     assert len(await ledger.aid()) == 2
 
 
+async def test_a_clock_that_was_ahead_and_is_put_right_makes_nothing_wait(ledger: Ledger) -> None:
+    ledger.now = NOW - timedelta(hours=1)  # what is touched is an hour ahead
+    await ledger.take([payout("p1")])
+    assert len((await told(ledger))[kk(MAWAR)]) == 1
+    ledger.now = NOW + timedelta(hours=1)  # and here what was told
+    await ledger.take([payout("p2")])
+    assert len((await told(ledger))[kk(MAWAR)]) == 2
+    ledger.now = NOW + APART
+    await ledger.take([payout("p3")])
+    await ledger.judge()
+    await ledger.tell()
+    assert len(await ledger.sent(AID)) == 3
+
+
 async def test_all_that_a_payout_tells_is_told_and_nothing_that_it_names(ledger: Ledger) -> None:
     event = payout("p1")
     event["data"] |= {"tranche": "T1", "component": "balita", "channel": "x" * 99}

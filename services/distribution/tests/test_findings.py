@@ -124,6 +124,13 @@ async def test_paid_to_deceased(ledger: Ledger, died: str | None, found: bool) -
         }  # fmt: skip
 
 
+async def test_a_clock_that_was_ahead_and_is_put_right_makes_nothing_wait(ledger: Ledger) -> None:
+    ledger.now = NOW - timedelta(hours=1)  # what is touched is an hour ahead
+    await ledger.hear(Registry().learn([lives(ANI, MAWAR, died="2025-12-31")]))
+    await ledger.take([payout("p1")])
+    assert list(await rules(ledger)) == ["paid_to_deceased p1"]
+
+
 async def test_paid_to_the_deceased_is_of_the_person_whom_the_nik_stands_for(ledger: Ledger) -> None:
     registry = Registry()
     await ledger.take([payout("p1", of=BUDI)])

@@ -8,12 +8,14 @@ select :now::timestamptz, array_agg(household) from subject where household is n
 -- name: busy_judging$
 -- Whether anything is being judged or answered, or more households than these were touched since a moment.
 select exists (select from mark) or exists (select from clearance_touch)
-    or (select coalesce(sum(cardinality(households)), 0) from aid_touch where at > :since) > :households;
+    or (select coalesce(sum(cardinality(households)), 0) from aid_touch where at > :since and at <= :now) > :households;
 
 -- name: fold_touched$
--- Of households touched by a moment note each once, due a minute after it was told of; the number of touches.
+-- Of households touched by a moment note each once, due a minute after it was told of; the number of touches. What was
+-- touched after now was by a clock that was wrong, and is not waited for.
 with taken as (
-    delete from aid_touch where id in (select id from aid_touch where at <= :until order by id limit :touches)
+    delete from aid_touch
+    where id in (select id from aid_touch where at <= :until or at > :now order by id limit :touches)
     returning at, households
 ), noted as (
     insert into aid_due (household, due)
@@ -24,9 +26,11 @@ with taken as (
 select count(*) from taken;
 
 -- name: take_due
--- The households due the longest at a moment, taken off.
+-- The households due the longest at a moment, taken off; and those due later than any can be, by a clock that was wrong.
 delete from aid_due
-where household = any(array(select household from aid_due where due <= :until order by due limit :households))
+where household = any(
+    array(select household from aid_due where due <= :until order by due limit :households)
+    || array(select household from aid_due where due > :now::timestamptz + :apart::interval limit :households))
 returning household;
 
 -- name: payouts_of

@@ -101,7 +101,10 @@ select exists (select from moved) or exists (select from ended);
 -- of pages.
 with taken as (
     delete from finding_touch
-    where id in (select id from finding_touch where id <= :through and at <= :until order by id limit :pages)
+    where id in (
+        select id from finding_touch
+        where id <= :through and (at <= :until or at > :now)  -- touched after now: by a clock that was wrong
+        order by id limit :pages)
     returning agencies, payout_ids, left_groups
 ), looking as (
     insert into looked (agency, payout_id, nik, person, household, starts, amount, programme, rank, live, region)
