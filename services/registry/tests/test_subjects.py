@@ -107,6 +107,22 @@ async def test_a_person_finds_every_act_whatever_it_went_through(registry: Regis
     assert await seen(asked, ALIAS) == [*every, every[-1]]
 
 
+async def test_blanks_are_no_reason_and_nothing_is_done_for_them(registry: Registry, asked: httpx.AsyncClient) -> None:
+    await registry.take([recorded(ANI, MAWAR)])
+    for answer in (
+        await asked.get(f"persons/{nik(ANI)}", params={"purpose": "   "}),
+        await asked.get(f"households/{kk(MAWAR)}", params={"purpose": "   "}),
+        await asked.get("reports/dinsos/R-1", params={"purpose": "   "}),
+        await asked.post("subjects/held", json={"persons": [nik(ANI)], "purpose": "   "}),
+        await asked.post(f"persons/{nik(ANI)}/erase", json={"agency": "dinsos", "reason": "   "}),
+        await asked.post("suspects/a+b/dismiss", json={"reason": "   "}),
+        await asked.post("suspects/a+b/merge", json={"agency": "dinsos", "reason": "   "}),
+    ):
+        assert answer.status_code == 422
+        assert "must be said in words" in answer.text
+    assert await registry.database.pool.fetchval("select count(*) from act") == 0
+
+
 async def test_acts_of_before_find_their_persons_as_far_as_they_are_known(
     registry: Registry, asked: httpx.AsyncClient
 ) -> None:

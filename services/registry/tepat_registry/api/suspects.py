@@ -20,6 +20,7 @@ from tepat_chassis.http import Page, Region, paging
 from tepat_chassis.logging import mask as mask_text
 from tepat_chassis.outbox import Message, put
 from tepat_chassis.service import Service
+from tepat_chassis.wanted import Grounds
 from tepat_contracts import envelope
 from tepat_contracts.events import beneficiaries, ours
 from tepat_contracts.topics import Kind as TopicKind
@@ -41,7 +42,7 @@ class Decision(BaseModel):
     """Why it is decided so."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-    reason: Annotated[str, Field(min_length=3, max_length=500)]
+    reason: Grounds
 
 
 class Confirmation(Decision):
