@@ -168,6 +168,12 @@ class ToRestock(_Body):
     packages: Annotated[int, Field(ge=-10_000_000, le=10_000_000)]
     reason: Words
 
+    @model_validator(mode="after")
+    def _some(self) -> Self:
+        if not self.packages:
+            raise ValueError(words("no_packages"))
+        return self
+
 
 class ToClose(_Body):
     """The round ends; or goes on for the next on the list, until another day."""

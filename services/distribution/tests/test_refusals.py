@@ -60,6 +60,7 @@ OPENED = {"fund": "tegalsari-rtlh", "agency": "dpmd", "institution": "LPMK-1", "
         (rounds_api.Delivered, DELIVERED, {"coordinates": {"lat": 91, "lon": 110}}, "must be 90.0 or less / harus"),
         (rounds_api.ToOpen, {"round": "r"}, {"day": "6 Maret"}, "must be a day, such as 2026-03-06 / harus tanggal"),
         (rounds_api.ToRestock, {"restock_id": "a", "reason": "basah"}, {"packages": "x"}, "must be a whole number"),
+        (rounds_api.ToRestock, {"restock_id": "a", "reason": "basah"}, {"packages": 0}, "how many packages came, or"),
         (rounds_api.ToRestock, {"restock_id": "a"}, {"packages": 1}, "is missing / belum diisi"),
         (funds.Opened, OPENED, {"fund": "x"}, "3 to 64 small letters, digits and dashes, such as tegalsari-rtlh / "),
         (funds.Opened, OPENED, {"purpose": "RTLH"}, "3 sampai 64 huruf kecil"),
