@@ -281,8 +281,8 @@ SAID: Final[Mapping[Why, Said]] = {
         "belum ada kebijakan yang berlaku: jalankan `tepat policy apply FILE`",
     ),
     "no_version": (
-        "there is no version ‘{version}’; there are {versions}",
-        "tidak ada versi ‘{version}’; yang ada: {versions}",
+        "there is no version ‘{version}’; there are, as they came into force: {versions}",
+        "tidak ada versi ‘{version}’; yang ada, urut mulai berlaku: {versions}",
     ),
     "no_moment": (
         "‘{text}’ is no moment: write 10m, 2h, 3d or 2026-01-31T08:00",
