@@ -21,6 +21,7 @@ from tepat_chassis.logging import mask
 from tepat_chassis.pseudonyms import as_uuid
 from tepat_chassis.quarantine import replay
 from tepat_chassis.refusals import refusal
+from tepat_chassis.wanted import Purpose
 
 if TYPE_CHECKING:
     from tepat_chassis.service import Service
@@ -103,9 +104,7 @@ def quarantine_router(service: "Service[Any]") -> APIRouter:
     @router.get("/quarantine/{topic}/{partition}/{offset}")
     async def one(
         topic: str, partition: int, offset: int, person: Annotated[Person, Depends(needs(Right.operate))],
-        purpose: Annotated[
-            str | None, Query(min_length=3, max_length=500, description="why it is disclosed; recorded")
-        ] = None,
+        purpose: Annotated[Purpose | None, Query()] = None,
     ) -> dict[str, Any]:  # fmt: skip
         """One record: with a purpose and the right to disclose its bytes, as text where they are UTF-8, else in
         hexadecimal; otherwise (`masked`) its shape, 9 for a digit and x or X for a letter. The look is recorded.

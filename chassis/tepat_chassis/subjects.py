@@ -21,6 +21,7 @@ from tepat_chassis.auth import Person, Right, needs
 from tepat_chassis.database import Connection, Database
 from tepat_chassis.logging import mask
 from tepat_chassis.quarantine import KEPT
+from tepat_chassis.wanted import Purpose
 
 Discloser = Annotated[Person, Depends(needs(Right.disclose))]
 SEEN = """
@@ -43,7 +44,7 @@ class Subject(BaseModel):
     model_config = ConfigDict(extra="forbid")
     persons: Annotated[list[UUID], Field(min_length=1, max_length=20_000)]
     households: Annotated[list[UUID], Field(max_length=20_000)] = []
-    purpose: Annotated[str, Field(min_length=3, max_length=500, description="why it is disclosed; recorded")]
+    purpose: Purpose
 
 
 Held = Callable[[Connection, Person, Subject], Awaitable[Mapping[str, Sequence[Mapping[str, Any]]]]]

@@ -4,9 +4,9 @@ library looked at it.
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, StringConstraints
 from pydantic_core import PydanticCustomError, core_schema
 from tepat_contracts.events.fields import REGION_PATTERN, SHA256_PATTERN
 
@@ -103,3 +103,16 @@ class Form:
         if self._pattern.search(text) is None:
             raise PydanticCustomError("form", "{refused}", {"refused": self._refused})
         return text
+
+
+Grounds = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, max_length=500),
+    Form(
+        r"^[^\x00]{3,}$",
+        "must be said in words: at least 3 characters, apart from blanks before and after",
+        "harus diisi dengan kata-kata: sedikitnya 3 karakter, di luar spasi di awal dan akhir",
+    ),
+]
+"""What somebody gives as a purpose, a reason or a basis: blanks are none, and those around it are left out."""
+Purpose = Annotated[Grounds, Field(description="why it is disclosed; recorded")]

@@ -17,9 +17,13 @@ from tepat_chassis.http import Background, Page, Region, api, must_be_of, paging
 from tepat_chassis.metrics import Metrics
 from tepat_chassis.refusals import words
 from tepat_chassis.standing import NothingInForceError
-from tepat_chassis.wanted import Form
+from tepat_chassis.wanted import Form, Purpose
 
 NIK = "3374014101010001"
+NO_GROUNDS = (
+    "must be said in words: at least 3 characters, apart from blanks before and after / "
+    "harus diisi dengan kata-kata: sedikitnya 3 karakter, di luar spasi di awal dan akhir"
+)
 Reader = Annotated[Person, Depends(needs(Right.read))]
 router = APIRouter()
 ROWS = [(datetime(2026, 1, day, tzinfo=UTC), UUID(int=day)) for day in range(1, 8)]
@@ -64,9 +68,10 @@ async def asked(
     programme: str | None = None,
     at: AwareDatetime | None = None,
     code: Annotated[str, Form("^[a-z]*$", "must be small letters", "harus huruf kecil")] = "",
+    purpose: Annotated[Purpose | None, Query()] = None,
 ) -> dict[str, Any]:
     must_be_of({"PKH"}, "programme", programme, what="programme")
-    return {"errors": [], "asked": [region, kind, why, many, much, at, code]}
+    return {"errors": [], "asked": [region, kind, why, many, much, at, code, purpose]}
 
 
 @router.get("/gone")
@@ -218,6 +223,10 @@ async def test_wrong_input_is_pointed_at_and_not_repeated(
             "harus tanggal dan jam dengan zona waktu, contoh 2026-03-06T09:30+07:00",
         ),
         ("code=Ab", "query/code must be small letters / harus huruf kecil"),
+        ("purpose=%20%20%20%20", f"query/purpose {NO_GROUNDS}"),
+        ("purpose=%20ab%C2%A0", f"query/purpose {NO_GROUNDS}"),
+        ("purpose=", f"query/purpose {NO_GROUNDS}"),
+        ("purpose=aduan%00", f"query/purpose {NO_GROUNDS}"),
         (
             "programme=NOPE",
             "query/programme must be a programme of the policy in force / harus program dalam kebijakan yang berlaku",
@@ -233,6 +242,10 @@ async def test_wrong_input_is_pointed_at_and_not_repeated(
 async def test_a_refusal_says_what_is_wanted(query: str, told: str, client: httpx.AsyncClient) -> None:
     answer = (await client.get(f"/v1/asked?{query}")).json()
     assert [f"{each['pointer']} {each['message']}" for each in answer["errors"]] == ([told] if told else [])
+
+
+async def test_blanks_around_a_purpose_are_left_out(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/v1/asked?purpose=%20%09a%20b%0A")).json()["asked"][-1] == "a b"
 
 
 async def test_an_answer_names_the_zone_its_moments_are_to_be_shown_in(client: httpx.AsyncClient) -> None:

@@ -43,7 +43,7 @@ PAYOUTS: Final = (
 DECISIONS: Final = (
     Shown("programme", lambda item: item["programme"], style=lambda _: "bold"),
     Shown("decision", lambda item: item["decision"]),
-    Shown("of", lambda item: item["unit"]),
+    Shown("of", lambda item: printable(item["of"])),
     Shown("as of", lambda item: item["as_of"]),
     Shown("policy", lambda item: item["policy_version"]),
 )
@@ -101,7 +101,7 @@ def show(
         say(f"and {told['more']} payouts before these")
     _part("overlaps", told.get("overlaps"), OVERLAPS, words("none"))
     _part("findings", told.get("findings"), FINDINGS, words("none"))
-    _part("decisions", told.get("decisions"), DECISIONS, words("none"))
+    _part("decisions", _decided(told), DECISIONS, words("none"))
     _part("reports", told["reports"], REPORTS, words("no_report_names"))
     _part("institutions near", told["institutions"], INSTITUTIONS, words("none"))
     for gap in told["gaps"]:
@@ -144,6 +144,16 @@ def _elsewhere(services: Services, told: Item) -> dict[str, Any]:
 
 def _memberships(told: Item) -> list[Item]:
     return [{**member, **membership} for member in told["members"] for membership in member["memberships"]]
+
+
+def _decided(told: Item) -> list[Item] | None:
+    """Decisions with whom they are of: the household, or a person by names where these are disclosed, else as members
+    are listed."""
+    called = {each["stands_for"]: each.get("names") or each["person"] for each in told["members"]}
+    return told.get("decisions") and [
+        {**each, "of": called.get(each["person"], each["person"]) if each["unit"] == "person" else "household"}
+        for each in told["decisions"]
+    ]
 
 
 def _part(title: str, rows: list[Item] | None, columns: tuple[Shown, ...], none: str) -> None:

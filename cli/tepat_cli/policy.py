@@ -97,7 +97,10 @@ def apply(
     api: ApiOption = None,
     role: AsOption = None,
 ) -> None:
-    """Checks a policy, declares the topics of its agencies, puts it in force, and waits until every service has it."""
+    """Checks a policy, declares the topics of its agencies, puts it in force, and waits until every service has it.
+
+    It is written to the topic: who may do so the broker's ACLs say, not the role or token.
+    """
     text = policy_text(file)
     if any(each.severity == "mistake" for each in _told(file, text)):
         raise Ended(words("not_applied", path=file))

@@ -25,7 +25,7 @@ Why = Literal[
     "no_lines", "the_list_itself", "json_or_output",
     "no_agency_id", "what_to_send", "interrupted", "unanswered",
     "no_record", "not_sent_on", "no_quarantine", "not_quarantined", "what_to_replay",
-    "other_columns", "lacks", "degrees",
+    "other_columns", "lacks", "degrees", "add_or_lose",
     "agency_and_id", "whose_report", "shows_nothing", "no_pseudonym", "unknown_number", "no_institution",
     "nobody_knows", "known_by_none", "gaps",
     "not_applied", "not_simulated", "version_taken", "not_taken_in", "ends_before", "no_policy", "no_version",
@@ -230,6 +230,10 @@ SAID: Final[Mapping[Why, Said]] = {
         "foto atau tanda terima (photo, receipt)",
     ),
     "degrees": ("lat and lon are degrees, as -6.9831 and 110.4093", "lat dan lon dalam derajat: -6.9831 dan 110.4093"),
+    "add_or_lose": (
+        "name --add with how many came, or --lose with how many were lost",
+        "sebutkan --add dengan jumlah yang bertambah, atau --lose dengan jumlah yang hilang",
+    ),
     "agency_and_id": (
         "‘{named}’ names nothing of an agency's: write AGENCY/ID, as listings do",
         "‘{named}’ tidak menyebut instansinya: tulis AGENCY/ID, seperti di daftar",
@@ -292,8 +296,8 @@ SAID: Final[Mapping[Why, Said]] = {
         "belum ada kebijakan yang berlaku: jalankan `tepat policy apply FILE`",
     ),
     "no_version": (
-        "there is no version ‘{version}’; there are {versions}",
-        "tidak ada versi ‘{version}’; yang ada: {versions}",
+        "there is no version ‘{version}’; there are, as they came into force: {versions}",
+        "tidak ada versi ‘{version}’; yang ada, urut mulai berlaku: {versions}",
     ),
     "no_moment": (
         "‘{text}’ is no moment: write 10m, 2h, 3d or 2026-01-31T08:00",

@@ -407,7 +407,9 @@ def stock(
     api: ApiOption = None,
     role: AsOption = None,
 ) -> None:
-    """More packages, which the next on the list are promised, or fewer."""
+    """More packages, which the next on the list are promised, or fewer: --add or --lose so many."""
+    if add == lose:
+        raise WrongUse(words("add_or_lose"))
     body = {"restock_id": id_, "packages": add - lose, "reason": reason}
     with Services(Place.of(data, kafka, api, role), "operator") as services:
         _done(services.post("distribution", f"rounds/{segment(round_)}/stock", body), as_json)

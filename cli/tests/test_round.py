@@ -169,6 +169,11 @@ def test_what_comes_back_what_comes_in_and_the_end(api: Api, tepat: Tepat) -> No
     api.answers[f"POST {PATH}/2026-W10/stock"] = {**ROUND, "newly_allocated": 0}
     tepat("round", "stock", "2026-W10", "--id", "s1", "--lose", 3, "--reason", "basah")
     assert body(api) == {"restock_id": "s1", "packages": -3, "reason": "basah"}
+    told = len(api.asked)
+    for nothing in ((), ("--add", 2, "--lose", 2)):
+        ran = tepat("round", "stock", "2026-W10", "--id", "s2", *nothing, "--reason", "basah")
+        assert (ran.status, len(api.asked)) == (2, told)
+        assert "name --add with how many came, or --lose" in ran.words
     api.answers[f"POST {PATH}/2026-W10/close"] = {**ROUND, "unclaimed": 60, "newly_allocated": 60}
     ran = tepat("round", "close", "2026-W10", "--next-until", "2026-03-10")
     assert "60 were not fetched, 60 are promised to the next" in ran.words

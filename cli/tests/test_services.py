@@ -769,6 +769,25 @@ def test_a_household_is_put_together_and_what_cannot_be_asked_is_said(api: Api, 
     assert "on 2026-01-01 its people, and payouts for periods begun by then; all else is as of today" in ran.out
 
 
+def test_decisions_of_a_household_say_of_whom_they_are(api: Api, tepat: Tepat) -> None:
+    home, more = HOME["household"], {"as_of": "2026-03-01", "policy_version": "v1"}
+    named = {"person": "p-2", "stands_for": "p-3", "nik": "x", "names": ["Budi"], "memberships": []}
+    api.answers[f"GET /registry/v1/households/{home}"] = HOME | {"members": [*HOME["members"], named]}
+    api.answers["GET /distribution/v1/overlaps"] = {"items": [], "next": None}
+    api.answers["GET /distribution/v1/findings"] = {"items": [], "next": None}
+
+    def decided(request: httpx.Request) -> Any:
+        ((unit, whose),) = ((name, request.url.params[name]) for name in ("household", "person")
+                            if name in request.url.params)  # fmt: skip
+        items = [{"programme": "PKH", "unit": unit, unit: whose, "decision": "eligible", **more}]
+        return {"items": items, "next": None}
+
+    api.answers["GET /eligibility/v1/decisions"] = decided
+    lines = tepat("household", "show", home).out.splitlines()
+    of = [line.split("\t")[2] for line in lines if line.startswith("PKH\teligible")]
+    assert of == ["household", "p-1", '["Budi"]'], "as the members' table calls them"
+
+
 def test_a_household_is_found_by_the_nik_of_somebody_in_it(api: Api, tepat: Tepat) -> None:
     api.answers["POST /registry/v1/lookup"] = lambda request: (
         {"kind": "person", "pseudonym": "p-1"} if b'"nik"' in request.content else None

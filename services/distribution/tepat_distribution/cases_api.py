@@ -21,6 +21,7 @@ from tepat_chassis.database import Connection, Database
 from tepat_chassis.http import Page, Region, must_be_of, paging
 from tepat_chassis.logging import mask
 from tepat_chassis.standing import Standing as InForce
+from tepat_chassis.wanted import Grounds
 from tepat_contracts.cases import case_code, ids_of
 from tepat_contracts.policy import Cases
 
@@ -45,8 +46,7 @@ SeenCase = Annotated[
         "since is no hindrance",
     ),
 ]
-Why = Annotated[str, Field(min_length=3, max_length=500)]
-Basis = Annotated[str, Field(min_length=3, max_length=200, description="the rule that allows it: a law, a decree")]
+Basis = Annotated[Grounds, Field(description="the rule that allows it: a law, a decree")]
 
 BECAME: Final = ("prevented", "recovered", "kept")
 MOST_MEANWHILE: Final = 3
@@ -66,7 +66,7 @@ class Assignment(BaseModel):
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
     to: Annotated[str, AfterValidator(_account), Field(description="the account that has charge of it")]
-    reason: Why | None = None
+    reason: Grounds | None = None
     revision: Seen
     case_revision: SeenCase = None
 
@@ -75,7 +75,7 @@ class Hold(BaseModel):
     """Why the payments are to wait."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-    reason: Why
+    reason: Grounds
     basis: Basis | None = None
     revision: Seen
     case_revision: SeenCase = None

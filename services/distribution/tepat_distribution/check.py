@@ -4,7 +4,8 @@ Invariants
 - Nothing is written: lines stand in the session's own table, in a transaction that is rolled back.
 - A line passes the door as it would from its topic, and is refused in the same words.
 - Lines are held against the ledger as it was read up to the moment of the question, and against one another; where
-  that much is not read in ``PATIENCE`` what is not held is unknown. What a line takes back counts no more.
+  that much is not read in ``PATIENCE`` what is not held is unknown. What a line takes back counts no more; a line
+  that is refused takes nothing back, and counts for nothing.
 - Who is silent is judged when it is answered, by what was read until then.
 - Planned as it is, a line is given the same reasons by its clearance, in the same words. That of which it is not
   certain that the ledger will hold it is held: one of several lines of an id, one that a revision told otherwise.
@@ -50,6 +51,8 @@ TAKEN_BACK: Final = {
 }
 """Of a line that takes back what the ledger or the list holds so."""
 RAISE: Final = ": raise --revision or the column revision"
+OUTSIDE: Final = {"rejected": "not_permitted", "pointer": "/data/payout_id", "message": words("line_outside")}
+"""Of a line that takes back what was paid outside the person's regions: it names no area itself."""
 HEADERS: Final = [("content-type", b"application/cloudevents+json")]
 
 Line = dict[str, Any]
@@ -179,24 +182,20 @@ class Checks:
         for each in await silences(connection, policy, self._clock()):
             if each.agency != agency:
                 insort(silent[each.programme], silent_in_words(codes[each.agency], each.since))
-        rows = await every(queries.check_listed(connection, agency=agency, at_most=GROUP_LIMIT))
+        regions = list(listed.person.regions)
+        rows = await every(queries.check_listed(connection, agency=agency, regions=regions, at_most=GROUP_LIMIT))
         found = {n: list(of) for n, of in groupby(rows, lambda row: row["n"])}
         for n in range(1, listed.lines + 1):
-            refused = listed.refused.get(n) or _outside(found[n][0], listed.person)
-            yield {"n": n} | (refused or _answer(found[n], silent, behind=behind))
+            if n in found:
+                yield {"n": n} | _answer(found[n], silent, behind=behind)
+            else:
+                yield {"n": n} | listed.refused.get(n, OUTSIDE)
 
 
 async def _and_end(events: AsyncIterator[bytes]) -> AsyncIterator[bytes | None]:
     async for event in events:
         yield event
     yield None
-
-
-def _outside(row: Any, person: Person) -> Line | None:
-    """The refusal of a line that takes back what was paid outside a person's regions: it names no area itself."""
-    if row["back_in"] is None or person.covers(row["back_in"]):
-        return None
-    return {"rejected": "not_permitted", "pointer": "/data/payout_id", "message": words("line_outside")}
 
 
 def _answer(rows: Sequence[Any], silent: Mapping[int, list[str]], *, behind: bool) -> Line:

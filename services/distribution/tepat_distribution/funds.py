@@ -32,7 +32,7 @@ from tepat_chassis.http import Page, Region, must_be_of, paging
 from tepat_chassis.logging import mask
 from tepat_chassis.outbox import Message, put
 from tepat_chassis.standing import Standing
-from tepat_chassis.wanted import Form
+from tepat_chassis.wanted import Form, Grounds
 from tepat_contracts import envelope
 from tepat_contracts.events.fields import REGION_PATTERN, SHA256_PATTERN
 from tepat_contracts.events.reports import REPORT_ANSWERED
@@ -133,7 +133,7 @@ class HandedOver(Body):
 
     hand_over_id: Told
     amount: Rupiah
-    reason: Annotated[str, Field(min_length=3, max_length=500, pattern=r"^[^\x00]*$")]
+    reason: Grounds
     report: Slashed | None = None
     to_agency: Told | None = None
     revision: Annotated[int, Field(ge=0, le=2**31)] = 1

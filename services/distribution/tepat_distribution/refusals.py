@@ -12,7 +12,7 @@ Why = Literal[
     "ahead", "id_taken",
     "no_round", "no_ranking", "ranking_unfinished", "opened_otherwise", "opened_before", "by_list", "stock_id_taken",
     "too_few_left", "round_closed", "until_closes", "next_until_over", "budget_too_small", "not_neighbours",
-    "packages_or_budget", "closes_before", "coupon_or_subject", "one_of_three", "coupons_or_region",
+    "packages_or_budget", "no_packages", "closes_before", "coupon_or_subject", "one_of_three", "coupons_or_region",
     "no_fund", "fund_taken", "fund_too_small", "fund_can_carry", "receipt_used", "report_and_agency", "report_unknown",
     "no_group", "group_taken", "in_group", "not_in_group", "formed_later", "joined_later",
     "no_capital", "capital_receipt",
@@ -80,6 +80,10 @@ SAID: Final[Mapping[Why, Said]] = {
     "packages_or_budget": (
         "name packages, or a budget and how much of it each gets",
         "sebutkan jumlah paket, atau anggaran dan bagian masing-masing",
+    ),
+    "no_packages": (
+        "say how many packages came, or less than 0 how many were lost",
+        "sebutkan berapa paket bertambah, atau kurang dari 0 berapa yang hilang",
     ),
     "closes_before": ("it closes before it begins", "hari penutupan sebelum hari mulai"),
     "coupon_or_subject": (

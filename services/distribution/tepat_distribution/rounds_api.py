@@ -7,13 +7,14 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from tepat_chassis import acts
 from tepat_chassis.auth import Person
 from tepat_chassis.database import Database
 from tepat_chassis.http import Page, Region, must_be_of, paging
 from tepat_chassis.logging import mask
 from tepat_chassis.standing import Standing
+from tepat_chassis.wanted import Grounds
 from tepat_contracts.events.fields import SHA256_PATTERN
 from tepat_contracts.policy import PolicyIndex
 
@@ -33,8 +34,13 @@ CHAIN: Final = ("psm", "rw", "unhanded")
 """Of coupons: how many came to the PSM and the RW so far (`handed`: to the resident), and were redeemed before that."""
 LEVELS: Final = {"kelurahan": VILLAGE, "kecamatan": 8, "kabupaten": 5}
 
-Words = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00]+$"), AfterValidator(mask)]
+Words = Annotated[Grounds, AfterValidator(mask)]
 """What a person writes: a NIK in it is masked."""
+Called = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500, pattern=r"^[^\x00]+$"),
+    AfterValidator(mask),
+]  # fmt: skip
+"""Whom a person names, however short the name."""
 Code = Annotated[str, Field(max_length=64)]
 
 
@@ -95,7 +101,7 @@ class Delivered(Who):
 
     delivery_id: Told
     at: AwareDatetime
-    officer: Words
+    officer: Called
     region: Area
     coordinates: Coordinates | None = None
     proof: ProofTold
@@ -144,7 +150,7 @@ class ToHand(_Body):
     """Into whose hands coupons went; those of an area that wait one step before, or by their codes."""
 
     to: Step
-    name: Words | None = None
+    name: Called | None = None
     coupons: Annotated[list[Code], Field(max_length=10_000)] = []
     region: Area | None = None
 
@@ -161,6 +167,12 @@ class ToRestock(_Body):
     restock_id: Told
     packages: Annotated[int, Field(ge=-10_000_000, le=10_000_000)]
     reason: Words
+
+    @model_validator(mode="after")
+    def _some(self) -> Self:
+        if not self.packages:
+            raise ValueError(words("no_packages"))
+        return self
 
 
 class ToClose(_Body):

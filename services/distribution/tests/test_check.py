@@ -172,3 +172,26 @@ async def test_a_list_is_judged_as_the_ledger_is_once_it_has_taken_payments_back
     asked = {lines[n]["data"]["payout_id"]: told[n] for n in (0, 2, 4, 8, 11, 12)}
     assert asked == {id_: issued[id_] for id_ in asked}
     assert {id_ for id_, (decision, _) in asked.items() if decision == "hold"} == {"C"}
+
+
+async def test_a_line_that_is_refused_takes_nothing_back(ledger: Ledger) -> None:
+    """What was paid outside a person's regions goes on counting, and the line hinders no other of its id."""
+    there = "33.74.02.1001"
+    await ledger.take([
+        payout("near", of=BUDI, card=None, region=there), payout("far", of=CITRA, card=None),
+        planned("moved", of=EKA, card=None),
+    ])  # fmt: skip
+    here = partial(planned, card=None, region=there)
+    lines = [
+        ended("near"), here("B", of=BUDI), ended("far"), here("C", of=CITRA), ended("moved", revision=1),
+        here("moved", of=DEWI, revision=1), ended("odd"),
+    ]  # fmt: skip
+    everywhere = await ledger.listed(lines)
+    assert [line["decision"] for line in everywhere] == ["ends", "clear", "ends", "clear", "ends", "hold", "ends"]
+    within = await ledger.listed(lines, regions=("33.75", "33.74.02"))
+    assert [within[n] for n in (0, 1, 6)] == [everywhere[n] for n in (0, 1, 6)]
+    assert [line.get("rejected") for line in within] == [None, None, "not_permitted", None, "not_permitted", None, None]
+    assert (within[3]["decision"], within[3]["reasons"]) == (
+        "hold", ["exclusive: same-programme-same-person with dinsos/far"],
+    )  # fmt: skip
+    assert within[5]["decision"] == "clear"

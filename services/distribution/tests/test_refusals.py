@@ -11,7 +11,7 @@ from tepat_chassis.refusals import COMMON
 from tepat_chassis.wanted import wanted
 from tepat_contracts.bilingual import Said
 from tepat_contracts.events.ours import CaseActKind
-from tepat_distribution import funds, giving, groups, refusals, resolving, rounds, rounds_api
+from tepat_distribution import cases_api, funds, giving, groups, refusals, resolving, rounds, rounds_api
 
 from chassis.tests.refusing import name, refuses_in_words, says_the_same
 
@@ -59,12 +59,20 @@ OPENED = {"fund": "tegalsari-rtlh", "agency": "dpmd", "institution": "LPMK-1", "
         (rounds_api.Delivered, DELIVERED, {"region": "3374"}, "harus kode wilayah"),
         (rounds_api.Delivered, DELIVERED, {"coordinates": {"lat": 91, "lon": 110}}, "must be 90.0 or less / harus"),
         (rounds_api.ToOpen, {"round": "r"}, {"day": "6 Maret"}, "must be a day, such as 2026-03-06 / harus tanggal"),
-        (rounds_api.ToRestock, {"restock_id": "a", "reason": "b"}, {"packages": "x"}, "must be a whole number"),
+        (rounds_api.ToRestock, {"restock_id": "a", "reason": "basah"}, {"packages": "x"}, "must be a whole number"),
+        (rounds_api.ToRestock, {"restock_id": "a", "reason": "basah"}, {"packages": 0}, "how many packages came, or"),
         (rounds_api.ToRestock, {"restock_id": "a"}, {"packages": 1}, "is missing / belum diisi"),
         (funds.Opened, OPENED, {"fund": "x"}, "3 to 64 small letters, digits and dashes, such as tegalsari-rtlh / "),
         (funds.Opened, OPENED, {"purpose": "RTLH"}, "3 sampai 64 huruf kecil"),
         (funds.Opened, OPENED, {"more": 1}, "leave it out / tidak diminta"),
         (funds.HandedOver, {"hand_over_id": "h", "amount": 1, "reason": "atap"}, {"report": "LAP-1"}, "AGENCY/ID"),
+        (funds.HandedOver, {"hand_over_id": "h", "amount": 1}, {"reason": "   "}, "must be said in words: at least 3"),
+        (rounds_api.Returned, {"delivery_id": "d1"}, {"reason": " - "}, "must be said in words"),
+        (rounds_api.Delivered, DELIVERED, {"elsewhere": "   "}, "must be said in words"),
+        (rounds_api.Delivered, DELIVERED, {"officer": "   "}, "at least 1 characters"),
+        (rounds_api.ToRestock, {"restock_id": "a", "packages": 1}, {"reason": "   "}, "must be said in words"),
+        (cases_api.Hold, {"revision": 1}, {"reason": "   "}, "must be said in words"),
+        (cases_api.Resolution, {"revision": 1, "reason": "keliru"}, {"basis": "   "}, "harus diisi dengan kata-kata"),
         (groups.Leaving, {}, {"until": 5.5}, "must be a day"),
         (groups.Joining, {"since": "2026-01-01"}, {"person": "x"}, "must be an id such as 0b6f6f4c-"),
     ],

@@ -84,6 +84,8 @@ class Rankings:
                 return made
             if programme is None or programme.criteria is None:
                 raise refusal(409, "no_programme")
+            if wanted.region not in policy.document.index.regions:
+                raise refusal(422, "no_area", region=wanted.region)
             places = wanted.places or _places(programme, wanted.region)
             return await self._made(connection, wanted, programme, places, policy, person)
 

@@ -295,6 +295,8 @@ async def test_what_a_round_is_refused_for(eligibility: Eligibility) -> None:
         await make(client, "r", 403, region="33.71")
         await make(client, "r", 422, places=0)
         await make(client, "r", 422, region="Semarang")
+        unknown = await make(client, "r", 422, region="33.74.99", places=5)
+        assert unknown["detail"].startswith("no area has the code 33.74.99: look it up")
         assert (await client.get("rankings/r")).status_code == 404
         assert (await make(client, "r", places=5, region="33.74"))["reached"] == 5
         await make(client, "r", 409, places=6, region="33.74")

@@ -13,6 +13,7 @@ from tepat_chassis.database import Connection, Database, Lock
 from tepat_chassis.http import Page, must_be_of, paging, uuid_in
 from tepat_chassis.standing import Standing
 from tepat_chassis.subjects import Subject
+from tepat_chassis.wanted import Grounds
 from tepat_contracts.policy import NOTICE_KINDS
 
 from tepat_notifications.channels import Channels
@@ -30,7 +31,7 @@ class Again(BaseModel):
     """Why a notice is sent again."""
 
     model_config = ConfigDict(extra="forbid")
-    reason: str | None = Field(None, min_length=1, max_length=1000)
+    reason: Grounds | None = None
 
 
 class Run(BaseModel):

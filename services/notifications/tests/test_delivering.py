@@ -520,6 +520,7 @@ async def given_up(desk: Desk) -> UUID:
 
 async def test_a_notice_given_up_can_be_sent_again(desk: Desk, asked: httpx.AsyncClient) -> None:
     one = await given_up(desk)
+    assert (await asked.post(f"notices/{one}/again", json={"reason": "   "})).status_code == 422
     answer = await asked.post(f"notices/{one}/again", json={"reason": "the mailbox is there again"})
     assert (answer.status_code, answer.json()) == (200, {"delivery_id": str(one), "was": "failed"})
     assert (await asked.post(f"notices/{one}/again", json={})).status_code == 409

@@ -77,7 +77,10 @@ CALLED: Final[Mapping[str, Said]] = {
     "raised": ("raised", "menunggu keputusan"),
     "withheld": ("withheld", "disisihkan sementara"),
     "dismissed": ("dismissed", "dinyatakan tidak benar"),
-    "cleared": ("cleared", "sudah tidak ada"),
+    "cleared": (
+        "suspected no longer (merged, or told otherwise since)",
+        "tidak diduga lagi (sudah digabung, atau datanya berubah)",
+    ),
 }
 """States of what is suspected."""
 

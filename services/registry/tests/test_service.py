@@ -635,6 +635,8 @@ async def test_two_niks_that_may_be_one_person_are_for_somebody_to_decide(provin
     assert (await announced())[-1] == "cleared"
     resolved = await province.announced("registry.persons.v1", {province.nik(first)})
     assert resolved[province.nik(first)]["data"]["aliases"] == [province.nik(second)]
+    settled = (await province.get(f"suspects/{pair}")).json()
+    assert [settled[name] for name in ("state", "decision", "into")] == ["cleared", "merge", province.nik(first)]
     assert (await act("merge", agency=dinsos, into=province.nik(first))).status_code == 409
     assert (await act("unmerge", agency=dinsos)).status_code == 200
 

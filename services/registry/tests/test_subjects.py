@@ -107,6 +107,58 @@ async def test_a_person_finds_every_act_whatever_it_went_through(registry: Regis
     assert await seen(asked, ALIAS) == [*every, every[-1]]
 
 
+async def test_blanks_are_no_reason_and_nothing_is_done_for_them(registry: Registry, asked: httpx.AsyncClient) -> None:
+    await registry.take([recorded(ANI, MAWAR)])
+    for answer in (
+        await asked.get(f"persons/{nik(ANI)}", params={"purpose": "   "}),
+        await asked.get(f"households/{kk(MAWAR)}", params={"purpose": "   "}),
+        await asked.get("reports/dinsos/R-1", params={"purpose": "   "}),
+        await asked.post("subjects/held", json={"persons": [nik(ANI)], "purpose": "   "}),
+        await asked.post(f"persons/{nik(ANI)}/erase", json={"agency": "dinsos", "reason": "   "}),
+        await asked.post("suspects/a+b/dismiss", json={"reason": "   "}),
+        await asked.post("suspects/a+b/merge", json={"agency": "dinsos", "reason": "   "}),
+    ):
+        assert answer.status_code == 422
+        assert "must be said in words" in answer.text
+    assert await registry.database.pool.fetchval("select count(*) from act") == 0
+
+
+async def test_what_was_merged_says_so(registry: Registry, asked: httpx.AsyncClient) -> None:
+    await registry.take([recorded(ANI, MAWAR), recorded(BUDI, MELATI)])
+    pair = f"{nik(ANI)}+{nik(BUDI)}"
+    pool = registry.database.pool
+    await pool.execute(
+        "insert into suspect (pair, kind, a, b, state, persons, evidence, region, raised_at)"
+        " values ($1, 'duplicate', $2, $3, 'raised', '[]', '{}', '33.74.01.1001', now())", pair, nik(ANI), nik(BUDI),
+    )  # fmt: skip
+
+    async def decided() -> tuple[Any, ...]:
+        told = (await asked.get(f"suspects/{pair}")).json()
+        assert ("decided_at" in told) is ("decided_by" in told)
+        return tuple(told.get(name) for name in ("decision", "decided_by", "reason", "agency", "into"))
+
+    async def act(what: str, reason: str, status: int = 200, **more: str) -> str:
+        answer = await asked.post(f"suspects/{pair}/{what}", json={"reason": reason, **more})
+        assert answer.status_code == status, answer.text
+        return answer.text
+
+    assert await decided() == (None,) * 5
+    await act("dismiss", "two persons")
+    assert await decided() == (None, "rini", "two persons", None, None)
+    await act("reopen", "perhaps not")
+    await act("merge", f"one person, {ANI}", agency="dinsos", into=nik(BUDI))
+    merged_so = ("merge", "rini", "one person, 337401******0001", "dinsos", nik(BUDI))
+    assert await decided() == merged_so
+    await pool.execute("update suspect set state = 'cleared'")  # as once the topic was read
+    assert await decided() == merged_so
+    refused = await act("dismiss", "two persons", 409)
+    assert "it is suspected no longer (merged, or told otherwise since), not raised" in refused
+    assert "statusnya tidak diduga lagi (sudah digabung, atau datanya berubah)" in refused
+    await pool.execute("update suspect set state = 'raised'")  # as once it was taken back
+    await act("dismiss", "two persons after all")
+    assert await decided() == (None, "rini", "two persons after all", None, None)
+
+
 async def test_acts_of_before_find_their_persons_as_far_as_they_are_known(
     registry: Registry, asked: httpx.AsyncClient
 ) -> None:

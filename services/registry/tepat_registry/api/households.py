@@ -14,6 +14,7 @@ from tepat_chassis.auth import Right, must_have
 from tepat_chassis.database import Connection
 from tepat_chassis.logging import mask as mask_text
 from tepat_chassis.service import Service
+from tepat_chassis.wanted import Purpose
 from tepat_contracts import regions
 from tepat_contracts.events.beneficiaries import INSTITUTION_RECORDED
 from tepat_contracts.events.reports import REPORT_ANSWERED, REPORT_FILED
@@ -42,9 +43,7 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
         pseudonym: UUID,
         reader: Reader,
         on: Annotated[date | None, Query(description="the day; without it everyone who ever belonged")] = None,
-        purpose: Annotated[
-            str | None, Query(min_length=3, max_length=500, description="why it is disclosed; recorded")
-        ] = None,
+        purpose: Annotated[Purpose | None, Query()] = None,
     ) -> dict[str, Any]:
         """A household under whichever of its cards: who belongs to it, as each agency says, or who did on a day; what
         it receives, the reports that name its people, the institutions that cover it. With a purpose and the right to

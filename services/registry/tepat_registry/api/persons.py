@@ -13,6 +13,7 @@ from tepat_chassis.database import Connection
 from tepat_chassis.logging import mask as mask_text
 from tepat_chassis.pseudonyms import as_uuid
 from tepat_chassis.service import Service
+from tepat_chassis.wanted import Purpose
 from tepat_contracts.identity import mask
 
 from tepat_registry import domain
@@ -51,9 +52,7 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
     async def person(
         pseudonym: UUID,
         reader: Reader,
-        purpose: Annotated[
-            str | None, Query(min_length=3, max_length=500, description="why it is disclosed; recorded")
-        ] = None,
+        purpose: Annotated[Purpose | None, Query()] = None,
         on: Annotated[date | None, Query(description="also in whose household on that day")] = None,
     ) -> dict[str, Any]:
         """What is known of a person; with a purpose and the right to disclose also numbers, name and all the rest."""

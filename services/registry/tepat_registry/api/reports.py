@@ -14,6 +14,7 @@ from tepat_chassis.auth import Right, must_have
 from tepat_chassis.http import Page, Region, must_be_of, paging
 from tepat_chassis.logging import mask as mask_text
 from tepat_chassis.service import Service
+from tepat_chassis.wanted import Purpose
 from tepat_contracts.events.reports import REPORT_ANSWERED, REPORT_FILED, ReportKind
 from tepat_contracts.identity import mask
 from tepat_contracts.policy import Step
@@ -83,9 +84,7 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
         agency: str,
         report_id: str,
         reader: Reader,
-        purpose: Annotated[
-            str | None, Query(min_length=3, max_length=500, description="why it is disclosed; recorded")
-        ] = None,
+        purpose: Annotated[Purpose | None, Query()] = None,
     ) -> dict[str, Any]:
         """A report as it stands at this moment, and all that happened to it; its people as the registry knows them."""
         if purpose is not None:

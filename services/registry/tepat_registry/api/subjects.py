@@ -21,6 +21,7 @@ from tepat_chassis.logging import mask as mask_text
 from tepat_chassis.outbox import Message, put
 from tepat_chassis.service import Service
 from tepat_chassis.subjects import Subject
+from tepat_chassis.wanted import Grounds
 from tepat_contracts import envelope
 from tepat_contracts.events.beneficiaries import PERSON_ERASED
 from tepat_contracts.events.reports import REPORT_FILED
@@ -41,7 +42,7 @@ class Erasing(BaseModel):
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
     agency: Annotated[str, Field(description="an agency with the policy's right `merge`")]
-    reason: Annotated[str, Field(min_length=3, max_length=500)]
+    reason: Grounds
 
 
 def routers(service: Service[InUse], clock: Callable[[], datetime]) -> Sequence[APIRouter]:

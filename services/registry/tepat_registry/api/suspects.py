@@ -20,6 +20,7 @@ from tepat_chassis.http import Page, Region, paging
 from tepat_chassis.logging import mask as mask_text
 from tepat_chassis.outbox import Message, put
 from tepat_chassis.service import Service
+from tepat_chassis.wanted import Grounds
 from tepat_contracts import envelope
 from tepat_contracts.events import beneficiaries, ours
 from tepat_contracts.topics import Kind as TopicKind
@@ -41,7 +42,7 @@ class Decision(BaseModel):
     """Why it is decided so."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-    reason: Annotated[str, Field(min_length=3, max_length=500)]
+    reason: Grounds
 
 
 class Confirmation(Decision):
@@ -111,10 +112,13 @@ class Suspects:
             if not holds and not link.stands:
                 raise refusal(409, "nothing_to_take_back")
             reason = mask_text(said.reason)
+            detail = {"agency": said.agency, "reason": reason}
+            if holds and (into := row["b"] if row["kind"] == RENEWAL else said.into):
+                detail["into"] = str(into)
             type_, data = link.told(person.sub, reason) if holds else link.withdrawn(person.sub, reason)
             await acts.record(
                 connection, person, "suspect.merge" if holds else "suspect.unmerge", pair,
-                {"agency": said.agency, "reason": reason}, Suspicion.of(row).persons,
+                detail, Suspicion.of(row).persons,
             )  # fmt: skip
             event = envelope.event(
                 service=self._service.name,
@@ -161,9 +165,11 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
 
     @routes.get("/suspects/{pair}")
     async def show(pair: str, reader: Reader) -> dict[str, Any]:
-        """One of them."""
+        """One of them, and who decided what of it last: `decision` where it was merged or unmerged."""
         async with database.pool.acquire() as connection:
-            return _told(await suspects.one(connection, pair, reader))
+            told = _told(await suspects.one(connection, pair, reader))
+            said = await queries.said_last(connection, pair=pair) or {}
+        return told | {name: value for name, value in said.items() if value is not None}
 
     @routes.post("/suspects/{pair}/dismiss")
     async def dismiss(pair: str, decision: Decision, person: Decider) -> dict[str, Any]:

@@ -15,7 +15,8 @@ where e."end" > coalesce(p.next_offset, 0);
 -- - what the ledger holds over the line has its rank in `outdone`; so has what it holds as of the same revision and rank
 --   with other content, `contested`, for the line need not win by being later.
 -- A line without a NIK takes a payout back, holds its place and overlaps with nothing: `takes_back` says whether that one
--- `stands`, has `ended` or is `unknown`, `back_in` its region; one that stands over the line is `defied`.
+-- `stands`, has `ended` or is `unknown`; one that stands over the line is `defied`. One that takes back what was paid
+-- outside `regions` (none: everywhere) is as though it were not in the list, and has no row.
 -- What people decided counts where the ledger holds the very facts of the line. One row a line and an overlap, or a line
 -- alone; overlaps in the order in which a clearance names them.
 with line as (
@@ -23,14 +24,17 @@ with line as (
                    when nik is not null and min(digest) over tied <> max(digest) over tied then max(n) over tied
                    end as same_id_as,
            bool_or(nik is not null) over (partition by payout_id) as listed_too
-    from listed
+    from listed l
+    where nik is not null or cardinality(:regions::text[]) = 0 or coalesce((
+        select p.region is null
+            or exists (select from unnest(:regions::text[]) r where p.region = r or starts_with(p.region, r || '.'))
+        from payout p where p.agency = :agency::smallint and p.payout_id = l.payout_id limit 1), true)
     window holding as (partition by payout_id order by revision desc, rank desc, event_time desc, event_id desc, n),
            tied as (partition by payout_id, revision, rank, event_time, event_id)
 ), own as materialized (
     select l.n, l.payout_id, l.programme, l.starts, l.ends, l.rank, l.same_id_as, r.person, r.household,
            case when (p.revision, p.rank) > (l.revision, l.rank) or c.contested then p.rank end as outdone,
            p.revision as held_revision, c.contested, l.nik is null and p.live as defied,
-           case when l.nik is null then p.region end as back_in,
            case when l.nik is not null then null when p.live then 'stands' when p.rank is not null then 'ended'
                 when l.listed_too then 'stands' else 'unknown' end as takes_back,
            l.same_id_as is null and not c.contested and (p.revision, p.rank) > (l.revision, l.rank) is not true as live,
@@ -72,8 +76,8 @@ with line as (
                else x.household = o.household and o.household not in (select g from too_large where live) end
     order by o.n, x.agency, x.payout_id, r.strength, r.person desc, r.id
 )
-select o.n, o.programme, o.same_id_as, o.outdone, o.held_revision, o.contested, o.defied, o.takes_back, o.back_in, a.rule,
-       a.strength, ag.code as agency, a.payout_id, a.rank, pr.code as with_programme, w.why,
+select o.n, o.programme, o.same_id_as, o.outdone, o.held_revision, o.contested, o.defied, o.takes_back, a.rule, a.strength,
+       ag.code as agency, a.payout_id, a.rank, pr.code as with_programme, w.why,
        reason(w.why, a.rule, ag.code, a.payout_id) as reason
 from own o
 left join applying a on a.n = o.n and a.strength < 2

@@ -115,6 +115,16 @@ order by probability desc, pair limit :most;
 -- name: suspect^
 select * from suspect where pair = :pair;
 
+-- name: said_last^
+-- What was said of it on an agency's topic, where nothing was decided since: what is dismissed or reopened its row keeps.
+select substr(act, 9) as decision, who as decided_by, at as decided_at, detail ->> 'reason' as reason,
+       detail ->> 'agency' as agency, detail ->> 'into' as into
+from (
+    select * from act where target = :pair
+      and act in ('suspect.merge', 'suspect.unmerge', 'suspect.dismissed', 'suspect.raised')
+    order by id desc limit 1) a
+where act in ('suspect.merge', 'suspect.unmerge');
+
 -- name: decide^
 -- Decide it, where it stands as it was; as it stands now.
 update suspect set state = :becomes, decided_by = :decided_by, reason = :reason, decided_at = :at
