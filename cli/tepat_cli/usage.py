@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any, Final
 
-from pydantic import ValidationError
-from tepat_chassis.wanted import wanted
 from tepat_contracts.bilingual import Said, both, halves
 from typer._click import Command, Context
 from typer._click.exceptions import (
@@ -63,6 +61,9 @@ def _told(wrong: ClickException, ctx: Context | None) -> str:
 
 
 def _wanted(wrong: BadParameter, param: TyperOption | TyperArgument) -> str:
+    from pydantic import ValidationError  # noqa: PLC0415 – every command would wait for it
+    from tepat_chassis.wanted import wanted  # noqa: PLC0415
+
     kind = param.type_descriptor
     error: dict[str, Any] = {"type": "", "msg": wrong.message}
     if isinstance(wrong, MissingParameter):

@@ -320,13 +320,13 @@ class Judge:
 
     async def _keep(self, connection: Connection, page: "_Page") -> None:
         """Make decisions stand as wanted, and put what differs into the outbox."""
+        if not page.stands:
+            return
         started, now = perf_counter(), self._clock()
         policy, day = page.policy, page.day
         deciding = [(programme.unit, programme.code) for programme in policy.document.deciding(day)]
         if len(self._compared) > Households.KEPT:
             self._compared.clear()
-        if not page.stands:
-            return
         rows = await store.keep(
             connection, page.stands, compared=self._compared, deciding=deciding, version=policy.version,
             as_of=day.date, now=now,
