@@ -70,7 +70,8 @@ PayoutId = Annotated[str, Field(pattern=PAYOUT_ID_PATTERN)]
 #: 16 digits; whether they make a NIK is judged after the schema, for a reason of its own.
 Nik = Annotated[str, WithJsonSchema({"type": "string", "pattern": "^[0-9]{16}$"})]
 Kk = Annotated[str, WithJsonSchema({"type": "string", "pattern": "^[0-9]{16}$"})]
-#: A Kemendagri code with dots: `33`, `33.74`, `33.74.01`, `33.74.01.1001`.
+#: A Kemendagri code with dots: `33`, `33.74`, `33.74.01`, `33.74.01.1001`. Every level has its own width, so one code
+#: begins with another exactly where its area lies within that one's; in SQL: `region ^@ area`.
 Region = Annotated[str, Field(pattern=REGION_PATTERN)]
 #: From 0; the higher replaces the lower wholly.
 Revision = Annotated[int, Field(ge=0, le=MAX_INTEGER)]

@@ -16,9 +16,8 @@ where (:after::uuid is null or o.overlap_id > :after)
   and (:strength::smallint is null or o.strength = :strength)
   and (:programme::text is null or pa.code = :programme or pb.code = :programme)
   and (:agency::text is null or aa.code = :agency or ab.code = :agency)
-  and (:region::text is null or o.region = :region or starts_with(o.region, :region || '.'))
-  and (cardinality(:regions::text[]) = 0
-       or exists (select from unnest(:regions::text[]) r where o.region = r or starts_with(o.region, r || '.')))
+  and (:region::text is null or o.region ^@ :region)
+  and (cardinality(:regions::text[]) = 0 or o.region ^@ any(:regions::text[]))
   and (:ids::uuid[] is null or o.overlap_id = any(:ids))
 order by o.overlap_id limit :at_most;
 

@@ -25,12 +25,8 @@ where (:after::uuid is null or k.overlap_id > :after)
   and (not :overdue or k.state in ('open', 'held') and :now > coalesce(
         k.deadline,
         case when k.revision is null and k.strength = 0 then k.announced_at + :within::interval end))
-  and (:region::text is null or coalesce(k.region, k.told ->> 'region') = :region
-       or starts_with(coalesce(k.region, k.told ->> 'region'), :region || '.'))
-  and (cardinality(:regions::text[]) = 0
-       or exists (select from unnest(:regions::text[]) r
-                  where coalesce(k.region, k.told ->> 'region') = r
-                     or starts_with(coalesce(k.region, k.told ->> 'region'), r || '.')))
+  and (:region::text is null or coalesce(k.region, k.told ->> 'region') ^@ :region)
+  and (cardinality(:regions::text[]) = 0 or coalesce(k.region, k.told ->> 'region') ^@ any(:regions::text[]))
   and (k.rule is not null or k.told is not null)
 order by k.overlap_id limit :at_most;
 
@@ -197,9 +193,8 @@ select p.code as programme, substring(region from '^\d\d(?:\.\d\d)?') as region,
        coalesce(sum(amount) filter (where what = 'returned' and not judged), 0) as recovered_beside
 from each_once join programme p on p.id = each_once.programme
 where (:programme::text is null or p.code = :programme)
-  and (:region::text is null or region = :region or starts_with(region, :region || '.'))
-  and (cardinality(:regions::text[]) = 0
-       or exists (select from unnest(:regions::text[]) r where region = r or starts_with(region, r || '.')))
+  and (:region::text is null or region ^@ :region)
+  and (cardinality(:regions::text[]) = 0 or region ^@ any(:regions::text[]))
 group by 1, 2 order by 1, 2;
 
 -- name: recall_cases!

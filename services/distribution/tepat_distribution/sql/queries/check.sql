@@ -26,8 +26,7 @@ with line as (
            bool_or(nik is not null) over (partition by payout_id) as listed_too
     from listed l
     where nik is not null or cardinality(:regions::text[]) = 0 or coalesce((
-        select p.region is null
-            or exists (select from unnest(:regions::text[]) r where p.region = r or starts_with(p.region, r || '.'))
+        select p.region is null or p.region ^@ any(:regions::text[])
         from payout p where p.agency = :agency::smallint and p.payout_id = l.payout_id limit 1), true)
     window holding as (partition by payout_id order by revision desc, rank desc, event_time desc, event_id desc, n),
            tied as (partition by payout_id, revision, rank, event_time, event_id)

@@ -186,9 +186,8 @@ where (:after_agency::text is null or (a.code, c.payout_id) > (:after_agency, :a
   and (:decision::smallint is null or c.decision = :decision)
   and (:programme::text is null or pr.code = :programme)
   and (:payout_id::text is null or c.payout_id = :payout_id)
-  and (:region::text is null or c.region || '.' like :region || '.%')
-  and (cardinality(:regions::text[]) = 0 or exists (
-        select from unnest(:regions::text[]) r where c.region || '.' like r || '.%'))
+  and (:region::text is null or c.region ^@ :region)
+  and (cardinality(:regions::text[]) = 0 or c.region ^@ any(:regions::text[]))
 order by a.code, c.payout_id limit :at_most;
 
 -- name: clearances_by_decision
@@ -197,8 +196,7 @@ select pr.code as programme, c.decision, count(*) as payouts, coalesce(sum(p.amo
 from clearance c
 join programme pr on pr.id = c.programme
 join lateral (select amount from payout p where (p.agency, p.payout_id) = (c.agency, c.payout_id) limit 1) p on true
-where cardinality(:regions::text[]) = 0 or exists (
-    select from unnest(:regions::text[]) r where c.region || '.' like r || '.%')
+where cardinality(:regions::text[]) = 0 or c.region ^@ any(:regions::text[])
 group by 1, 2 order by 1, 2;
 
 -- name: clearances_of

@@ -139,8 +139,7 @@ cross join lateral (values
     ('paid_to_ineligible', c.standing = 2),
     ('paid_unverified', c.standing = 3),
     ('outside_area', cardinality(t.regions) > 0 and x.starts between t.starts and t.ends and not exists (
-        select from unnest(t.regions) r
-        where x.region = r or starts_with(x.region, r || '.') or starts_with(r, x.region || '.')))) f (rule, holds)
+        select from unnest(t.regions) r where x.region ^@ r or r ^@ x.region))) f (rule, holds)
 where x.live and f.holds;
 
 -- name: gather_members!
@@ -309,9 +308,8 @@ where (:after::uuid is null or f.key > :after)
   and (:agency::text is null or :agency = any(a.codes))
   and (:household::uuid is null or f.household = :household)
   and (:person::uuid is null or f.person = :person)
-  and (:region::text is null or f.region = :region or starts_with(f.region, :region || '.'))
-  and (cardinality(:regions::text[]) = 0
-       or exists (select from unnest(:regions::text[]) r where f.region = r or starts_with(f.region, r || '.')))
+  and (:region::text is null or f.region ^@ :region)
+  and (cardinality(:regions::text[]) = 0 or f.region ^@ any(:regions::text[]))
 order by f.key limit :at_most;
 
 -- name: findings_of

@@ -18,9 +18,8 @@ select * from fund_now
 where (:after::text is null or fund > :after)
   and (:purpose::text is null or purpose = :purpose)
   and (:agency::text is null or agency = :agency)
-  and (:region::text is null or region = :region or starts_with(region, :region || '.'))
-  and (cardinality(:regions::text[]) = 0
-       or exists (select from unnest(:regions::text[]) r where region = r or starts_with(region, r || '.')))
+  and (:region::text is null or region ^@ :region)
+  and (cardinality(:regions::text[]) = 0 or region ^@ any(:regions::text[]))
 order by fund limit :at_most;
 
 -- name: fund^
@@ -73,9 +72,8 @@ select * from entry
 where book = 'support' and (:before::bigint is null or n < :before)
   and (:agency::text is null or agency = :agency)
   and (:institution::text is null or institution = :institution)
-  and (:region::text is null or region = :region or starts_with(region, :region || '.'))
-  and (cardinality(:regions::text[]) = 0
-       or exists (select from unnest(:regions::text[]) r where region = r or starts_with(region, r || '.')))
+  and (:region::text is null or region ^@ :region)
+  and (cardinality(:regions::text[]) = 0 or region ^@ any(:regions::text[]))
 order by n desc limit :at_most;
 
 -- name: spent_on

@@ -13,9 +13,8 @@ on conflict do nothing returning kube;
 select * from kube_now
 where (:after::text is null or kube > :after)
   and (:agency::text is null or agency = :agency)
-  and (:region::text is null or region = :region or starts_with(region, :region || '.'))
-  and (cardinality(:regions::text[]) = 0
-       or exists (select from unnest(:regions::text[]) r where region = r or starts_with(region, r || '.')))
+  and (:region::text is null or region ^@ :region)
+  and (cardinality(:regions::text[]) = 0 or region ^@ any(:regions::text[]))
 order by kube limit :at_most;
 
 -- name: group^
@@ -70,9 +69,8 @@ where (:after_agency::text is null or (agency, payout_id) > (:after_agency, :aft
   and (:agency::text is null or agency = :agency)
   and (:household::uuid is null or household = :household)
   and (:receipt::boolean is null or (receipt is not null) = :receipt)
-  and (:region::text is null or region = :region or starts_with(region, :region || '.'))
-  and (cardinality(:regions::text[]) = 0
-       or exists (select from unnest(:regions::text[]) r where region = r or starts_with(region, r || '.')))
+  and (:region::text is null or region ^@ :region)
+  and (cardinality(:regions::text[]) = 0 or region ^@ any(:regions::text[]))
 order by agency, payout_id limit :at_most;
 
 -- name: capital_of^

@@ -24,9 +24,8 @@ from told
 where day between :since and :until
   and (:programme::smallint is null or programme = :programme)
   and (:of_agency::smallint is null or agency = :of_agency)
-  and (:region::text is null or region = :region or starts_with(region, :region || '.'))
-  and (cardinality(:regions::text[]) = 0
-       or exists (select from unnest(:regions::text[]) r where region = r or starts_with(region, r || '.')))
+  and (:region::text is null or region ^@ :region)
+  and (cardinality(:regions::text[]) = 0 or region ^@ any(:regions::text[]))
 group by 1, 2, 3, 4, 5
 limit :at_most;
 
@@ -42,9 +41,8 @@ from (
     where p.rank = 1 and p.starts between :since and :until
       and (:programme::smallint is null or p.programme = :programme)
       and (:of_agency::smallint is null or p.agency = :of_agency)
-      and (:region::text is null or p.region = :region or starts_with(p.region, :region || '.'))
-      and (cardinality(:regions::text[]) = 0
-           or exists (select from unnest(:regions::text[]) r where p.region = r or starts_with(p.region, r || '.')))
+      and (:region::text is null or p.region ^@ :region)
+      and (cardinality(:regions::text[]) = 0 or p.region ^@ any(:regions::text[]))
     ) s
 left join decision d on d.subject = s.subject and d.programme = s.programme and d.standing = 1
 left join term t on t.programme = s.programme
@@ -66,9 +64,8 @@ left join (
     ) p on p.subject = d.subject and p.programme = d.programme
 where d.standing = 1
   and (:programme::smallint is null or d.programme = :programme)
-  and (:region::text is null or d.region = :region or starts_with(d.region, :region || '.'))
-  and (cardinality(:regions::text[]) = 0
-       or exists (select from unnest(:regions::text[]) r where d.region = r or starts_with(d.region, r || '.')))
+  and (:region::text is null or d.region ^@ :region)
+  and (cardinality(:regions::text[]) = 0 or d.region ^@ any(:regions::text[]))
 group by 1, 2
 limit :at_most;
 

@@ -108,13 +108,13 @@ where c.round = :round and c.place = any(:places::bigint[]);
 -- name: coupons_held
 -- Coupons of an area that wait one step before, and after them those that were handed along to this step before.
 select place from coupon
-where round = :round and state = 'allocated' and held in (:step - 1, :step) and region || '.' like :region || '.%'
+where round = :round and state = 'allocated' and held in (:step - 1, :step) and region ^@ :region
 order by held, place limit :at_most;
 
 -- name: coupons_waiting
 -- How many coupons of an area that are to be redeemed were handed along how many steps.
 select held, count(*) as coupons from coupon
-where round = :round and state = 'allocated' and region || '.' like :region || '.%'
+where round = :round and state = 'allocated' and region ^@ :region
 group by held;
 
 -- name: deliveries_under
@@ -233,8 +233,7 @@ select c.round, left(c.region, length) as region, count(*) as allocated, count(*
        count(*) filter (where c.state = 'delivered' and c.held < 3) as unhanded,
        count(*) filter (where c.held >= 1) as psm, count(*) filter (where c.held >= 2) as rw
 from unnest(:rounds::text[], :lengths::int[]) wanted (round, length) join coupon c using (round)
-where cardinality(:regions::text[]) = 0
-   or exists (select from unnest(:regions::text[]) r where c.region || '.' like r || '.%')
+where cardinality(:regions::text[]) = 0 or c.region ^@ any(:regions::text[])
 group by c.round, left(c.region, length)
 order by 1, 2;
 
@@ -283,10 +282,9 @@ where (:after::bigint is null or number < :after)
   and (:round::text is null or r.round = :round)
   and (:programme::text is null or programme = :programme)
   and (:open::boolean is null or open = :open)
-  and (:region::text is null or region || '.' like :region || '.%')
+  and (:region::text is null or region ^@ :region)
   and (cardinality(:regions::text[]) = 0
-       or exists (select from unnest(:regions::text[]) own
-                  where region || '.' like own || '.%' or own || '.' like region || '.%'))
+       or exists (select from unnest(:regions::text[]) own where region ^@ own or own ^@ region))
 order by number desc limit :at_most;
 
 -- name: coupons
@@ -299,9 +297,8 @@ left join delivery d on (d.round, d.place) = (c.round, c.place)
 left join return b on (b.round, b.place) = (c.round, c.place)
 where c.round = :round and c.place > :after
   and (:state::text is null or c.state = :state)
-  and (:region::text is null or c.region || '.' like :region || '.%')
-  and (cardinality(:regions::text[]) = 0
-       or exists (select from unnest(:regions::text[]) own where c.region || '.' like own || '.%'))
+  and (:region::text is null or c.region ^@ :region)
+  and (cardinality(:regions::text[]) = 0 or c.region ^@ any(:regions::text[]))
 order by c.place limit :at_most;
 
 -- name: chain
@@ -356,10 +353,10 @@ order by s.at, of.round, of.place;
 -- In how many kelurahan and desa of an area a round of a programme was held within so many days up to each of these.
 with giving as materialized (
     select region, day from held
-    where programme = :programme and packages > 0 and region || '.' like :region || '.%'
+    where programme = :programme and packages > 0 and region ^@ :region
     union
     select c.region, r.day from coupon c join round r using (round)
-    where r.programme = :programme and c.state = 'delivered' and c.region || '.' like :region || '.%')
+    where r.programme = :programme and c.state = 'delivered' and c.region ^@ :region)
 select d.upto, count(distinct g.region) as held
 from unnest(:upto::date[]) d (upto)
 left join giving g on g.day between d.upto - :within::int + 1 and d.upto and length(g.region) = 13

@@ -6,8 +6,7 @@ where (:after_subject::uuid is null or (subject, programme) > (:after_subject, :
     and (:decision::text is null or decision = :decision)
     and (:unit::text is null or unit = :unit)
     and (:subjects::uuid[] is null or subject = any(:subjects))
-    and (:regions::text[] is null
-         or exists (select from unnest(:regions) as own where region || '.' like own || '.%'))
+    and (:regions::text[] is null or region ^@ any(:regions::text[]))
 order by subject, programme
 limit :at_most;
 
@@ -17,9 +16,8 @@ select programme, unit, left(region, :characters) as area, count(*) as subjects
 from decision
 where decision = :decision and not withdrawn
     and (:programme::text is null or programme = :programme)
-    and (:region::text is null or region || '.' like :region || '.%')
-    and (:regions::text[] is null
-         or exists (select from unnest(:regions) as own where region || '.' like own || '.%'))
+    and (:region::text is null or region ^@ :region)
+    and (:regions::text[] is null or region ^@ any(:regions::text[]))
 group by 1, 2, 3 order by 1, 2, 3;
 
 -- name: known

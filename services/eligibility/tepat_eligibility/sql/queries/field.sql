@@ -6,8 +6,7 @@ with named as (
     from (select batch, region from listed union all select batch, region from verification
           union all select batch, region from forgotten) as every
     where batch is not null and (:after::text is null or batch > :after)
-        and (:regions::text[] is null
-             or exists (select from unnest(:regions) as own where region || '.' like own || '.%'))
+        and (:regions::text[] is null or region ^@ any(:regions::text[]))
     group by batch order by batch limit :at_most),
 visit as (
     select distinct on (batch, nik) batch, nik, outcome, region, verified_on
@@ -33,12 +32,10 @@ select batch, count(nik) as listed, count(outcome) as visited,
     count(*) filter (where outcome = 'not_found') as not_found,
     min(listed_on) as listed_on, min(verified_on) as first_visit, max(verified_on) as last_visit,
     (select coalesce(sum(persons), 0)::bigint from forgotten f
-     where f.batch = named.batch and (:regions::text[] is null
-         or exists (select from unnest(:regions) as own where region || '.' like own || '.%'))) as forgotten
+     where f.batch = named.batch and (:regions::text[] is null or region ^@ any(:regions::text[]))) as forgotten
 from named left join (
     select * from person
-    where :regions::text[] is null
-        or exists (select from unnest(:regions) as own where region || '.' like own || '.%')) as here using (batch)
+    where :regions::text[] is null or region ^@ any(:regions::text[])) as here using (batch)
 group by batch
 order by batch;
 
@@ -75,7 +72,7 @@ select case when grouping(region) = 0 then 'region' when grouping(officer) = 0 t
     count(*) filter (where outcome = 'not_found') as not_found,
     count(*) filter (where evidenced) as evidenced
 from person
-where :regions::text[] is null or exists (select from unnest(:regions) as own where region || '.' like own || '.%')
+where :regions::text[] is null or region ^@ any(:regions::text[])
 group by grouping sets ((), (region), (officer), (verified_on), (outcome, reason))
 order by of, region, officer, verified_on, count(*) desc, outcome, reason;
 
@@ -83,8 +80,7 @@ order by of, region, officer, verified_on, count(*) desc, outcome, reason;
 -- How many were forgotten out of a batch, in these regions.
 select coalesce(sum(persons), 0)::bigint from forgotten
 where batch = :batch
-    and (:regions::text[] is null
-         or exists (select from unnest(:regions) as own where region || '.' like own || '.%'));
+    and (:regions::text[] is null or region ^@ any(:regions::text[]));
 
 -- name: visits_made
 -- Visits in the order of agency and id.
@@ -93,8 +89,7 @@ where (:after_agency::text is null or (agency, verification_id) > (:after_agency
     and (:batch::text is null or batch = :batch)
     and (:outcome::text is null or outcome = :outcome)
     and (:officer::text is null or officer = :officer)
-    and (:regions::text[] is null
-         or exists (select from unnest(:regions) as own where region || '.' like own || '.%'))
+    and (:regions::text[] is null or region ^@ any(:regions::text[]))
 order by agency, verification_id
 limit :at_most;
 
@@ -107,7 +102,6 @@ from objection
 where (:after_day::date is null or (filed_on, agency, objection_id) > (:after_day, :after_agency, :after_id))
     and (:state::text is null or state = :state)
     and (:programme::text is null or programme = :programme)
-    and (:regions::text[] is null
-         or exists (select from unnest(:regions) as own where region || '.' like own || '.%'))
+    and (:regions::text[] is null or region ^@ any(:regions::text[]))
 order by filed_on, agency, objection_id
 limit :at_most;

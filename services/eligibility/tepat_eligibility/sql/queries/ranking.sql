@@ -13,7 +13,7 @@ select pg_advisory_xact_lock(hashtextextended('ranking ' || :programme, 0));
 -- The eligible of a programme in an area, with the household each lives in today.
 select d.subject::text as subject, coalesce(r.household, d.subject)::text as household, d.region as region
 from decision d left join residence r on d.unit = 'person' and r.person = d.subject
-where d.programme = :programme and d.decision = 'eligible' and d.region || '.' like :region || '.%'
+where d.programme = :programme and d.decision = 'eligible' and d.region ^@ :region
 order by d.subject;
 
 -- name: left_out
@@ -47,8 +47,7 @@ select * from ranking where round = :round;
 select * from ranking
 where (:after::bigint is null or number < :after)
     and (:programme::text is null or programme = :programme)
-    and (:regions::text[] is null
-         or exists (select from unnest(:regions) as own where region || '.' like own || '.%'))
+    and (:regions::text[] is null or region ^@ any(:regions::text[]))
 order by number desc
 limit :at_most;
 

@@ -132,8 +132,7 @@ select * from (
     from unserved(:on, :decile, :first, :last, :zone, :apart::text[]) u) m
 where m.since <= :until
   and (:after_since::date is null or (m.since, m.household) > (:after_since, :after_household::uuid))
-  and (cardinality(:regions::text[]) = 0
-       or exists (select from unnest(:regions::text[]) r where m.region = r or starts_with(m.region, r || '.')))
+  and (cardinality(:regions::text[]) = 0 or m.region ^@ any(:regions::text[]))
 order by m.since, m.household limit :at_most;
 
 -- name: unserved_by
@@ -149,6 +148,5 @@ select array_to_string((string_to_array(n.region, '.'))[1 : :level], '.') as reg
        count(*) as needy, count(m.household) as households, coalesce(sum(m.persons), 0)::bigint as persons,
        count(m.household) filter (where m.served_until is null) as never
 from needy_of n left join missed m on m.household = n.household and m.since <= :until
-where cardinality(:regions::text[]) = 0
-   or exists (select from unnest(:regions::text[]) r where n.region = r or starts_with(n.region, r || '.'))
+where cardinality(:regions::text[]) = 0 or n.region ^@ any(:regions::text[])
 group by 1 order by 1;

@@ -94,7 +94,7 @@ returning key;
 -- The next by agency and id.
 select agency, about, kind, region, step, state, in_charge, since, due_at, filed_at, outcome from report
 where (agency, about) > (:agency, :after)
-  and (:region::text is null or region = :region or starts_with(region, :region || '.'))
+  and (:region::text is null or region ^@ :region)
   and (:kind::text is null or kind = :kind) and (:step::text is null or step = :step)
   and (:state::text is null or state = :state) and (:in_charge::text is null or in_charge = :in_charge)
 order by agency, about limit :most;

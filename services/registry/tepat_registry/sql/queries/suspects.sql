@@ -109,7 +109,7 @@ returning s.*;
 select * from suspect
 where (probability < :probability or (probability = :probability and pair > :after))
   and state = :state and (:kind::text is null or kind = :kind)
-  and (:region::text is null or region = :region or starts_with(region, :region || '.'))
+  and (:region::text is null or region ^@ :region)
 order by probability desc, pair limit :most;
 
 -- name: suspect^
