@@ -484,8 +484,9 @@ def report(
     if as_json:
         json_line(told)
         return
-    what = "held_round" if told["changed"] else "held_round_known"
-    say(done(what, region=region, packages=packages, day=told["day"]))
+    say(
+        done("held_round" if told["changed"] else "held_round_known", region=region, packages=packages, day=told["day"])
+    )
 
 
 @commands.command()

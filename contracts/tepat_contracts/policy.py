@@ -820,8 +820,6 @@ def _explained(detail: ErrorDetails) -> Told:
             told = wrong("at_least", least=limits["ge"])
         case "less_than_equal":
             told = wrong("at_most", most=limits["le"])
-        case form if form in get_args(Form):
-            told = wrong(form)
         case kind:
             told = wrong(_OF_TYPE.get(kind, "unfit"))
     return path, told
@@ -836,6 +834,7 @@ _OF_TYPE: Final[Mapping[str, Why]] = {
     "invalid_key": "key_not_text", "date_type": "no_date", "date_from_datetime_parsing": "no_date",
     "date_parsing": "no_date", "date_from_datetime_inexact": "no_date", "too_short": "empty", "int_type": "no_whole",
     "float_type": "no_number", "finite_number": "not_finite", "bool_type": "no_boolean", "list_type": "no_list",
+    **{form: form for form in get_args(Form)},
 }  # fmt: skip
 _OF_FIELD: Final[Mapping[str, Why]] = {
     "version": "of_version", "secret_id": "of_secret_id", "id": "of_id", "code": "of_code",
