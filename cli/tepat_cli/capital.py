@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from tepat_cli.entering import DatedOption, ReceiptOption, dated, sha256, sides
+from tepat_cli.outcomes import done
 from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, LimitOption, Place
 from tepat_cli.refusals import words
 from tepat_cli.services import Services
@@ -71,4 +72,4 @@ def receipt_(
     if as_json:
         json_line(told)
         return
-    say(f"the receipt of {payout} is kept: {told['receipt']}")
+    say(done("receipt_kept", payout=payout, receipt=told["receipt"]))

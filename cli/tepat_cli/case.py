@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from tepat_cli.outcomes import done
 from tepat_cli.overlaps import VERDICT_STYLE
 from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, LimitOption, Place
 from tepat_cli.refusals import words
@@ -173,10 +174,7 @@ def show(
     listing(told["payouts"], PAYOUTS, as_json=False, limit=0, none=words("payouts_unknown"))
     listing(told["timeline"], TIMELINE, as_json=False, limit=0, none=words("nothing_happened"))
     if told["state"] != "closed":
-        say(
-            "to judge it as it is shown here (or with release, uphold or waive in place of hold) / untuk memutuskannya "
-            "seperti yang tampil di sini (atau dengan release, uphold atau waive sebagai ganti hold):"
-        )
+        say(f"{done('to_judge')}:")
         say(
             f"  tepat case hold {quote(case)} --revision {told['overlap_revision']} "
             f"--case-revision {told['revision']} --reason … --basis …"
@@ -301,12 +299,12 @@ def figures(
     with Services(Place.of(data, kafka, api, role), "reader") as services:
         told = services.get("distribution", "cases/figures", programme=programme, region=region)
     if not as_json:
-        say("cases that the policy or somebody judged: overlaps that exclude each other, or were held or upheld")
+        say(done("what_is_judged"))
     listing(told["items"], FIGURES, as_json=as_json, limit=0, none=words("no_money_kept"))
     if not as_json:
         say(", ".join(f"{rupiah(amount)} {name}" for name, amount in told["total"].items()))
         beside = ", ".join(f"{rupiah(amount)} {name}" for name, amount in told["beside"].items())
-        say(f"beside them, of reviews that nobody held and of what somebody let go: {beside}")
+        say(done("beside", sums=beside))
 
 
 def _act(
@@ -330,7 +328,4 @@ def _act(
     if "warning" in told:
         say(told["warning"], "yellow")
     proposed = told["last_act"]["act"] == "waive_proposed"
-    say(
-        f"{told['code']} is {told['state']}"
-        + (", a waiver proposed: somebody else must waive it too" if proposed else "")
-    )
+    say(done("waiver_proposed" if proposed else "is_now", thing=told["code"], state=told["state"]))

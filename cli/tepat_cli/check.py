@@ -14,10 +14,12 @@ from tempfile import TemporaryDirectory
 from typing import Annotated, Any, Final, TextIO
 
 import typer
+from tepat_contracts.bilingual import BETWEEN
 from tepat_contracts.envelope import is_agency_id
 
 from tepat_cli.events import Bad, Ready, Source, source
 from tepat_cli.exits import REJECTED, Unreachable, WrongUse, must_hold
+from tepat_cli.outcomes import done
 from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, Place
 from tepat_cli.publish import text_of
 from tepat_cli.refusals import of_file, words
@@ -144,8 +146,8 @@ def _written(rows: Iterator[Row], headings: Sequence[str], output: Path | None, 
             writer.writerow([row.line, word, IN_INDONESIAN[word], *told, *cells])
     for word, style in STYLE.items():
         if counted[word]:
-            say(f"{counted[word]:>9,} {word} / {IN_INDONESIAN[word]}", style)
-    say(f"each line with its answer stands in {path}; nothing was published")
+            say(f"{counted[word]:>9,} {word}{BETWEEN}{IN_INDONESIAN[word]}", style)
+    say(done("answers_in", path=path))
     return counted
 
 

@@ -3,10 +3,12 @@
 from typing import Annotated
 
 import typer
+from tepat_contracts.bilingual import halves
 
 from tepat_cli.entering import AmountOption, DatedOption, EntryArgument, ReceiptOption, amount, dated, sha256
 from tepat_cli.exits import WrongUse
 from tepat_cli.lookup import home
+from tepat_cli.outcomes import done
 from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, LimitOption, Place
 from tepat_cli.refusals import words
 from tepat_cli.services import PAGE, Services, segment
@@ -72,7 +74,7 @@ def open_(
         if not any((each["agency"], each["institution_id"]) == (agency, institution) for each in known):
             raise WrongUse(words("no_institution", agency=agency, institution=institution, region=region))
         told = services.post("distribution", "funds", body)
-    _done(told, f"{told['fund']} is open and holds {rupiah(told['holds'])}", as_json=as_json)
+    _done(told, done("fund_open", fund=told["fund"], holds=rupiah(told["holds"])), as_json=as_json)
 
 
 @commands.command()
@@ -94,7 +96,7 @@ def contribute(
     with Services(Place.of(data, kafka, api, role), "operator") as services:
         told = services.post("distribution", f"funds/{segment(fund)}/contributions", body)
         holds = services.get("distribution", f"funds/{segment(fund)}", limit=1)["holds"]
-    _done(told, f"{rupiah(told['amount'])} given; {fund} holds {rupiah(holds)}", as_json=as_json)
+    _done(told, done("fund_given", amount=rupiah(told["amount"]), fund=fund, holds=rupiah(holds)), as_json=as_json)
 
 
 @commands.command()
@@ -124,7 +126,7 @@ def spend(
             body["household"] = home(services, household, dated(on))
         told = services.post("distribution", f"funds/{segment(fund)}/spendings", body)
         holds = services.get("distribution", f"funds/{segment(fund)}", limit=1)["holds"]
-    _done(told, f"{rupiah(told['amount'])} spent; {fund} holds {rupiah(holds)}", as_json=as_json)
+    _done(told, done("fund_spent", amount=rupiah(told["amount"]), fund=fund, holds=rupiah(holds)), as_json=as_json)
 
 
 @commands.command("hand-over")
@@ -152,8 +154,8 @@ def hand_over(
     }  # fmt: skip
     with Services(Place.of(data, kafka, api, role), "operator") as services:
         told = services.post("distribution", f"funds/{segment(fund)}/hand-overs", body)
-    done = f"handed over: {rupiah(told['amount'])} needed, {fund} held {rupiah(told['held'])}"
-    _done(told, f"{done}. Next: {told['next']}", as_json=as_json)
+    needed, held = rupiah(told["amount"]), rupiah(told["held"])
+    _done(told, done("handed_over", amount=needed, fund=fund, held=held, next=halves(told["next"])), as_json=as_json)
 
 
 @commands.command()
@@ -180,9 +182,8 @@ def show(
             found = services.items("distribution", path, most=most)
             listing(found, ENTRIES, as_json=as_json, limit=limit, none=words("nothing_came_in"))
     if not as_json:
-        say(
-            f"{fund}: {rupiah(told['contributed'])} given, {rupiah(told['spent'])} spent, holds {rupiah(told['holds'])}"
-        )
+        sums = {name: rupiah(told[name]) for name in ("contributed", "spent", "holds")}
+        say(done("fund_sums", fund=fund, **sums))
 
 
 @commands.command("list")
@@ -205,8 +206,8 @@ def list_(
         listing(found, FUNDS, as_json=as_json, limit=limit, none=none)
 
 
-def _done(told: Item, done: str, *, as_json: bool) -> None:
+def _done(told: Item, said: str, *, as_json: bool) -> None:
     if as_json:
         json_line(told)
     else:
-        say(done)
+        say(said)

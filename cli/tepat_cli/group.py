@@ -7,6 +7,7 @@ import typer
 
 from tepat_cli.entering import DatedOption, dated
 from tepat_cli.lookup import NAMED, pseudonym
+from tepat_cli.outcomes import done
 from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, LimitOption, Place
 from tepat_cli.refusals import words
 from tepat_cli.services import Answer, Services, segment
@@ -56,7 +57,7 @@ def form(
     if as_json:
         json_line(told)
         return
-    say(f"{group} stands, formed on {told['formed_on']} in {told['region']}")
+    say(done("group_stands", group=group, day=told["formed_on"], region=told["region"]))
 
 
 @commands.command()
@@ -114,7 +115,7 @@ def show(
         json_line(told)
         return
     listing(told["people"], PEOPLE, as_json=False, limit=0, none=words("no_members"))
-    say(f"{printable(told['title'])} in {told['region']}: {told['members']} in it")
+    say(done("group_of", title=printable(told["title"]), region=told["region"], members=told["members"]))
 
 
 @commands.command("list")
@@ -139,4 +140,4 @@ def _changed(told: Answer, *, as_json: bool) -> None:
     if as_json:
         json_line(told)
         return
-    say(f"{told['group']} has {told['members']} in it")
+    say(done("group_has", group=told["group"], members=told["members"]))

@@ -9,6 +9,7 @@ from tepat_cli.days import DayOption, iso
 from tepat_cli.exits import Ended
 from tepat_cli.findings import COLUMNS as FINDINGS
 from tepat_cli.lookup import NAMED, home
+from tepat_cli.outcomes import done
 from tepat_cli.overlaps import COLUMNS as OVERLAPS
 from tepat_cli.person import PurposeOption
 from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, Place
@@ -98,7 +99,7 @@ def show(
     _part("members", _memberships(told), MEMBERS, words("no_members_then"))
     _part("received", told["payouts"], PAYOUTS, words("nothing_received"))
     if told.get("more"):
-        say(f"and {told['more']} payouts before these")
+        say(done("more_payouts", count=told["more"]))
     _part("overlaps", told.get("overlaps"), OVERLAPS, words("none"))
     _part("findings", told.get("findings"), FINDINGS, words("none"))
     _part("decisions", _decided(told), DECISIONS, words("none"))

@@ -4,9 +4,11 @@ from datetime import datetime
 from typing import Annotated
 
 import typer
+from tepat_contracts.bilingual import halves
 
 from tepat_cli.days import DayOption, iso
 from tepat_cli.entering import AmountOption, DatedOption, EntryArgument, ReceiptOption, amount, dated, sha256
+from tepat_cli.outcomes import done
 from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, LimitOption, Place
 from tepat_cli.refusals import words
 from tepat_cli.services import Services
@@ -91,8 +93,9 @@ def coverage(
     listing(told["items"], PARTS, as_json=False, limit=0, none=words("no_kelurahan"))
     if "through_time" in told:
         listing(told["through_time"], MONTHS, as_json=False, limit=0, none="")
-    whose = f"{kind} cover" if kind else "institutions cover"
-    say(f"{told['name']}: {whose} {told['covered']} of {told['kelurahan']} kelurahan on {told['on']}")
+    whose = kind or halves(done("institutions"))
+    say(done("covered", name=told["name"], kind=whose, covered=told["covered"], kelurahan=told["kelurahan"],
+             day=told["on"]))  # fmt: skip
 
 
 @support.command()
@@ -125,7 +128,7 @@ def give(
     if as_json:
         json_line(told)
         return
-    say(f"{rupiah(told['amount'])} given to {told['institution']} by {told['agency']}")
+    say(done("support_given", amount=rupiah(told["amount"]), institution=told["institution"], agency=told["agency"]))
 
 
 @support.command("list")

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from tepat_cli.outcomes import done
 from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, LimitOption, Place
 from tepat_cli.refusals import words
 from tepat_cli.services import Services, segment
@@ -180,9 +181,9 @@ def again(
         body = {"reason": reason} if reason is not None else {}
         told = services.post("notifications", f"notices/{segment(notice)}/again", body)
     if told["delivery_id"] == notice:
-        say(f"{notice} was {told['was']} and is queued")
+        say(done("queued", notice=notice, was=told["was"]))
     else:
-        say(f"{notice} was {told['was']}; what it would have said goes with {told['delivery_id']}, which is due now")
+        say(done("told_instead", notice=notice, was=told["was"], delivery=told["delivery_id"]))
 
 
 @commands.command()

@@ -10,6 +10,7 @@ import typer
 from tepat_cli.days import DayOption, iso
 from tepat_cli.exits import WrongUse
 from tepat_cli.lookup import NAMED, pseudonym
+from tepat_cli.outcomes import done
 from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, Place
 from tepat_cli.refusals import of_file, words
 from tepat_cli.services import Services, segment
@@ -112,14 +113,11 @@ def export(
         raise WrongUse(words("there_already", path=out)) from None
     except OSError as wrong:
         raise WrongUse(words("unwritable", path=out, why=of_file(wrong))) from None
-    say(f"all that is held is in {out}; it names the person: keep it safe, and hand it to nobody else")
+    say(done("all_in", path=out))
     for each in (registry, *others):
         if sealed := each.get("quarantine", {}).get("records"):
             until = each["quarantine"]["kept_until"][:10]
-            say(
-                f"not searched: {sealed} records in quarantine at {each['service']}, the last kept until {until}",
-                "yellow",
-            )
+            say(done("not_searched", count=sealed, service=each["service"], until=until), "yellow")
 
 
 @commands.command()
@@ -137,7 +135,7 @@ def erase(
     with Services(Place.of(data, kafka, api, role), "registrar") as services:
         person = pseudonym(services, "nik", who)
         told = services.post("registry", f"persons/{segment(person)}/erase", {"agency": agency, "reason": reason})
-    say(f"{person} is being forgotten, under {len(told['events'])} NIK; what was disclosed of them stays on record")
+    say(done("being_forgotten", person=person, count=len(told["events"])))
 
 
 def _said(said: dict[str, list[dict[str, Any]]]) -> list[Item]:

@@ -25,6 +25,7 @@ from tepat_cli import what_if
 from tepat_cli.cluster import declare, everything, producer
 from tepat_cli.days import in_order
 from tepat_cli.exits import REJECTED, Ended, Unreachable, WrongUse, must_hold
+from tepat_cli.outcomes import done
 from tepat_cli.place import (
     ApiOption,
     AsOption,
@@ -63,7 +64,7 @@ def _told(file: Path, text: str, *, as_json: bool = False) -> list[Mistake]:
         if as_json:
             json_line({"file": str(file), **asdict(each)})
         else:
-            kind = "" if each.severity == "mistake" else f"{each.severity}: "
+            kind = "" if each.severity == "mistake" else f"{done(each.severity)}: "
             message = f"{printable(each.path or 'policy')} {printable(each.message)}"
             print(f"{file}:{each.line}:{each.column}: {kind}{message}")
     return told
@@ -80,9 +81,9 @@ def check_(
     """Tells every mistake and contradiction in a policy file, with its line. Ends with 1 if there is one."""
     count = sum(each.severity != "advice" for each in _told(file, policy_text(file), as_json=as_json))
     if count:
-        say(f"{count} mistake{'s' if count > 1 else ''} in {file}", "red")
+        say(done("mistakes", count=count, path=file) if count > 1 else done("mistake", path=file), "red")
         raise typer.Exit(REJECTED)
-    say(f"{file} is sound", "green")
+    say(done("sound", path=file), "green")
 
 
 @commands.command()
@@ -118,13 +119,11 @@ async def put_in_force(place: Place, policy: Policy, partitions: int, patience: 
     Returns what was done, in words. Raises WrongUse, Unreachable.
     """
     declared, published = await _publish(place, policy, partitions)
-    told = [f"declared {name}" for name in declared]
-    told.append(
-        f"policy {policy.version} is in force" if published else f"policy {policy.version} was in force already"
-    )
+    told = [done("declared", topic=name) for name in declared]
+    told.append(done("in_force" if published else "in_force_already", version=policy.version))
     if patience is not None:
         await asyncio.to_thread(_taken, place, policy, patience)
-        told.append(f"taken by {', '.join(SERVICES)}")
+        told.append(done("taken_by", services=", ".join(SERVICES)))
     return told
 
 
@@ -244,7 +243,10 @@ def show(
     if as_json:
         json_line(versions[chosen])
         return
-    say(f"version {chosen}, {'in force' if chosen == latest else f'not in force ({latest} is)'}", "dim")
+    if chosen == latest:
+        say(done("version_in_force", version=chosen), "dim")
+    else:
+        say(done("version_past", version=chosen, latest=latest), "dim")
     yaml = YAML()
     yaml.default_flow_style = None
     yaml.width = 110

@@ -29,6 +29,7 @@ from tepat_cli.columns import KINDS
 from tepat_cli.events import Bad, Ready, Source, source
 from tepat_cli.exits import REJECTED, Interrupted, Unreachable, WrongUse
 from tepat_cli.office import REJECTED_HEADINGS
+from tepat_cli.outcomes import done
 from tepat_cli.place import DataOption, KafkaOption, Place
 from tepat_cli.refusals import of_file, words
 from tepat_cli.sending import BATCH_BYTES, Sending
@@ -148,7 +149,7 @@ def publish(
         raise WrongUse(words("no_agency_id", agency=printable(agency)))
     from_ = source(file, agency, kind.value if kind else None, revision)
     if from_.unused:
-        say(f"columns not used: {', '.join(map(printable, from_.unused))}", "yellow")
+        say(done("columns_unused", columns=", ".join(map(printable, from_.unused))), "yellow")
     rejects = Rejects(file, from_.headings)
     start = time.monotonic()
     try:
@@ -230,14 +231,13 @@ def _reject_answered(from_: Source, answered: receipts.Answered, rejects: Reject
 
 def _tell(outcome: dict[str, Any]) -> None:
     sent, seconds, rejected = outcome["sent"], outcome["seconds"], outcome["rejected"]
-    say(
-        f"{sent:,} records sent to {outcome['topic']} in {seconds:.1f} s ({sent / max(seconds, 0.001):,.0f}/s)", "green"
-    )
+    rate = sent / max(seconds, 0.001)
+    say(done("sent", sent=sent, topic=outcome["topic"], seconds=seconds, rate=rate), "green")
     if outcome["skipped"]:
-        say(f"{outcome['skipped']:,} hints and repeated headings passed over", "dim")
+        say(done("passed_over", count=outcome["skipped"]), "dim")
     for reason, count in outcome["reasons"].items():
-        say(f"{count:>9,} rejected: {reason}", "red")
+        say(done("refused_for", count=count, reason=reason), "red")
     if rejected:
-        say(f"which and why stands in {outcome['rejected_file']}")
+        say(done("rejected_in", path=outcome["rejected_file"]))
     elif outcome["unanswered"] == 0:
-        say("every record was accepted", "green")
+        say(done("all_accepted"), "green")

@@ -13,6 +13,7 @@ import typer
 from tepat_contracts.topics import OWNER, Kind
 
 from tepat_cli.exits import REJECTED, WrongUse
+from tepat_cli.outcomes import done
 from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, LimitOption, Place
 from tepat_cli.refusals import words
 from tepat_cli.services import Missing, Services, segment
@@ -148,6 +149,7 @@ def replay(
             if as_json:
                 json_line({"service": each, **told})
             else:
-                say(f"{each}: {told['replayed']} replayed, {told['accepted']} accepted, {told['rejected']} rejected")
+                counts = {what: told[what] for what in ("replayed", "accepted", "rejected")}
+                say(done("replayed", service=each, **counts))
     if rejected:
         raise typer.Exit(REJECTED)

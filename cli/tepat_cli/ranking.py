@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tepat_cli.outcomes import done
 from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, LimitOption, Place
 from tepat_cli.refusals import words
 from tepat_cli.services import PAGE, Services, segment
@@ -91,10 +92,10 @@ def show(
 
 def summary(told: Item) -> str:
     """A round in a line."""
-    return (
-        f"{printable(told['round'])}: {told['ranked']:,} ranked for {told['programme']} in {told['region']}, "
-        f"{told['reached']:,} reached; by {printable(told['rank_by'])}, equals drawn by lot"
-    )
+    return done(
+        "ranked", round=printable(told["round"]), ranked=told["ranked"], programme=told["programme"],
+        region=told["region"], reached=told["reached"], rank_by=printable(told["rank_by"]),
+    )  # fmt: skip
 
 
 @commands.command("list")

@@ -21,6 +21,7 @@ from rich.text import Text
 
 from tepat_cli.days import iso
 from tepat_cli.exits import WrongUse, must_hold
+from tepat_cli.outcomes import done
 from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, Place
 from tepat_cli.refusals import of_file, words
 from tepat_cli.services import Services
@@ -101,7 +102,7 @@ def report(
                 path.write_bytes(made(told))
             except OSError as wrong:
                 raise WrongUse(words("unwritable", path=path, why=of_file(wrong))) from None
-            say(f"{path}: {len(told['items'])} lines")
+            say(done("lines_in", path=path, count=len(told["items"])))
     if as_json:
         json_line(told)
         return
@@ -115,9 +116,9 @@ def report(
 def _notes(told: Item) -> Iterator[str]:
     """What whoever reads the figures should know."""
     if told["pending"]:
-        yield "facts came that are not judged yet: of overlaps this is not the last word"
+        yield done("pending")
     if told["ends_alone"]:
-        yield f"of {told['ends_alone']} payouts only the end was told: they are in no line"
+        yield done("end_alone", count=told["ends_alone"])
 
 
 def _share(part: float | None) -> str:

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
+from tepat_contracts.bilingual import BETWEEN, halves
 
 from tepat_cli.entering import sha256
 from tepat_cli.exits import REJECTED, WrongUse, must_hold
+from tepat_cli.outcomes import done
 from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, LimitOption, Place
 from tepat_cli.refusals import of_file, words
 from tepat_cli.services import Services, segment
@@ -101,13 +103,11 @@ TARGETS = (
 
 def summary(told: Item) -> str:
     """A round in a line."""
-    each = f" of {rupiah(told['each'])}" if told["each"] is not None else ""
-    short = f"; {told['short']:,} are promised and not there" if told["short"] else ""
-    return (
-        f"{printable(told['round'])} ({told['programme']}, {told['region']}) is {told['state']}: {told['packages']:,} "
-        f"packages{each}, {told['stock']:,} in stock, {told['delivered']:,} delivered, {told['left']:,} promised; "
-        f"{told['ranked']:,} were ranked, until {told['closes']}{short}"
-    )
+    each = halves(done("each", amount=rupiah(told["each"]))) if told["each"] is not None else ""
+    short = halves(done("short", count=told["short"])) if told["short"] else ""
+    plain = ("programme", "region", "state", "packages", "stock", "delivered", "left", "ranked", "closes")
+    shown = {name: told[name] for name in plain}
+    return done("round_is", round=printable(told["round"]), each=each, short=short, **shown)
 
 
 def _done(told: Item, as_json: bool) -> None:
@@ -211,7 +211,7 @@ def coupons(
         if output is None:
             listing(found, COUPONS, as_json=as_json, limit=limit, none=words("no_coupons"))
         else:
-            say(f"{_printed(output, found, round_):,} coupons in {output}")
+            say(done("coupons_in", count=_printed(output, found, round_), path=output))
 
 
 def _printed(path: Path, items: Iterable[Item], round_: str) -> int:
@@ -248,7 +248,7 @@ def hand(
     body = {"to": to, "name": name, "coupons": codes or [], "region": region}
     with Services(Place.of(data, kafka, api, role), "operator") as services:
         told = services.post("distribution", f"rounds/{segment(round_)}/handovers", body)
-    _outcomes(told, f"handed to {to}", as_json)
+    _outcomes(told, done("handed", to=to), as_json)
 
 
 @commands.command()
@@ -298,7 +298,7 @@ def deliver(
             for name in ("recorded", "again", "refused"):
                 total[name] += told[name]
             total |= {"stock": told["stock"], "outcomes": [*total["outcomes"], *told["outcomes"]]}
-    _outcomes(total, "delivered", as_json)
+    _outcomes(total, done("delivered"), as_json)
 
 
 def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -363,10 +363,12 @@ def _outcomes(told: Item, what: str, as_json: bool) -> None:
     else:
         for each in told["outcomes"]:
             if each["outcome"] == "refused":
-                which = printable(each.get("delivery_id") or (each["place"] and f"place {each['place']}") or "")
-                say(f"{which}: {each['why']['id']} / {each['why']['en']}".removeprefix(": "), "red")
-        left = f"; {told['stock']:,} in stock" if "stock" in told else ""
-        say(f"{told['recorded']:,} {what}, {told['again']:,} known before, {told['refused']:,} refused{left}")
+                which = printable(each.get("delivery_id") or (each["place"] and f"#{each['place']}") or "")
+                why = BETWEEN.join((each["why"]["en"], each["why"]["id"]))
+                say(f"{which}: {why}".removeprefix(": "), "red")
+        left = halves(done("in_stock", stock=told["stock"])) if "stock" in told else ""
+        counts = {name: told[name] for name in ("recorded", "again", "refused")}
+        say(done("recorded", what=halves(what), left=left, **counts))
     if told["refused"]:
         raise typer.Exit(REJECTED)
 
@@ -390,7 +392,7 @@ def return_(
     body = {"returns": [{name: value for name, value in named.items() if value is not None}]}
     with Services(Place.of(data, kafka, api, role), "operator") as services:
         told = services.post("distribution", f"rounds/{segment(round_)}/returns", body)
-    _outcomes(told, f"taken back, {told['allocated']:,} promised to the next", as_json)
+    _outcomes(told, done("taken_back", count=told["allocated"]), as_json)
 
 
 @commands.command()
@@ -434,7 +436,7 @@ def close(
         told = services.post("distribution", f"rounds/{segment(round_)}/close", body)
     _done(told, as_json)
     if not as_json:
-        say(f"{told['unclaimed']:,} were not fetched, {told['newly_allocated']:,} are promised to the next")
+        say(done("unclaimed", unclaimed=told["unclaimed"], newly=told["newly_allocated"]))
 
 
 @commands.command()
@@ -459,7 +461,7 @@ def progress(
     listing([*told["areas"], *total], AREAS, as_json=False, limit=0, none=words("nobody_promised"))
     say(summary(told))
     if unhanded := told["total"].get("unhanded"):
-        say(f"{unhanded:,} were redeemed before they were said to be in the resident's hands")
+        say(done("unhanded", count=unhanded))
 
 
 @commands.command()
@@ -482,7 +484,9 @@ def report(
     if as_json:
         json_line(told)
         return
-    say(f"{region} held a round of {packages:,} on {told['day']}" + ("" if told["changed"] else ", as was known"))
+    say(
+        done("held_round" if told["changed"] else "held_round_known", region=region, packages=packages, day=told["day"])
+    )
 
 
 @commands.command()
@@ -509,4 +513,4 @@ def adoption(
     listing(told["months"], MONTHS, as_json=False, limit=0, none=words("no_kelurahan_there"))
     listing(told["targets"], TARGETS, as_json=False, limit=0, none=words("no_targets"))
     now = told["months"][-1]["held"] if told["months"] else 0
-    say(f"{now:,} of {told['kelurahan']:,} kelurahan of {told['name']} held a round within {told['within']} days")
+    say(done("adopted", held=now, kelurahan=told["kelurahan"], name=told["name"], days=told["within"]))

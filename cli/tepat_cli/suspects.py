@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tepat_cli.outcomes import done
 from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, LimitOption, Place
 from tepat_cli.refusals import words
 from tepat_cli.services import Services, segment
@@ -95,7 +96,7 @@ def dismiss(
 ) -> None:
     """It is not so. It does not come back, whatever is told, until it is reopened."""
     told = _act("dismiss", pair, {"reason": reason}, Place.of(data, kafka, api, role))
-    say(f"{pair} is {told['state']}")
+    say(done("is_now", thing=pair, state=told["state"]))
 
 
 @commands.command()
@@ -110,7 +111,7 @@ def reopen(
 ) -> None:
     """What was dismissed is to be decided again."""
     told = _act("reopen", pair, {"reason": reason}, Place.of(data, kafka, api, role))
-    say(f"{pair} is {told['state']}")
+    say(done("is_now", thing=pair, state=told["state"]))
 
 
 @commands.command()
@@ -130,7 +131,7 @@ def merge(
     """It is so: said on the agency's topic, from which every service takes the two as one."""
     body = {"agency": agency, "reason": reason} | ({"into": into} if into is not None else {})
     told = _act("merge", pair, body, Place.of(data, kafka, api, role))
-    say(f"said in the name of {told['agency']}, event {told['event']}; `tepat trace {told['event']}` tells its path")
+    say(done("merged", agency=told["agency"], event=told["event"]))
 
 
 @commands.command()
@@ -146,4 +147,4 @@ def unmerge(
 ) -> None:
     """It was not so after all: what `merge` said is taken back."""
     told = _act("unmerge", pair, {"agency": agency, "reason": reason}, Place.of(data, kafka, api, role))
-    say(f"taken back in the name of {told['agency']}, event {told['event']}")
+    say(done("unmerged", agency=told["agency"], event=told["event"]))

@@ -17,6 +17,7 @@ from openpyxl.utils import get_column_letter
 
 from tepat_cli.columns import KINDS, KK, NIK, Kind
 from tepat_cli.exits import WrongUse, must_hold
+from tepat_cli.outcomes import done
 from tepat_cli.refusals import of_file, words
 from tepat_cli.terminal import say
 from tepat_cli.values import text
@@ -53,7 +54,7 @@ def write(kind: str, to: Path | None) -> None:
         raise WrongUse(words("there_already", path=to)) from None
     except OSError as wrong:
         raise WrongUse(words("unwritable", path=to, why=of_file(wrong))) from None
-    say(f"a template for {kind} is in {to}")
+    say(done("template_in", kind=kind, path=to))
 
 
 def _csv(kind: Kind) -> str:

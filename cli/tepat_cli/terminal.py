@@ -22,6 +22,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from tepat_cli.outcomes import done
+
 Item = Mapping[str, Any]
 
 ON_SCREEN: Final = 200
@@ -123,7 +125,7 @@ def listing(
         elif on_screen:
             _table(chosen, columns)
             if most and next(every, None) is not None:
-                say(f"the first {most}; --limit N shows more, --limit 0 all", "dim")
+                say(done("first_of", most=most), "dim")
         else:
             print("\t".join(column.title for column in columns))
             for item in chosen:

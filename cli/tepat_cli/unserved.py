@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from tepat_cli.days import DayOption, iso
+from tepat_cli.outcomes import done
 from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, LimitOption, Place
 from tepat_cli.refusals import words
 from tepat_cli.services import Services
@@ -100,7 +101,5 @@ def count(
         json_line(told)
         return
     listing(told["items"], PARTS, as_json=False, limit=0, none=words("nobody_needy"))
-    say(
-        f"{told['households']} of {told['needy']} needy households receive nothing on {told['on']}, "
-        f"{told['never']} never did; {told['persons']} persons"
-    )
+    counts = {name: told[name] for name in ("households", "needy", "never", "persons")}
+    say(done("unserved", day=told["on"], **counts))

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tepat_cli.outcomes import done
 from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, LimitOption, Place
 from tepat_cli.refusals import words
 from tepat_cli.services import Services, segment
@@ -99,10 +100,11 @@ def summary(told: Item) -> str:
     """The funnel in a line."""
     ends = ("rejected", "moved", "deceased", "not_found", "waiting", "forgotten")
     others = ", ".join(f"{told[name]:,} {name.replace('_', ' ')}" for name in ends if told.get(name))
-    if told.get("rejected_without_reason"):
-        others += f"; {told['rejected_without_reason']:,} rejected without a reason"
-    figures = f"{told['listed']:,} listed → {told['confirmed']:,} confirmed"
-    return f"{printable(told['batch'])}: {figures}{f'; {others}' if others else ''}"
+    rest = f"; {others}" if others else ""
+    if without := told.get("rejected_without_reason"):
+        return done("batch_unreasoned", batch=printable(told["batch"]), listed=told["listed"],
+                    confirmed=told["confirmed"], rest=rest, count=without)  # fmt: skip
+    return done("batch", batch=printable(told["batch"]), listed=told["listed"], confirmed=told["confirmed"], rest=rest)
 
 
 @commands.command("list")

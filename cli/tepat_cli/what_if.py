@@ -20,9 +20,11 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Table
 from rich.text import Text
 from tepat_contracts import regions
+from tepat_contracts.bilingual import halves
 from tepat_contracts.policy import Policy
 
 from tepat_cli.exits import Unreachable
+from tepat_cli.outcomes import done
 from tepat_cli.place import Place
 from tepat_cli.refusals import words
 from tepat_cli.services import Answer, Services
@@ -138,12 +140,12 @@ def show(outcome: Outcome, *, as_json: bool) -> None:
                 for row in rows:
                     json_line({"kind": kind, **row})
         return
-    say(
-        f"policy {outcome.proposed} instead of {outcome.present}: {outcome.households:,} households as of "
-        f"{outcome.day}, payouts of {outcome.since} – {outcome.until}"
-    )
+    say(done(
+        "instead_of", proposed=outcome.proposed, present=outcome.present, households=outcome.households,
+        day=outcome.day, since=outcome.since, until=outcome.until,
+    ))  # fmt: skip
     if outcome.pending:
-        say("facts came that are not decided or judged yet: of those this is not the last word", "yellow")
+        say(done("undecided"), "yellow")
     listing(outcome.decisions, DECISIONS, as_json=False, limit=0, none=words("no_decision_changes"))
     if outcome.decisions and outcome.overlaps:
         with outlet():
@@ -196,17 +198,18 @@ def summary(outcome: Outcome) -> Iterator[str]:
     for programme in programmes:
         sums = {period: each for (code, period), each in by_programme.items() if code == programme}
         whole = sum(sums.values(), Sum())
-        told = f"{programme}: {whole.comes:,} gain eligibility, {whole.goes:,} lose it"
-        for period, each in sums.items():
-            if each.more or each.less:
-                told += f"; every {period} {rupiah(each.more)} more, {rupiah(each.less)} less"
-        yield told
+        due = [
+            halves(done("every_period", period=period, more=rupiah(each.more), less=rupiah(each.less)))
+            for period, each in sums.items()
+            if each.more or each.less
+        ]
+        more = ("".join(english for english, _ in due), "".join(indonesian for _, indonesian in due))
+        yield done("gained", programme=programme, comes=whole.comes, goes=whole.goes, sums=more)
     whole = sum(map(of_overlap, outcome.overlaps), Sum())
     if outcome.overlaps:
-        yield (
-            f"overlaps: {whole.comes:,} appear with {rupiah(whole.more)} at risk, {whole.goes:,} vanish with "
-            f"{rupiah(whole.less)}"
-        )
+        yield done(
+            "overlaps", comes=whole.comes, more=rupiah(whole.more), goes=whole.goes, less=rupiah(whole.less)
+        )  # fmt: skip
 
 
 # --- the picture ------------------------------------------------------------------------------------------------

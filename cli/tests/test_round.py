@@ -38,7 +38,7 @@ def test_a_round_is_opened_listed_and_shown(api: Api, tepat: Tepat) -> None:  # 
     cash = {**ROUND, "kind": "cash", "each": 500_000, "short": 3}
     api.answers[f"POST {PATH}"] = cash
     ran = tepat("round", "open", "r", "--on", "2026-03-06", "--budget", 5_000_000, "--each", 500_000, "--door-to-door")
-    assert "packages of Rp 500.000" in ran.words
+    assert "packages, each Rp 500.000" in ran.words
     assert "3 are promised and not there" in ran.words
     assert body(api)["by"] == "list"
     api.answers[f"GET {PATH}"] = {"items": [ROUND], "next": None}
@@ -83,7 +83,7 @@ def test_coupons_are_printed_for_their_owner_alone(api: Api, tepat: Tepat, tmp_p
     api.answers[f"POST {PATH}/2026-W10/handovers"] = {"to": "rw", "recorded": 0, "again": 0, "refused": 1,
                                                       "outcomes": [nothing]}  # fmt: skip
     ran = tepat("round", "hand", "2026-W10", "--to", "rw", "--region", "33.74")
-    assert (ran.status, ran.err.splitlines()[0]) == (1, "PSM dulu / PSM first")
+    assert (ran.status, ran.err.splitlines()[0]) == (1, "PSM first / PSM dulu")
 
 
 def test_deliveries_are_sent_with_the_digest_of_their_proof(api: Api, tepat: Tepat, tmp_path: Path) -> None:  # noqa: F811
@@ -116,7 +116,7 @@ def test_deliveries_are_sent_with_the_digest_of_their_proof(api: Api, tepat: Tep
     file.write_text("delivery_id;at;officer;region;coupon;photo\n" + "\n".join(rows))
     ran = tepat("round", "deliver", "2026-W10", "--file", file)
     assert ran.status == 1
-    assert "d2: kupon sudah dipakai / the coupon was redeemed" in ran.words
+    assert "d2: the coupon was redeemed / kupon sudah dipakai" in ran.words
     assert "500 delivered, 0 known before, 1 refused" in ran.words
     assert objects(tepat("round", "deliver", "2026-W10", "--file", file, "--json").out) == [REFUSED]
     assert len(body(api)["deliveries"]) == 1

@@ -7,15 +7,21 @@ Said = tuple[str, str]
 BETWEEN: Final = " / "
 
 
-def both(said: Said, /, **told: object) -> str:
-    """The two in one line, filled in; what is itself said differently in the two comes as a pair.
+def filled(said: Said, /, **told: object) -> Said:
+    """The two, filled in; what is itself said differently in the two comes as a pair.
 
     Raises KeyError where a place to fill in is not told of.
     """
-    return BETWEEN.join(
+    english, indonesian = (
         text.format(**{name: each[n] if isinstance(each, tuple) else each for name, each in told.items()})
         for n, text in enumerate(said)
     )
+    return english, indonesian
+
+
+def both(said: Said, /, **told: object) -> str:
+    """The two in one line, as `filled` has them."""
+    return BETWEEN.join(filled(said, **told))
 
 
 def halves(line: str) -> Said:

@@ -21,7 +21,9 @@ from itertools import pairwise
 from math import ceil, floor, inf
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from .bilingual import Said
 from .codes import PPKS
+from .mistakes import Wrong, near, wrong
 
 if TYPE_CHECKING:
     import cel
@@ -91,26 +93,26 @@ _RANGES: Final[Mapping[str, tuple[float, float]]] = {
 }  # fmt: skip
 
 
-def mistakes(expression: str, wanted: Wanted = "bool") -> list[str]:
-    """What keeps a criterion from being evaluated, as ends of sentences; none where nothing does."""
+def mistakes(expression: str, wanted: Wanted = "bool") -> list[Wrong]:
+    """What keeps a criterion from being evaluated; none where nothing does."""
     import cel  # noqa: PLC0415 (it brings a terminal toolkit, 0.8 s; services that check no policy need not wait)
 
     try:
         program = cel.compile(expression)
     except (ValueError, RuntimeError, RecursionError) as error:
-        return [f"is not CEL: {_unread(str(error), expression)}"]
+        return [_unread(str(error), expression)]
     bare = _STRINGS.sub('""', expression)
     known = [*ENVIRONMENT, *([LEFT_OUT] if wanted == "rank" else [])]
     if unknown := sorted(set(program.variables()) - set(known) - set(_BOUND.findall(bare))):
-        return [f"speaks of `{name}`, which criteria do not know; they know {', '.join(known)}" for name in unknown]
+        return [wrong("speaks_of", name=name, known=", ".join(known)) for name in unknown]
     fields = _undeclared(expression)
-    if misspelt := [f"{_asks(name)}{_nearest(name)}" for name in fields if get_close_matches(name, _FIELDS, 1, TYPO)]:
-        return misspelt
-    told = [*_misfits(expression), *(told for told, never in _settled(expression) if never)]
+    if misspelt := [name for name in fields if get_close_matches(name, _FIELDS, 1, TYPO)]:
+        return [wrong("misspelt", name=name, near=near(name, _FIELDS)) for name in misspelt]
+    told = [*_misfits(expression), *(told for told in _settled(expression) if told.severity == "mistake")]
     return told or list(_tried(program, wanted, expression, fields))
 
 
-def values(expression: str) -> list[str]:
+def values(expression: str) -> list[Wrong]:
     """What keeps an expression from being evaluated to a number, or to true and false, which count as 1 and 0."""
     return mistakes(expression, "number") if mistakes(expression) else []
 
@@ -131,9 +133,9 @@ def scored(expression: str) -> list[str]:
     return sorted(set(_SCORED.findall(_STRINGS.sub('""', expression))))
 
 
-def needless(expression: str) -> list[str]:
-    """Comparisons that are true whatever the datum, as ends of sentences: no mistake, they ask whether it is known."""
-    return [told for told, never in _settled(expression) if not never]
+def needless(expression: str) -> list[Wrong]:
+    """Comparisons that are true whatever the datum: no mistake, they ask whether it is known."""
+    return [told for told in _settled(expression) if told.severity == "advice"]
 
 
 def covered(expressions: Sequence[str]) -> dict[int, int]:
@@ -152,56 +154,54 @@ def covered(expressions: Sequence[str]) -> dict[int, int]:
     return found
 
 
-def unheard_of(expression: str) -> list[str]:
-    """Fields a criterion asks for that no agency has declared to send, as ends of sentences.
+def unheard_of(expression: str) -> list[Wrong]:
+    """Fields a criterion asks for that no agency has declared to send.
 
     Attributes are open, so this is no mistake: where the datum is missing the criterion is unknown.
     """
-    return [
-        f"{_asks(name)}: the criterion is unknown wherever no agency sends it{_nearest(name)}"
-        for name in _undeclared(expression)
-    ]
+    return [wrong("unheard_of", name=name, near=near(name, _FIELDS)) for name in _undeclared(expression)]
 
 
 _PLACED: Final = re.compile(r"ERROR: <input>:(\d+):(\d+): (?:(Syntax error): )?(.*)")
 _INPUT: Final = re.compile(r"(?:mismatched|extraneous|no viable alternative at) input '(.*?)'(?: expecting .*)?")
 _NO_SIGN: Final = re.compile(r"token recognition error at: '(.*)'")
+_RESERVED: Final = "reserved identifier: "
 _INSTEAD: Final = {"and": "&&", "or": "||", "not": "!", "AND": "&&", "OR": "||", "NOT": "!", "=": "==", "<>": "!=",
                    "=>": ">=", "=<": "<=", "&": "&&", "|": "||", "then": "?", "else": ":"}  # fmt: skip
 
 
-def _unread(error: str, expression: str) -> str:
+def _unread(error: str, expression: str) -> Wrong:
     """Where an expression stops being CEL, and what stands there: of all that the library says of it the first."""
     if not expression.strip():
-        return "it is empty"
+        return wrong("cel_empty")
     placed = _PLACED.findall(error)
     if not placed or "Recursion limit" in error:
-        return "it is nested too deeply"
+        return wrong("cel_deep")
     # What the library says beside syntax errors mostly follows from one.
     line, column, _, told = next((each for each in placed if each[2]), placed[0])
-    where = f"line {line}, column {column}" if "\n" in expression.strip() else f"column {column}"
-    if found := _NO_SIGN.fullmatch(told) or _INPUT.fullmatch(told):
-        there = found[1].strip()
-        if there == "<EOF>":
-            return f"it ends where more is expected ({where})"
-        if there[:1] in tuple("\"'"):
-            return f"a text begins that does not end, or holds a \\ that CEL does not know ({where})"
-        instead = f"; write {_INSTEAD[there]}" if there in _INSTEAD else ""
-        return f"`{there}` cannot stand there ({where}){instead}"
-    return f"{told} ({where})"
+    where = (f"column {column}", f"kolom {column}")
+    if "\n" in expression.strip():
+        where = (f"line {line}, {where[0]}", f"baris {line}, {where[1]}")
+    found = _NO_SIGN.fullmatch(told) or _INPUT.fullmatch(told)
+    if found is None:
+        if told.startswith(_RESERVED):
+            return wrong("cel_reserved", word=told.removeprefix(_RESERVED), where=where)
+        return wrong("cel_other", told=told, where=where)
+    return _misplaced(found[1].strip(), where)
+
+
+def _misplaced(there: str, where: Said) -> Wrong:
+    if there == "<EOF>":
+        return wrong("cel_ends", where=where)
+    if there[:1] in tuple("\"'"):
+        return wrong("cel_text", where=where)
+    if there in _INSTEAD:
+        return wrong("cel_instead", sign=there, where=where, instead=_INSTEAD[there])
+    return wrong("cel_sign", sign=there, where=where)
 
 
 def _undeclared(expression: str) -> list[str]:
     return sorted(set(_SELECTED.findall(_STRINGS.sub('""', expression))) - _FIELDS)
-
-
-def _asks(name: str) -> str:
-    return f"asks for the field `{name}`, which no person or household is declared to have"
-
-
-def _nearest(name: str) -> str:
-    near = get_close_matches(name, _FIELDS, n=1)
-    return f"; did you mean `{near[0]}`?" if near else ""
 
 
 #: How many invented persons must meet a criterion for what else they meet to say something.
@@ -219,7 +219,7 @@ _BESIDE: Final = re.compile(
 _EACH: Final = re.compile(_LITERAL.format("literal"), re.ASCII)
 
 
-def _misfits(expression: str) -> Iterator[str]:
+def _misfits(expression: str) -> Iterator[Wrong]:
     """Fields compared with what they never hold: CEL takes values of two types as unequal, and says nothing."""
     bare = re.sub(r"//[^\n]*", "", expression)
     for found in _BESIDE.finditer(bare):
@@ -230,10 +230,10 @@ def _misfits(expression: str) -> Iterator[str]:
         literals = _EACH.findall(found["these"]) if found["among"] else [found["literal"] or found["first"]]
         for literal in literals:
             if (holds := _never(name, kind, literal, found["is"] == "in")) is not None:
-                yield f"compares `{name}`, which is {holds}, with {literal}: they are never equal"
+                yield wrong("never_equal", name=name, holds=holds, literal=literal)
 
 
-def _never(name: str, kind: str, literal: str, inside: bool) -> str | None:
+def _never(name: str, kind: str, literal: str, inside: bool) -> Said | None:
     """What a field holds, where it never holds this; `inside` where the literal is to be one of several it holds."""
     a_text, a_truth = literal[0] in "\"'", literal in ("true", "false")
     if inside != kind.startswith("list"):
@@ -245,15 +245,18 @@ def _never(name: str, kind: str, literal: str, inside: bool) -> str | None:
     if kind in ("int", "double") and not low <= float(literal) <= high:
         return _between(low, high)
     if name in _WORDS and literal[1:-1] not in _WORDS[name]:
-        near = get_close_matches(literal[1:-1], _WORDS[name], n=1)
-        among = " or ".join(sorted(_WORDS[name])) if len(_WORDS[name]) < 5 else "a code of the 26 categories"
-        return f"{among}{f' (did you mean {near[0]}?)' if near else ''}"
+        words, alike = sorted(_WORDS[name]), get_close_matches(literal[1:-1], _WORDS[name], n=1)
+        among = (" or ".join(words), " atau ".join(words)) if len(words) < 5 else _A_CATEGORY
+        meant = (f" (did you mean {alike[0]}?)", f" (maksudnya {alike[0]}?)") if alike else ("", "")
+        return among[0] + meant[0], among[1] + meant[1]
     return None
 
 
-_HOLDS: Final = {
-    "int": "a whole number", "double": "a number", "bool": "true or false", "string": "a text",
-    "list<string>": "a list of texts", "list<person>": "a list of persons",
+_A_CATEGORY: Final = ("a code of the 26 categories", "kode salah satu dari 26 kategori")
+_HOLDS: Final[Mapping[str, Said]] = {
+    "int": ("a whole number", "bilangan bulat"), "double": ("a number", "angka"),
+    "bool": ("true or false", "true atau false"), "string": ("a text", "teks"),
+    "list<string>": ("a list of texts", "daftar teks"), "list<person>": ("a list of persons", "daftar orang"),
 }  # fmt: skip
 
 
@@ -270,8 +273,8 @@ _PLAIN: Final = re.compile(
 _JOINTS: Final = re.compile(r"&&|\|\||[()\[\]{},?:]")
 
 
-def _settled(expression: str) -> Iterator[tuple[str, bool]]:
-    """Comparisons with numbers that come out alike whatever the field holds, alone or joined by and; whether never so.
+def _settled(expression: str) -> Iterator[Wrong]:
+    """Comparisons with numbers that come out alike whatever the field holds, alone or joined by and.
 
     Only a number outside of what the field holds makes one that is always so worth telling: `decile <= 10` asks
     whether the decile is known.
@@ -287,18 +290,20 @@ def _settled(expression: str) -> Iterator[tuple[str, bool]]:
             kind, (low, high) = PERSON.get(name) or HOUSEHOLD.get(name), _RANGES.get(name, (-inf, inf))
             if kind not in ("int", "double"):
                 continue
-            within = f": `{name}` is {_between(low, high)}" if name in _RANGES else ""
+            english, indonesian = _between(low, high)
+            within = (f": `{name}` is {english}", f": `{name}` adalah {indonesian}") if name in _RANGES else ("", "")
             held = _around([number for _, _, number in each], low, high, whole=kind == "int")
             alone = [{value for value in held if _ORDERS[order](value, number)} for _, order, number in each]
             for (part, order, number), met in zip(each, alone, strict=True):
                 if order in ("==", "!=") and not low <= number <= high:
                     continue  # told as what the field never equals
                 if not met:
-                    yield f"asks for `{part}`, which is never so{within}", True
+                    yield wrong("never_so", asked=part, within=within)
                 elif met == held and not low <= number <= high:
-                    yield f"asks for `{part}`, which is always so{within}", False
+                    yield wrong("always_so", asked=part, within=within)
             if all(alone) and not set.intersection(*alone):
-                yield f"asks for {' and '.join(f'`{part}`' for part, _, _ in each)}, which are never so at once", True
+                parts = [f"`{part}`" for part, _, _ in each]
+                yield wrong("never_at_once", asked=(" and ".join(parts), " dan ".join(parts)))
 
 
 def _around(numbers: Sequence[float], low: float, high: float, *, whole: bool) -> set[float]:
@@ -311,8 +316,8 @@ def _around(numbers: Sequence[float], low: float, high: float, *, whole: bool) -
     return {value for value in near if low <= value <= high}
 
 
-def _between(low: float, high: float) -> str:
-    return f"{low} to {high}" if high < inf else f"{low} or more"
+def _between(low: float, high: float) -> Said:
+    return (f"{low} to {high}", f"{low} sampai {high}") if high < inf else (f"{low} or more", f"{low} atau lebih")
 
 
 def _joined(text: str) -> Iterator[list[str]]:
@@ -365,7 +370,7 @@ def _met(expression: str, tried: "Sequence[cel.Context]") -> set[int]:
     return met
 
 
-def _tried(program: "cel.Program", wanted: Wanted, expression: str, undeclared: Sequence[str]) -> Iterator[str]:
+def _tried(program: "cel.Program", wanted: Wanted, expression: str, undeclared: Sequence[str]) -> Iterator[Wrong]:
     worked, failed = False, ""
     for invented in (*_invented(), *_invented(*_literals(expression))):
         try:
@@ -374,10 +379,10 @@ def _tried(program: "cel.Program", wanted: Wanted, expression: str, undeclared: 
             if error.args[0] in undeclared:
                 worked = True  # for all one can say: nobody knows what it would hold
                 continue
-            yield f"asks for the field `{error.args[0]}` where there is none"
+            yield wrong("no_such_field", name=error.args[0])
             return
         except (TypeError, RuntimeError) as error:
-            yield f"cannot be evaluated: {str(error).splitlines()[0]}"
+            yield _impossible(str(error).splitlines()[0])
             return
         except (ArithmeticError, LookupError, ValueError) as error:
             # Depends on the data: a division by a zero; a place beyond a list's end, where larger families may be.
@@ -386,13 +391,35 @@ def _tried(program: "cel.Program", wanted: Wanted, expression: str, undeclared: 
             continue
         worked = True
         if wanted == "bool" and not isinstance(outcome, bool):
-            yield "must come out as true or false"
+            yield wrong("no_truth")
             return
         if wanted != "bool" and (isinstance(outcome, bool) or not isinstance(outcome, (int, float))):
-            yield "must come out as a number"
+            yield wrong("no_rank")
             return
     if not worked:
-        yield f"cannot be evaluated, whoever is tried: {failed}"
+        yield _failing(failed)
+
+
+_UNKNOWN_FUNCTION: Final = re.compile(r"Undefined variable or function: '(.*?)'.*")
+_FAILED_FUNCTION: Final = re.compile(r"Function '(.*?)' error: .*")
+
+
+def _impossible(told: str) -> Wrong:
+    """What the library says of an expression that can be worked out for nobody, in words of ours."""
+    if told.startswith(("No such overload", "Unsupported operation")):
+        return wrong("types")
+    if found := _UNKNOWN_FUNCTION.fullmatch(told):
+        return wrong("no_function", name=found[1])
+    if found := _FAILED_FUNCTION.fullmatch(told):
+        return wrong("function_fails", name=found[1])
+    return wrong("not_evaluated", told=told)
+
+
+def _failing(told: str) -> Wrong:
+    """What the library says of an expression that failed for everybody tried, in words of ours."""
+    if " by zero" in told:
+        return wrong("by_zero")
+    return wrong("beyond_end") if "out of bounds" in told else wrong("never_evaluated", told=told)
 
 
 @lru_cache(maxsize=256)

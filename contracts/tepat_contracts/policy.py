@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from difflib import get_close_matches
 from itertools import pairwise
 from math import isfinite
 from typing import Annotated, Any, Final, Literal, TypeGuard, TypeVar, get_args, get_type_hints
@@ -43,12 +42,18 @@ from .envelope import AGENCY_ID_PATTERN, agency_source
 from .events.fields import DATE_PATTERN, REGION_PATTERN
 from .events.ours import CaseTold
 from .events.reports import ReportKind
+from .mistakes import Form, Severity, Why, Wrong, near, wrong
 from .receipts import ReasonName
 
 #: The rule every policy has without saying so: one person, one programme, shared days.
 BUILT_IN_RULE: Final = "same-programme-same-person"
 
 # --- types ------------------------------------------------------------------------------------------------------
+
+
+def _misformed(form: Form) -> PydanticCustomError:
+    """What is wrong with a value, for `_explained` by its name, for whoever else reads it in words."""
+    return PydanticCustomError(form, "{told}", {"told": str(wrong(form))})
 
 
 def _to_date(value: object) -> object:
@@ -76,18 +81,14 @@ def _to_duration(value: object) -> object:
             parsed = timedelta()
         if parsed > timedelta():
             return parsed
-    raise PydanticCustomError(
-        "duration", "must be a duration of weeks, days, hours, minutes or seconds, as P7D or PT12H"
-    )
+    raise _misformed("duration")
 
 
 def _time_zone(value: str) -> str:
     try:
         ZoneInfo(value)
     except (KeyError, ValueError, OSError):
-        raise PydanticCustomError(
-            "time_zone", "is no time zone; Indonesia's are Asia/Jakarta, Asia/Makassar, Asia/Jayapura"
-        ) from None
+        raise _misformed("time_zone") from None
     return value
 
 
@@ -106,10 +107,10 @@ def _json(value: object) -> object:
                 rest += items
             case dict(fields):
                 if not all(isinstance(key, str) for key in fields):
-                    raise PydanticCustomError("json", "has a key that is not a text: put it in quotes")
+                    raise _misformed("json_key")
                 rest += fields.values()
             case _:
-                raise PydanticCustomError("json", "holds a value that JSON cannot carry: put it in quotes")
+                raise _misformed("json_value")
     return value
 
 
@@ -221,15 +222,6 @@ class Quota(_Part):
         """The packages of a round in an area; None where the quota is for areas of another level."""
         levels: tuple[AreaLevel, ...] = ("province", "kabupaten", "kecamatan", "kelurahan")
         return self.packages if self.per in (None, levels[region.count(".")]) else None
-
-
-_NO_QUOTA: Final = (
-    "is not used in ranking: give a number of packages, or {packages: 100, per: kelurahan} "
-    "(province, kabupaten, kecamatan or kelurahan)"
-)
-
-
-_NO_AREA: Final = "is no area that is known; newer ones stand under the policy's own `regions`"
 
 
 class Component(_Part):
@@ -362,7 +354,7 @@ PersonField = Literal[
 def _to_kept(value: object) -> object:
     if isinstance(value, str) and re.fullmatch(r"P[1-9][0-9]{0,3}[YMD]", value, re.ASCII):
         return value
-    raise PydanticCustomError("kept", "must be years, months or days, as P10Y, P18M or P90D")
+    raise _misformed("kept")
 
 
 Kept = Annotated[str, BeforeValidator(_to_kept)]
@@ -405,7 +397,7 @@ def _later(day: date, period: str, times: Literal[-1, 1]) -> date:
 
 def _no_longer_than_a_year(value: timedelta) -> timedelta:
     if value > timedelta(days=366):
-        raise PydanticCustomError("term", "must be no longer than a year: nobody waits so long for an answer")
+        raise _misformed("term")
     return value
 
 
@@ -518,7 +510,7 @@ CONCERNED: Final = "concerned"
 
 def _clock(value: str) -> str:
     if not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", value, re.ASCII):
-        raise PydanticCustomError("clock", 'must be an hour in quotes, as "21:00"')
+        raise _misformed("clock")
     return value
 
 
@@ -543,7 +535,7 @@ class Addressees(_Part):
     @model_validator(mode="after")
     def _one(self) -> "Addressees":
         if (self.agency is None) == (self.officers is None):
-            raise PydanticCustomError("addressees", "must name one of `agency` and `officers`")
+            raise _misformed("addressees")
         return self
 
 
@@ -630,13 +622,9 @@ def _readable(part: type[P], listed: object) -> Iterator[P]:
 # --- reading ----------------------------------------------------------------------------------------------------
 
 
-#: A mistake keeps a policy from being applied. A contradiction has an outcome by definition, advice may be meant so.
-Severity = Literal["mistake", "contradiction", "advice"]
-
-
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """One thing wrong with a policy file: where it stands (from 1), what it is about, what to do."""
+    """One thing wrong with a policy file: where it stands (from 1), what it is about, what to do, in both languages."""
 
     line: int
     column: int
@@ -648,20 +636,8 @@ class Mistake:
         return f"line {self.line}, column {self.column}: {self.path or 'policy'} {self.message}"
 
 
-class _Soft(str):
-    """A message about something that has a defined outcome, though hardly the one meant."""
-
-    __slots__ = ("severity",)
-    severity: Severity
-
-    def __new__(cls, message: str, severity: Severity) -> "_Soft":
-        made = super().__new__(cls, message)
-        made.severity = severity
-        return made
-
-
-def _advice(message: str) -> _Soft:
-    return _Soft(message, "advice")
+def _mistake(line: int, column: int, path: str, told: Wrong) -> Mistake:
+    return Mistake(line, column, path, str(told), told.severity)
 
 
 class PolicyError(ValueError):
@@ -692,7 +668,7 @@ def from_document(document: object) -> Policy:
 
 
 Path = tuple[str | int, ...]
-Told = tuple[Path, str]
+Told = tuple[Path, Wrong]
 _MAX_NODES: Final = 1_000_000
 
 
@@ -725,11 +701,11 @@ def _read(text: str) -> tuple[Policy | None, list[Mistake]]:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
-        return None, [Mistake(line, column, "", f"is not YAML: {error.problem or error.context}")]
+        return None, [_mistake(line, column, "", _unread(str(error.problem or error.context)))]
     except (YAMLError, ValueError) as error:
-        return None, [Mistake(1, 1, "", f"is not YAML: {error}")]
+        return None, [_mistake(1, 1, "", wrong("not_yaml", told=error))]
     except (RecursionError, _TooLarge):
-        return None, [Mistake(1, 1, "", "is nested too deeply or too large")]
+        return None, [_mistake(1, 1, "", wrong("too_deep"))]
     policy: Policy | None = None
     try:
         policy = Policy.model_validate(document, extra="forbid")
@@ -737,8 +713,25 @@ def _read(text: str) -> tuple[Policy | None, list[Mistake]]:
         told += [_explained(detail) for detail in error.errors(include_url=False)]
     if isinstance(document, dict):
         told += _contradictions(document, marks)
-    mistakes = {_placed(path, message, marks) for path, message in told}
+    mistakes = {_placed(path, each, marks) for path, each in told}
     return policy, sorted(mistakes, key=lambda m: (m.line, m.column, m.path, m.message))
+
+
+#: What the library says of a text that is no YAML, as far as people write such.
+_NO_YAML: Final[Mapping[str, Why]] = {
+    "found character '\\t'": "tab",
+    "mapping values are not allowed": "stray_colon",
+    "could not find expected ':'": "no_colon",
+    "expected <block end>": "indent",
+    "expected ',' or": "unclosed",
+    "found unexpected end of stream": "unended",
+}
+
+
+def _unread(problem: str) -> Wrong:
+    """Why a file is no YAML."""
+    known = next((why for said, why in _NO_YAML.items() if problem.startswith(said)), None)
+    return wrong(known) if known else wrong("not_yaml", told=problem)
 
 
 def _marked(node: Node, path: Path, marks: dict[Path, tuple[int, int]], seen: list[int]) -> Iterator[Told]:
@@ -759,19 +752,18 @@ def _marked(node: Node, path: Path, marks: dict[Path, tuple[int, int]], seen: li
             marks.setdefault(below, here)
             if name in found:
                 marks[(*below, "again")] = here
-                yield (*below, "again"), "stands twice here: keep one"
+                yield (*below, "again"), wrong("twice_here")
             found.add(name)
             yield from _marked(value, below, marks, seen)
 
 
-def _placed(path: Path, message: str, marks: Mapping[Path, tuple[int, int]]) -> Mistake:
+def _placed(path: Path, told: Wrong, marks: Mapping[Path, tuple[int, int]]) -> Mistake:
     at = path = tuple("criteria" if part == "named_criteria" and path not in marks else part for part in path)
     while at and at not in marks:
         at = at[:-1]
     line, column = marks.get(at, (1, 1))
     shown = path[:-1] if path and path[-1] == "again" else path
-    severity: Severity = message.severity if isinstance(message, _Soft) else "mistake"
-    return Mistake(line, column, "/".join(str(p) for p in shown), str(message), severity)
+    return _mistake(line, column, "/".join(str(p) for p in shown), told)
 
 
 _FIELDS: Final = frozenset(
@@ -808,31 +800,28 @@ _FIELDS: Final = frozenset(
 
 
 def _explained(detail: ErrorDetails) -> Told:
-    path, given = detail["loc"], detail["input"]
+    """What is wrong with the shape, of what Pydantic says of it."""
+    path, given, limits = detail["loc"], detail["input"], detail.get("ctx", {})
     match detail["type"]:
-        case "missing":
-            told = "is missing"
         case "extra_forbidden":
-            near = get_close_matches(str(path[-1]), _FIELDS, n=1)
-            told = "is no field of a policy" + (f"; did you mean `{near[0]}`?" if near else "")
-        case "string_type" if not isinstance(given, (dict, list)):
-            told = "must be a text: put it in quotes"
-        case "model_type" | "dict_type":
-            told = "must be a mapping of fields"
-        case "invalid_key":
-            told = "is a key that is not a text: put it in quotes"
-        case "date_type" | "date_from_datetime_parsing" | "date_parsing" | "date_from_datetime_inexact":
-            told = "must be a date that exists, as 2026-01-31"
+            told = wrong("no_field", near=near(str(path[-1]), _FIELDS))
+        case "string_type" if isinstance(given, (dict, list)):
+            told = wrong("neither_text")
         case "string_pattern_mismatch" | "string_too_short" | "string_too_long":
-            told = _OF_FIELD.get(_last_name(path), "must not be empty")
-        case "too_short" | "too_long" if given:
-            least = detail["type"] == "too_short"
-            end = "at least {min_length}" if least else "at most {max_length}"
-            told = f"must list {end} entries, and lists {{actual_length}}".format(**detail["ctx"])
-        case "too_short":
-            told = "must not be empty"
-        case _:
-            told = detail["msg"].replace("Input should be", "must be").replace("should have", "must have")
+            told = wrong(_OF_FIELD.get(_last_name(path), "empty"))
+        case "too_short" if given:
+            told = wrong("too_few", least=limits["min_length"], given=limits["actual_length"])
+        case "too_long":
+            told = wrong("too_many", most=limits["max_length"], given=limits["actual_length"])
+        case "literal_error":
+            choices = limits["expected"].replace("'", "")
+            told = wrong("no_choice", choices=(choices, choices.replace(" or ", " atau ")))
+        case "greater_than_equal":
+            told = wrong("at_least", least=limits["ge"])
+        case "less_than_equal":
+            told = wrong("at_most", most=limits["le"])
+        case kind:
+            told = wrong(_OF_TYPE.get(kind, "unfit"))
     return path, told
 
 
@@ -840,15 +829,17 @@ def _last_name(path: Path) -> str:
     return next((part for part in reversed(path) if isinstance(part, str)), "")
 
 
-_OF_FIELD: Final = {
-    "version": "must be 1 to 128 characters without line breaks or blanks at its ends",
-    "secret_id": "must name a secret: letters, digits, dots and dashes",
-    "id": "must be an id: for an agency 3 to 40 of a–z, 0–9 and dashes, for a rule 1 to 128 characters",
-    "code": "must be a code: for a programme 1 to 128 characters, for an area digits and dots as 33.74.01",
-    "programmes": "must hold codes of 1 to 128 characters",
-    "prefer": "must be the code of a programme",
-    "regions": "must hold codes of areas: digits and dots as 33.74.01",
-}
+_OF_TYPE: Final[Mapping[str, Why]] = {
+    "missing": "missing", "string_type": "not_text", "model_type": "no_mapping", "dict_type": "no_mapping",
+    "invalid_key": "key_not_text", "date_type": "no_date", "date_from_datetime_parsing": "no_date",
+    "date_parsing": "no_date", "date_from_datetime_inexact": "no_date", "too_short": "empty", "int_type": "no_whole",
+    "float_type": "no_number", "finite_number": "not_finite", "bool_type": "no_boolean", "list_type": "no_list",
+    **{form: form for form in get_args(Form)},
+}  # fmt: skip
+_OF_FIELD: Final[Mapping[str, Why]] = {
+    "version": "of_version", "secret_id": "of_secret_id", "id": "of_id", "code": "of_code",
+    "programmes": "of_programmes", "prefer": "of_prefer", "regions": "of_regions",
+}  # fmt: skip
 
 
 def _contradictions(document: Mapping[Any, Any], marks: Mapping[Path, tuple[int, int]]) -> Iterator[Told]:
@@ -860,7 +851,7 @@ def _contradictions(document: Mapping[Any, Any], marks: Mapping[Path, tuple[int,
     for items, key in ((agencies, "id"), (programmes, "code"), (rules, "id"), (_listed(document, "regions"), "code")):
         yield from _repeated(((*path, key), item.get(key)) for path, item in items)
     if document.get("secret_id") == "seal":
-        yield ("secret_id",), "must not be `seal`: that is the key of the quarantine"
+        yield ("secret_id",), wrong("sealed")
     for path, agency in agencies:
         listed = [((*path, "programmes", n), code) for n, code in _texts(agency.get("programmes"))]
         yield from _repeated(listed)
@@ -872,7 +863,7 @@ def _contradictions(document: Mapping[Any, Any], marks: Mapping[Path, tuple[int,
             yield from _cel((*path, key), programme.get(key), wanted)
         yield from _criteria(path, programme)
         if programme.get("quota") is not None and Quota.of(programme["quota"]) is None:
-            yield (*path, "quota"), _Soft(_NO_QUOTA, "advice")
+            yield (*path, "quota"), wrong("no_quota")
         yield from _amounts(path, programme)
         yield from _adopted(path, programme, rules)
         yield from _subjects(path, programme)
@@ -883,9 +874,9 @@ def _contradictions(document: Mapping[Any, Any], marks: Mapping[Path, tuple[int,
         pair = list(_texts(rule.get("programmes")))
         yield from _unknown((((*path, "programmes", n), code) for n, code in pair), codes)
         if rule.get("id") == BUILT_IN_RULE:
-            yield (*path, "id"), "is the id of the rule every policy has; take another"
+            yield (*path, "id"), wrong("built_in_id")
         if isinstance(prefer := rule.get("prefer"), str) and prefer not in {code for _, code in pair}:
-            yield (*path, "prefer"), "must be one of the rule's two programmes"
+            yield (*path, "prefer"), wrong("prefers_other")
     yield from _between(
         _dated(rules, {str(p.get("code")) for _, p in programmes if p.get("repeatable") is True}, marks)
     )
@@ -899,7 +890,7 @@ def _cel(path: Path, expression: object, wanted: criteria.Wanted) -> Iterator[To
     """What is wrong with an expression, or else what to think of."""
     if isinstance(expression, str):
         mistakes = criteria.mistakes(expression, wanted)
-        for told in mistakes or map(_advice, (*criteria.unheard_of(expression), *criteria.needless(expression))):
+        for told in mistakes or (*criteria.unheard_of(expression), *criteria.needless(expression)):
             yield path, told
 
 
@@ -910,19 +901,18 @@ def _amounts(path: Path, programme: Mapping[str, Any]) -> Iterator[Told]:
     for below, component in components:
         yield from _cel((*path, *below, "criteria"), component.get("criteria"), "bool")
     if components and programme.get("amount") is not None:
-        yield (*path, "amount"), "is paid by component here: leave it out"
+        yield (*path, "amount"), wrong("by_component")
     if programme.get("most_components") is not None and not components:
-        yield (*path, "most_components"), "needs components"
+        yield (*path, "most_components"), wrong("needs_components")
     pays = "components" if components else "amount" if programme.get("amount") is not None else ""
     if pays and programme.get("period") is None:
-        yield (*path, pays), "needs a `period`: month, two_months, quarter, half_year, year or once"
+        yield (*path, pays), wrong("needs_period")
     if pays and programme.get("criteria") is None:
-        yield (*path, pays), _Soft("is due to nobody: the programme has no criteria", "advice")
+        yield (*path, pays), wrong("due_to_nobody")
     paying = [(below, each) for below, each in components if isinstance(each.get("amount"), int)]
     paying.sort(key=lambda each: -each[1]["amount"])  # the highest first, of equal ones that which stands first
     for place, before in criteria.covered([str(each.get("criteria")) for _, each in paying]).items():
-        told = f"is never due: whoever meets it meets `{paying[before][1].get('code')}` too, which pays no less"
-        yield (*path, *paying[place][0], "criteria"), _Soft(f"{told}; take it away, or let it ask for others", "advice")
+        yield (*path, *paying[place][0], "criteria"), wrong("never_due", code=paying[before][1].get("code"))
 
 
 def _adopted(path: Path, programme: Mapping[str, Any], rules: list[tuple[Path, dict[str, Any]]]) -> Iterator[Told]:
@@ -935,17 +925,14 @@ def _adopted(path: Path, programme: Mapping[str, Any], rules: list[tuple[Path, d
             dated.append(((*path, "adoption", *below), Target.model_validate(each)))
     for (_, before), (at, target) in pairwise(dated):
         if target.by <= before.by:
-            yield (*at, "by"), f"must come after {before.by}, the target before it"
+            yield (*at, "by"), wrong("not_after", day=before.by)
         elif target.kelurahan < before.kelurahan:
-            told = f"asks for fewer than the {before.kelurahan} of the target before it"
-            yield (*at, "kelurahan"), _Soft(f"{told}: kelurahan that take part are to stay", "advice")
+            yield (*at, "kelurahan"), wrong("fewer", count=before.kelurahan)
     if programme.get("repeatable") is not True:
-        told = "is of a programme of neighbours, who may help twice: mark the programme `repeatable: true`"
-        yield (*path, "adoption"), _Soft(f"{told}, or the second help is an overlap", "advice")
+        yield (*path, "adoption"), wrong("not_repeatable")
     for at, rule in rules:
         if rule.get("verdict") in ("exclusive", "review") and programme.get("code") in (rule.get("programmes") or ()):
-            told = f"holds what neighbours give as an overlap, though `{programme.get('code')}` has `adoption`"
-            yield (*at, "verdict"), _Soft(f"{told}: community aid tops up; take `complementary`", "advice")
+            yield (*at, "verdict"), wrong("neighbours_overlap", code=programme.get("code"))
 
 
 def _runs_in(path: Path, programme: Mapping[str, Any], document: Mapping[Any, Any]) -> Iterator[Told]:
@@ -956,9 +943,9 @@ def _runs_in(path: Path, programme: Mapping[str, Any], document: Mapping[Any, An
     for at, code in listed:
         others = [other for _, other in listed if other != code]
         if _fits(code, REGION_PATTERN) and code not in known and not regions.known(code):
-            yield at, _NO_AREA
+            yield at, wrong("no_area")
         elif regions.holds(others, code):
-            yield at, _Soft("is within another area of this programme: leave it out", "advice")
+            yield at, wrong("within_another")
 
 
 def _criteria(path: Path, programme: Mapping[str, Any]) -> Iterator[Told]:
@@ -972,10 +959,7 @@ def _criteria(path: Path, programme: Mapping[str, Any]) -> Iterator[Told]:
     if len(told) > 1 and not any(map(criteria.mistakes, told)):  # what each asks for alone was told
         yield from (((*path, key), mistake) for mistake in criteria.mistakes(_joined([each for _, each in named])))
     if key == "named_criteria" and named and programme.get("criteria") != _joined(programme[key]):
-        yield (
-            (*path, "criteria"),
-            "says otherwise than `named_criteria`: write that list as `criteria`, and nothing else",
-        )
+        yield (*path, "criteria"), wrong("says_otherwise")
 
 
 def _asked(path: Path, programme: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
@@ -996,8 +980,7 @@ def _subjects(path: Path, programme: Mapping[str, Any]) -> Iterator[Told]:
     if programme.get("unit") == "household":
         for at, expression in _asked(path, programme):
             if "person" in criteria.speaks_of(expression):
-                told = "asks for `person`, which a programme of households does not have: unknown for everybody"
-                yield at, f"{told}; ask `household.members.exists(m, m.age >= 60)` and the like, or take `unit: person`"
+                yield at, wrong("no_person_there")
 
 
 def _scoring(document: Mapping[Any, Any], programmes: list[tuple[Path, dict[str, Any]]]) -> Iterator[Told]:
@@ -1009,26 +992,25 @@ def _scoring(document: Mapping[Any, Any], programmes: list[tuple[Path, dict[str,
             if isinstance(expression, str) and (fields := criteria.scored(expression)):
                 asked = True
                 if score is None:
-                    yield at, f"asks for `household.{fields[0]}`, but this policy has no `score`: declare one"
+                    yield at, wrong("no_score", field=fields[0])
     if not isinstance(score, dict):
         return
     if not asked:
-        yield ("score",), _Soft("is asked for by no programme: neither `score` nor `score_decile`", "advice")
+        yield ("score",), wrong("score_unasked")
     variables = [(("score", *below), each) for below, each in _listed(score, "variables")]
     yield from _repeated(((*path, "code"), each.get("code")) for path, each in variables)
     for path, variable in variables:
         if not isinstance(value := variable.get("value"), str):
             continue
-        for told in criteria.values(value) or map(_advice, criteria.unheard_of(value)):
+        for told in criteria.values(value) or criteria.unheard_of(value):
             yield (*path, "value"), told
         if "person" in criteria.speaks_of(value):
-            told = "asks for `person`, but a score is a household's"
-            yield (*path, "value"), f"{told}: count with `household.members.filter(m, m.age < 18).size()` and the like"
+            yield (*path, "value"), wrong("score_of_person")
         if criteria.scored(value):
-            yield (*path, "value"), "asks for the score itself, which it is a part of"
+            yield (*path, "value"), wrong("score_of_score")
     cuts = [each for each in score.get("deciles") or () if isinstance(each, (int, float))]
     if any(one >= other for one, other in pairwise(cuts)):
-        yield ("score", "deciles"), "must ascend: the score from which on a household is in decile 2, 3 … 10"
+        yield ("score", "deciles"), wrong("not_ascending")
 
 
 @dataclass(frozen=True, slots=True)
@@ -1090,25 +1072,24 @@ def _between(group: Mapping[tuple[str, str, str], list[_Dated]]) -> Iterator[Tol
         for place, rule in enumerate(rules):
             for before in rules[:place]:
                 if before.path and before.verdict != rule.verdict and before.from_ < rule.to and rule.from_ < before.to:
-                    yield (*rule.path, "verdict"), _Soft(_contradicts(before, rule), "contradiction")
+                    yield (*rule.path, "verdict"), _contradicts(before, rule)
             yield from _shadowed(rule, [each for each in rules if each.order < rule.order])
         dated = sorted(rules, key=lambda each: (each.from_, each.to))
         until, last = (dated[0].to, dated[0]) if dated else (0, None)
         for rule in dated[1:]:
             gap = _Dated((), 0, "", "review", until, rule.from_)
             if last is not None and until < rule.from_ and _left(gap, beside):
-                days = f"{date.fromordinal(until)} to {date.fromordinal(rule.from_ - 1)}"
-                told = f"leaves {days} without a rule of these programmes and scope, after that of line {last.line}"
-                yield (*rule.path, "effective"), _Soft(f"{told}; close the gap unless it is meant", "advice")
+                begins, ends = date.fromordinal(until), date.fromordinal(rule.from_ - 1)
+                yield (*rule.path, "effective"), wrong("gap", first=begins, last=ends, line=last.line)
             if rule.to > until:
                 until, last = rule.to, rule
 
 
-def _contradicts(one: _Dated, other: _Dated) -> str:
-    told = f"contradicts the rule of line {one.line}: same programmes and scope, another verdict, days shared"
+def _contradicts(one: _Dated, other: _Dated) -> Wrong:
     weaker, stronger = (one, other) if other.order < one.order else (other, one)
-    never = "" if _left(weaker, [stronger]) else f", and the rule of line {weaker.line} never decides"
-    return f"{told}; the stronger verdict wins{never}"
+    if _left(weaker, [stronger]):
+        return wrong("contradicts", line=one.line)
+    return wrong("contradicts_all", line=one.line, weaker=weaker.line)
 
 
 def _shadowed(rule: _Dated, winning: list[_Dated]) -> Iterator[Told]:
@@ -1116,12 +1097,10 @@ def _shadowed(rule: _Dated, winning: list[_Dated]) -> Iterator[Told]:
     if not rule.path or _left(rule, winning):
         return
     if not all(each.path for each in winning):
-        told = f"never decides: `{BUILT_IN_RULE}`, which every policy has, does; take it away, or mark the programme"
-        yield (*rule.path, "id"), _Soft(f"{told} `repeatable: true`", "advice")
+        yield (*rule.path, "id"), wrong("never_decides_built_in", rule=BUILT_IN_RULE)
     elif all(each.verdict == rule.verdict or _left(rule, [each]) for each in winning):
         lines = ", ".join(str(each.line) for each in winning if each.from_ < rule.to and rule.from_ < each.to)
-        told = f"never decides: rules of the same programmes and scope do on all its days (line {lines})"
-        yield (*rule.path, "id"), _Soft(f"{told}, by a stronger verdict or the lesser id; take one away", "advice")
+        yield (*rule.path, "id"), wrong("never_decides", lines=lines)
 
 
 def _out_of_time(
@@ -1138,7 +1117,7 @@ def _out_of_time(
         for _, code in _texts(rule.get("programmes")):
             last = ends.get(code)
             if days is not None and days.from_ is not None and last is not None and last < days.from_:
-                yield (*path, "effective"), _Soft(f"begins when `{code}` has ended, on {last}", "advice")
+                yield (*path, "effective"), wrong("begins_after", code=code, day=last)
 
 
 def _reports(document: Mapping[Any, Any], agencies: set[str]) -> Iterator[Told]:
@@ -1160,8 +1139,7 @@ def _reports(document: Mapping[Any, Any], agencies: set[str]) -> Iterator[Told]:
     for n, one in enumerate(told.in_charge):
         same = {(one.step, one.region, kind) for kind in one.kinds or (None,)}
         if same <= taken:
-            message = "has charge of nothing: an agency named before has charge of the same"
-            yield (*at, "in_charge", n), _Soft(message, "contradiction")
+            yield (*at, "in_charge", n), wrong("same_charge")
         taken |= same
     yield from _in_nobodys_charge(told, at)
 
@@ -1172,14 +1150,14 @@ def _named_in(routes: Mapping[str, Any], document: Mapping[Any, Any], agencies: 
     whole = len(steps) == len(routes["steps"]) if isinstance(routes.get("steps"), list) else False
     for (_, below), (path, step) in pairwise(steps):
         if STEPS.index(step) <= STEPS.index(below):
-            yield (*path, "step"), f"must come before {below}: a report climbs {' → '.join(STEPS)}"
+            yield (*path, "step"), wrong("climbs", below=below, steps=" → ".join(STEPS))
     known = _added(document)
     for path, one in _listed(routes, "in_charge"):
         agency, step, region = one.get("agency"), one.get("step"), one.get("region")
         if _fits(agency, AGENCY_ID_PATTERN) and agency not in agencies:
-            yield (*path, "agency"), "is no agency of this policy" + _near(agency, agencies)
+            yield (*path, "agency"), wrong("no_agency", near=near(agency, agencies))
         if step in STEPS and whole and step not in {named for _, named in steps}:
-            yield (*path, "step"), "is none of the `steps`: give it a deadline there"
+            yield (*path, "step"), wrong("no_step")
         yield from _nowhere((*path, "region"), region, known)
 
 
@@ -1190,12 +1168,7 @@ def _added(document: Mapping[Any, Any]) -> set[str]:
 
 def _nowhere(path: Path, region: object, added: set[str]) -> Iterator[Told]:
     if _fits(region, REGION_PATTERN) and region not in added and not regions.known(region):
-        yield path, _NO_AREA
-
-
-def _near(name: str, known: Iterable[str]) -> str:
-    near = get_close_matches(name, known, n=1)
-    return f"; did you mean `{near[0]}`?" if near else ""
+        yield path, wrong("no_area")
 
 
 def _notices(document: Mapping[Any, Any], agencies: set[str], programmes: set[str]) -> Iterator[Told]:
@@ -1205,13 +1178,13 @@ def _notices(document: Mapping[Any, Any], agencies: set[str], programmes: set[st
         return
     groups, added = routes.get("recipients"), _added(document)
     if groups is not None and not isinstance(groups, dict):
-        yield ("routes", "recipients"), "must be a mapping of groups to lists of people"
+        yield ("routes", "recipients"), wrong("no_groups")
     groups = groups if isinstance(groups, dict) else {}
     for group, members in groups.items():
         yield from _members(("routes", "recipients", str(group)), members, added)
     told, at = routes.get("notices"), ("routes", "notices")
     if told is not None and not isinstance(told, list):
-        yield at, "must be a list of routes, each with `kinds` and `to`"
+        yield at, wrong("no_routes")
     yield from _shaped(NoticeRoute, told, at)
     used: set[str] = set()
     for below, route in _listed(routes, "notices"):
@@ -1229,13 +1202,13 @@ def _notices(document: Mapping[Any, Any], agencies: set[str], programmes: set[st
                 channels = level.get("channel", route.get("channel", ["email"]))
                 yield from _unreached(("routes", "recipients", group), groups[group], channels)
     for group in groups.keys() - used:
-        yield ("routes", "recipients", str(group)), _advice("is told nothing: no route of `notices` names it")
+        yield ("routes", "recipients", str(group)), wrong("told_nothing")
 
 
 def _members(at: Path, members: object, added: set[str]) -> Iterator[Told]:
     """What is wrong with a group of recipients."""
     if not isinstance(members, list) or not members:
-        yield at, "must be a list of people, each with `name`, `role` and `contact`"
+        yield at, wrong("no_people")
     yield from _shaped(Officer, members, at)
     named = [((*at, *path[1:]), each) for path, each in _listed({"": members}, "")]
     yield from _repeated(((*path, "name"), each.get("name")) for path, each in named)
@@ -1248,20 +1221,19 @@ def _of_route(route: Mapping[str, Any]) -> Iterator[Told]:
     yield from _of_verdicts(route)
     quiet = route.get("quiet")
     if isinstance(quiet, dict) and quiet.get("from") is not None and quiet.get("from") == quiet.get("to"):
-        yield ("quiet",), "is quiet never, or always: let `from` and `to` differ"
+        yield ("quiet",), wrong("never_quiet")
     kinds = {kind for _, kind in _texts(route.get("kinds"))}
     if "rejection" in kinds and route.get("when") != "digest":
-        rest = ", the other kinds at once" if len(kinds) > 1 else ""
-        yield ("kinds",), _advice(f"rejections are told in the digest whatever `when` says{rest}")
+        yield ("kinds",), wrong("digest_else" if len(kinds) > 1 else "digest")
 
 
-def _nobody(to: Mapping[str, Any], agencies: set[str], groups: Mapping[Any, Any]) -> Iterator[tuple[str, str]]:
+def _nobody(to: Mapping[str, Any], agencies: set[str], groups: Mapping[Any, Any]) -> Iterator[tuple[str, Wrong]]:
     """Whom an address names and nobody knows."""
     agency, group = to.get("agency"), to.get("officers")
     if isinstance(agency, str) and agency not in {CONCERNED, *agencies}:
-        yield "agency", f"is no agency of this policy, and not `{CONCERNED}`" + _near(agency, agencies)
+        yield "agency", wrong("nobody_concerned", concerned=CONCERNED, near=near(agency, agencies))
     if isinstance(group, str) and group not in groups:
-        yield "officers", "is no group of `routes.recipients`" + _near(group, map(str, groups))
+        yield "officers", wrong("no_group", near=near(group, map(str, groups)))
 
 
 def _shaped(part: type[_Part], listed: object, at: Path) -> Iterator[Told]:
@@ -1290,7 +1262,8 @@ def _of_verdicts(route: Mapping[str, Any]) -> Iterator[Told]:
         known = [verdict for kind in kinds for verdict in _VERDICTS[kind]]
         for n, verdict in _texts(route.get("verdicts")):
             if verdict not in known:
-                yield ("verdicts", n), f"is told by no {' and no '.join(kinds)}" + _near(verdict, known)
+                none = (" and no ".join(kinds), " dan ".join(kinds))
+                yield ("verdicts", n), wrong("no_verdict", kinds=none, near=near(verdict, known))
 
 
 def _levels(route: Mapping[str, Any]) -> Iterator[tuple[Path, dict[str, Any]]]:
@@ -1315,8 +1288,8 @@ def _unreached(at: Path, members: object, channels: object) -> Iterator[Told]:
     for n, member in enumerate(members if isinstance(members, list) else []):
         contact = member.get("contact") if isinstance(member, dict) else None
         if isinstance(member, dict) and not any(each in (contact or {}) for each in fields):
-            ways = " or ".join(dict.fromkeys(f"`{each}`" for each in fields))
-            yield (*at, n), _advice(f"is not reached: the contact has no {ways}")
+            ways = list(dict.fromkeys(f"`{each}`" for each in fields))
+            yield (*at, n), wrong("not_reached", ways=(" or ".join(ways), " atau ".join(ways)))
 
 
 def _fits(value: object, pattern: str) -> TypeGuard[str]:
@@ -1329,18 +1302,24 @@ def _in_nobodys_charge(told: ReportRoutes, at: Path) -> Iterator[Told]:
     for n, terms in enumerate(told.steps):
         there = [one for one in told.in_charge if one.step == terms.step]
         missing = [kind for kind in kinds if not any(kind in (one.kinds or kinds) for one in there)]
-        if missing:
-            of = "any report" if len(missing) == len(kinds) else "reports of " + ", ".join(missing)
-            yield (*at, "steps", n), _Soft(f"is passed at once: nobody has charge of {of} there", "advice")
+        if len(missing) == len(kinds):
+            yield (*at, "steps", n), wrong("passed_all")
+        elif missing:
+            yield (*at, "steps", n), wrong("passed", kinds=", ".join(missing))
     for n, one in enumerate(told.in_charge):
         around = [each for each in told.in_charge if each.region is None
                   or (one.region is not None and regions.holds([each.region], one.region))]  # fmt: skip
         missing = [kind for kind in kinds if not any(kind in (each.kinds or kinds) for each in around)]
         if missing and one.region not in {each.region for each in told.in_charge[:n]}:
-            where = "from " + one.region if one.region is not None else "from any region"
-            yield (*at, "in_charge", n), _Soft(
-                f"leaves others: nobody at any step has charge of reports of {', '.join(missing)} {where}", "advice"
-            )  # fmt: skip
+            here, of = (*at, "in_charge", n), ", ".join(missing)
+            yield (
+                here,
+                (
+                    wrong("uncharged_anywhere", kinds=of)
+                    if one.region is None
+                    else wrong("uncharged", kinds=of, region=one.region)
+                ),
+            )
 
 
 def _listed(document: Mapping[Any, Any], key: str) -> Iterator[tuple[Path, dict[str, Any]]]:
@@ -1360,7 +1339,7 @@ def _repeated(named: Iterable[tuple[Path, object]]) -> Iterator[Told]:
     seen = set()
     for path, name in named:
         if isinstance(name, str) and name in seen:
-            yield path, "is named twice"
+            yield path, wrong("named_twice")
         elif isinstance(name, str):
             seen.add(name)
 
@@ -1368,8 +1347,7 @@ def _repeated(named: Iterable[tuple[Path, object]]) -> Iterator[Told]:
 def _unknown(named: Iterable[tuple[Path, str]], codes: set[str]) -> Iterator[Told]:
     for path, code in named:
         if code not in codes:
-            near = get_close_matches(code, codes, n=1)
-            yield path, "is no programme of this policy" + (f"; did you mean `{near[0]}`?" if near else "")
+            yield path, wrong("no_programme", near=near(code, codes))
 
 
 def _effective(item: Mapping[str, Any]) -> Effective | None:
@@ -1383,7 +1361,7 @@ def _effective(item: Mapping[str, Any]) -> Effective | None:
 def _inverted(path: Path, item: Mapping[str, Any]) -> Iterator[Told]:
     days = _effective(item)
     if days is not None and days.from_ is not None and days.to is not None and days.to < days.from_:
-        yield (*path, "effective"), "ends before it begins"
+        yield (*path, "effective"), wrong("ends_before")
 
 
 # --- what services ask of it ------------------------------------------------------------------------------------
