@@ -57,7 +57,7 @@ class Nemesis:
     """Inflicts faults until `kills` processes were killed; `struck` and `storms` tell of it.
 
     Args:
-        brief: only storms, unmeasured, of kills and one of each other kind of fault.
+        brief: only storms, unmeasured, of one kill of each process and one of each other kind of fault.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class Nemesis:
                 for fault in FAULTS
                 if fault.brief or not self._brief
                 for target in self._targets(fault)
-                for _ in range(fault.weight if not self._brief else 1 + fault.kills)
+                for _ in range(1 if self._brief else fault.weight)
             ]
             self._rng.shuffle(self._deck)
         return self._deck.pop()

@@ -1,4 +1,4 @@
-"""A short run of the suite, in every `make test`: some 20 processes killed, and one of each other fault."""
+"""A short run of the suite, in every `make test`: each process killed once, and one of each other fault."""
 
 import logging
 
@@ -9,10 +9,10 @@ from .run import run
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 SEED = 7
-KILLS = 20
+KILLS = 11
 
 
-def test_twenty_kills_and_nothing_lost_doubled_or_wrong() -> None:
+def test_each_is_killed_and_nothing_lost_doubled_or_wrong() -> None:
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     found = run(SEED, KILLS, brief=True)
     assert found["told"] == [], f"replay: python -m tests.chaos --brief --seed {SEED} --kills {KILLS}"

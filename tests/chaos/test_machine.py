@@ -530,7 +530,13 @@ def test_whatever_happens_each_record_is_one_fact_and_no_revision_falls(machine:
     run_state_machine_as_test(machine, settings=CALM)
 
 
-@pytest.mark.parametrize("control", ["fence-off", "positions-first", "rebalance-ignored", "transactional-id-off"])
+@pytest.mark.parametrize(
+    "control",
+    [
+        "fence-off", "positions-first", "transactional-id-off",
+        pytest.param("rebalance-ignored", marks=pytest.mark.chaos),  # hundreds of histories until it is noticed
+    ],
+)  # fmt: skip
 def test_the_machine_notices(machine: Any, control: str) -> None:
     CONTROLS[control]()
     with pytest.raises((AssertionError, TimeoutError)) as noticed:

@@ -20,6 +20,7 @@ import tempfile
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
@@ -27,6 +28,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import psutil
 import pytest
+from tepat_chassis.database import Database
 
 from tepat_local import containers, files, processes
 from tepat_local import kafka as kafka_server
@@ -113,13 +115,40 @@ def postgres(_servers: Path) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def template() -> str:
+    """Name of the database of which each test gets a copy: an empty one, until a suite says otherwise."""
+    return "template1"
+
+
 @pytest.fixture
-def database(postgres: str) -> Iterator[str]:
-    """URL of a fresh, empty database, dropped after the test, with whatever is still connected."""
+def database(postgres: str, template: str) -> Iterator[str]:
+    """URL of a fresh copy of `template`, dropped after the test, with whatever is still connected."""
+    with _database(postgres, template) as url:
+        yield url
+
+
+@contextmanager
+def migrated(server: str, *migrations: Traversable) -> Iterator[str]:
+    """The name of a database of `server` that was opened with `migrations`, as a `template`: a copy of its tables
+    takes a fraction of the time that making them takes."""
+
+    async def migrate(url: str) -> None:
+        database = Database(url, service="template")
+        await database.open(*migrations)
+        await database.close()
+
+    with _database(server, "template1") as url:
+        run(migrate(url))
+        yield urlsplit(url).path[1:]
+
+
+@contextmanager
+def _database(server: str, template: str) -> Iterator[str]:
     name = f"test_{random.token_hex(6)}"
-    run(_execute(postgres, f"create database {name}"))
-    yield urlunsplit(urlsplit(postgres)._replace(path=f"/{name}"))
-    run(_execute(postgres, f"drop database {name} with (force)"))
+    run(_execute(server, f"create database {name} template {template} strategy file_copy"))  # a third of wal_log's time
+    yield urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
+    run(_execute(server, f"drop database {name} with (force)"))
 
 
 async def tables_naming(connection: asyncpg.Connection[asyncpg.Record], *words: str) -> set[str]:

@@ -19,6 +19,7 @@ from typing import Any
 
 import httpx
 import orjson
+import pytest
 import pytest_asyncio
 from aiokafka import TopicPartition
 from fastapi import APIRouter, FastAPI
@@ -49,6 +50,7 @@ from tepat_distribution.handlers import Decisions, Payouts, Persons, Through, da
 from tepat_distribution.held import Held
 from tepat_distribution.knowing import Known
 from tepat_distribution.store import BY_KEY, Store
+from tepat_local.testing import migrated
 
 NOW = datetime(2026, 3, 1, 9, tzinfo=UTC)
 TIME = "2026-01-05T08:00:00+07:00"
@@ -701,6 +703,13 @@ class Ledger:
         """Forget everything."""
         await self.database.pool.execute("".join(f"delete from {table};" for table in TABLES))
         self._forget()
+
+
+@pytest.fixture(scope="session")
+def template(postgres: str) -> Iterator[str]:
+    """A database with distribution's tables."""
+    with migrated(postgres, *MIGRATIONS) as name:
+        yield name
 
 
 @pytest_asyncio.fixture

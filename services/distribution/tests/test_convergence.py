@@ -201,7 +201,7 @@ def _key(told: Event) -> str:
     policies(), opening, known, happenings, st.sampled_from([3, 4, 1_000, 1_000]), st.sampled_from([2, 9, 1_000, 1_000])
 )
 @settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 async def test_what_stands_is_what_overlap_md_defines(
     ledger: Ledger,

@@ -224,7 +224,7 @@ from payout p join agency a on a.id = p.agency left join programme pr on pr.id =
 
 @given(histories, decisions, st.lists(st.sampled_from(["hold", "uphold", "release", "waive"]), min_size=2, max_size=2))
 @settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 async def test_whatever_it_is_grouped_by_the_sums_are_those_of_the_ledger(
     ledger: Ledger,

@@ -80,7 +80,7 @@ def brief(told: Any) -> tuple[str, str] | None:
     st.sampled_from([3, 4, 1_000, 1_000]), st.sampled_from(PERIODS),
 )  # fmt: skip
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 async def test_it_tells_what_the_oracle_finds_otherwise(
     ledger: Ledger, slices: int, both: Any, opening: list[Event], later: Any, known: list[Event], facts: Any,

@@ -1,6 +1,6 @@
 """What the registry and agencies tell, and an eligibility service that takes it: its intakes, duty and database."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
 from functools import cache
@@ -13,6 +13,7 @@ from uuid import UUID, uuid5
 
 import httpx
 import orjson
+import pytest
 import pytest_asyncio
 from fastapi import APIRouter, FastAPI
 from pydantic import TypeAdapter
@@ -40,6 +41,7 @@ from tepat_eligibility.handlers import Policies, Registry, Visits
 from tepat_eligibility.judge import DECISIONS, Judge
 from tepat_eligibility.policed import Policed
 from tepat_eligibility.store import queries
+from tepat_local.testing import migrated
 
 NOON = datetime(2026, 3, 1, 5, tzinfo=UTC)
 """Noon in Jakarta."""
@@ -314,6 +316,13 @@ class Eligibility:
         await self.database.pool.execute("; ".join(f"delete from {table}" for table in tables))
         self.standing.in_force = None
         self.now = NOON
+
+
+@pytest.fixture(scope="session")
+def template(postgres: str) -> Iterator[str]:
+    """A database with eligibility's tables."""
+    with migrated(postgres, *MIGRATIONS) as name:
+        yield name
 
 
 @pytest_asyncio.fixture

@@ -27,6 +27,7 @@ from tepat_chassis.standing import Standing
 from tepat_contracts import envelope
 from tepat_contracts.cases import case_code
 from tepat_contracts.policy import from_document
+from tepat_local.testing import migrated
 from tepat_notifications.channels import Channels
 from tepat_notifications.domain import Province, province
 from tepat_notifications.handlers import (
@@ -45,6 +46,8 @@ from tepat_notifications.sending import Sender
 from tepat_notifications.store import Store, queries
 
 NAMESPACE = UUID("6f0a1f0e-6a4b-5b0e-9d59-2f6f6c1f7a10")
+SQL = files("tepat_notifications") / "sql"
+MIGRATIONS = (files("tepat_chassis") / "sql" / "migrations", SQL / "migrations")
 START = datetime(2026, 3, 2, 3, 0, tzinfo=UTC)
 """Monday 2 March 2026, 10:00 in Jakarta."""
 
@@ -320,11 +323,17 @@ class Desk:
         return [event["data"] for event in events]
 
 
+@pytest.fixture(scope="session")
+def template(postgres: str) -> Iterator[str]:
+    """A database with notifications' tables."""
+    with migrated(postgres, *MIGRATIONS) as name:
+        yield name
+
+
 @pytest.fixture
 async def desk(database: str, mail: Any) -> AsyncIterator[Desk]:
-    sql = files("tepat_notifications") / "sql"
-    opened = Database(database, service="notifications", session=(sql / "session.sql").read_text())
-    await opened.open(files("tepat_chassis") / "sql" / "migrations", sql / "migrations")
+    opened = Database(database, service="notifications", session=(SQL / "session.sql").read_text())
+    await opened.open(*MIGRATIONS)
     channels = Channels({"email": f"mailto://{mail.address}/?mode=insecure&from=tepat%40tepat.invalid&to={{email}}"})
     standing: Standing[Province] = Standing(opened, lambda document: province(from_document(document)))
     made = Desk(opened, Store(channels.names, 2.0), standing, channels, Clock(), mail)

@@ -11,7 +11,6 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -28,7 +27,7 @@ from tepat_contracts import envelope
 from tepat_contracts.topics import own
 from tepat_local import tokens
 
-from .conftest import POLICY, Mail, overlap
+from .conftest import MIGRATIONS, POLICY, Mail, overlap
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
@@ -236,10 +235,9 @@ async def partitions_of(kafka: str, *names: str) -> list[TopicPartition]:
 
 async def from_here_on(kafka: str, url: str) -> None:
     """Let the service begin behind what other tests have written."""
-    sql = files("tepat_notifications") / "sql"
     database = Database(url, service="notifications")
     consumer = AIOKafkaConsumer(bootstrap_servers=kafka)
-    await database.open(files("tepat_chassis") / "sql" / "migrations", sql / "migrations")
+    await database.open(*MIGRATIONS)
     await consumer.start()
     try:
         ends = await consumer.end_offsets(await partitions_of(kafka))

@@ -1,6 +1,6 @@
 """What agencies tell, as records, and a registry that takes them: the door, the store and a real database."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import orjson
+import pytest
 import pytest_asyncio
 from tepat_chassis.database import Database, Lock
 from tepat_chassis.metrics import Metrics
@@ -20,6 +21,7 @@ from tepat_chassis.standing import Standing, StandingIntake
 from tepat_contracts.envelope import agency_source
 from tepat_contracts.policy import from_document
 from tepat_contracts.topics import Kind, inbound_name
+from tepat_local.testing import migrated
 from tepat_registry.aid import AID, Aid
 from tepat_registry.handlers import Intake, InUse, Policies, Recheck
 from tepat_registry.reports import Reports
@@ -268,6 +270,13 @@ class Registry:
         tables += "report_told", "report", "route", "traits", "block"
         await self.database.pool.execute("; ".join(f"delete from {table}" for table in tables))
         self.standing.in_force = None
+
+
+@pytest.fixture(scope="session")
+def template(postgres: str) -> Iterator[str]:
+    """A database with registry's tables."""
+    with migrated(postgres, *MIGRATIONS) as name:
+        yield name
 
 
 @pytest_asyncio.fixture
