@@ -14,17 +14,15 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import json
+import os
 import random
 import socket
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO
 
 from tepat_local import files
 
 LOWEST, HIGHEST = 15_000, 32_000
-_reserved: list[IO[str]] = []
-"""Files locked for the ports of this process, each with what it is reserved for; the kernel lets go of them."""
 
 
 def is_free(port: int) -> bool:
@@ -49,20 +47,21 @@ async def listens(host: str, port: int) -> bool:
 
 
 def _reserve(port: int, file: Path) -> bool:
-    """Whether `port` is one of those in `file` as long as this process lives, or the one that reserved it for that."""
-    folder = files.users_own("ports")
+    """Whether `port` is one of those in `file` as long as this process lives, or the one that reserved it for that.
+
+    A file of the port is locked, and says what for; it stays open, and the kernel lets go of it.
+    """
+    folder, held_for = files.users_own("ports"), os.fsencode(file)
     with files.lock(folder / "lock"):
-        reservation = (folder / str(port)).open("a+")
+        reservation = os.open(folder / str(port), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(reservation, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            with reservation:
-                reservation.seek(0)
-                return reservation.read() == str(file)
-        reservation.truncate(0)
-        reservation.write(str(file))
-        reservation.flush()
-    _reserved.append(reservation)
+            told = os.pread(reservation, len(held_for) + 1, 0)
+            os.close(reservation)
+            return told == held_for
+        os.ftruncate(reservation, 0)
+        os.pwrite(reservation, held_for, 0)
     return True
 
 
