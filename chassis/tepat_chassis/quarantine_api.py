@@ -11,7 +11,7 @@ from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
 from fastapi import APIRouter, Depends, Query
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict, Field
 from tepat_contracts.receipts import Reason
 
 from tepat_chassis.acts import record
@@ -21,7 +21,7 @@ from tepat_chassis.logging import mask
 from tepat_chassis.pseudonyms import as_uuid
 from tepat_chassis.quarantine import replay
 from tepat_chassis.refusals import refusal
-from tepat_chassis.wanted import Purpose
+from tepat_chassis.wanted import Body, Purpose
 
 if TYPE_CHECKING:
     from tepat_chassis.service import Service
@@ -50,20 +50,20 @@ FIELD: Final = re.compile(r"[a-z][a-z_]{0,63}\d?")
 ENVELOPE: Final = ("specversion", "id", "source", "type", "time")
 
 
-class Entry(BaseModel):
-    """A record's place."""
+class Entry(Body):
+    """A record's place; as it is listed, with all that is told of it beside."""
 
+    model_config = ConfigDict(extra="ignore")
     topic: str
     partition: int
     offset: int
 
 
-class Replay(BaseModel):
+class Replay(Body):
     """What to take again: the entries named, those of a reason, or with neither all that wait."""
 
-    model_config = ConfigDict(extra="forbid")
     entries: list[Entry] | None = None
-    reason: Reason | None = None
+    reason: Annotated[Reason, Field(strict=False)] | None = None
 
 
 def quarantine_router(service: "Service[Any]") -> APIRouter:

@@ -10,18 +10,17 @@ Invariants
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Annotated, Any, Final
-from uuid import UUID
 
 import orjson
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from tepat_chassis import acts
 from tepat_chassis.auth import Person, Right, needs
 from tepat_chassis.database import Connection, Database
 from tepat_chassis.logging import mask
 from tepat_chassis.quarantine import KEPT
-from tepat_chassis.wanted import Purpose
+from tepat_chassis.wanted import Body, Id, Purpose
 
 Discloser = Annotated[Person, Depends(needs(Right.disclose))]
 SEEN = """
@@ -38,12 +37,11 @@ NOT_SEARCHED: Final = {
 }
 
 
-class Subject(BaseModel):
+class Subject(Body):
     """One person by all their pseudonyms, the one they stand under first, their households, and why it is asked."""
 
-    model_config = ConfigDict(extra="forbid")
-    persons: Annotated[list[UUID], Field(min_length=1, max_length=20_000)]
-    households: Annotated[list[UUID], Field(max_length=20_000)] = []
+    persons: Annotated[list[Id], Field(min_length=1, max_length=20_000)]
+    households: list[Id] = Field([], max_length=20_000)
     purpose: Purpose
 
 

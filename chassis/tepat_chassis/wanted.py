@@ -4,10 +4,21 @@ library looked at it.
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Final
+from datetime import date
+from typing import Annotated, Any, Final, Literal
+from uuid import UUID
 
-from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, StringConstraints
-from pydantic_core import PydanticCustomError, core_schema
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    StringConstraints,
+)
+from pydantic_core import PydanticCustomError, PydanticKnownError, core_schema
 from tepat_contracts.events.fields import REGION_PATTERN, SHA256_PATTERN
 
 _PATTERNS: Final = {
@@ -116,3 +127,28 @@ Grounds = Annotated[
 ]
 """What somebody gives as a purpose, a reason or a basis: blanks are none, and those around it are left out."""
 Purpose = Annotated[Grounds, Field(description="why it is disclosed; recorded")]
+
+
+class Body(BaseModel):
+    """What is asked of a route in JSON: no more than it takes, each thing as what it is (`"1"` and `1.0` are no whole
+    numbers, 0 is no day), and never repeated in a refusal. Days, moments and ids, which JSON tells in text, are `Day`,
+    `Moment` and `Id`.
+    """
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, strict=True)
+
+
+def _in_text(otherwise: Literal["date_type", "datetime_type"]) -> BeforeValidator:
+    """Takes neither a number nor its digits for so many seconds since 1970."""
+
+    def told(value: Any) -> Any:
+        if isinstance(value, str) and "-" in value[1:]:
+            return value
+        raise PydanticKnownError(otherwise)
+
+    return BeforeValidator(told)
+
+
+Day = Annotated[date, Field(strict=False), _in_text("date_type")]
+Moment = Annotated[AwareDatetime, Field(strict=False), _in_text("datetime_type")]
+Id = Annotated[UUID, Field(strict=False)]

@@ -17,7 +17,7 @@ from tepat_chassis.http import Background, Page, Region, api, must_be_of, paging
 from tepat_chassis.metrics import Metrics
 from tepat_chassis.refusals import words
 from tepat_chassis.standing import NothingInForceError
-from tepat_chassis.wanted import Form, Purpose
+from tepat_chassis.wanted import Body, Day, Form, Id, Moment, Purpose
 
 NIK = "3374014101010001"
 NO_GROUNDS = (
@@ -46,6 +46,20 @@ class Named(BaseModel):
     relations: dict[str, int] = {}
 
 
+class Entry(Body):
+    packages: int = 1
+
+
+class Entered(Body):
+    entries: list[Entry] = []  # noqa: RUF012 – copied for each
+    day: Day | None = None
+    at: Moment | None = None
+    who: Id | None = None
+    share: float = 1
+    again: bool = False
+    note: str = ""
+
+
 @router.get("/rows")
 async def rows(_: Reader, page: Annotated[Page, Depends(paging(datetime, UUID))]) -> dict[str, Any]:
     left = [row for row in ROWS if page.after is None or row > page.after]
@@ -55,6 +69,11 @@ async def rows(_: Reader, page: Annotated[Page, Depends(paging(datetime, UUID))]
 @router.post("/names")
 async def names(_: Reader, named: Named) -> None:
     raise RuntimeError(f"no room for {named.nik}")
+
+
+@router.post("/entered")
+async def entered(_: Reader, told: Entered) -> Entered:
+    return told
 
 
 @router.get("/asked")
@@ -389,3 +408,40 @@ async def test_loops_that_do_not_finish_are_cancelled() -> None:
         background.start("consumer", asyncio.sleep(3600))
     assert background.failure is None
     assert not background.failed.is_set()
+
+
+WHOLE = "must be a whole number, such as 750000 / harus bilangan bulat, contoh 750000"
+A_DAY = "must be a day, such as 2026-03-06 / harus tanggal, contoh 2026-03-06"
+A_TIME = (
+    "must be a moment with its zone, such as 2026-03-06T09:30+07:00 / "
+    "harus tanggal dan jam dengan zona waktu, contoh 2026-03-06T09:30+07:00"
+)
+AN_ID = "0b6f6f4c-3f0e-5a53-8f8e-5c7d1c6f2a44"
+
+
+@pytest.mark.parametrize(("told", "wanted"), [
+    *(({"entries": [{"packages": no}]}, WHOLE) for no in ("1", 1.0, True)),
+    *(({"day": no}, A_DAY) for no in (0, "0", "1772755200", False)),
+    *(({"at": no}, A_TIME) for no in (1772755200.5, "1772755200", "2026-03-06T09:30")),
+    ({"who": 1}, f"must be an id such as {AN_ID} / harus berupa ID, contoh {AN_ID}"),
+    ({"share": "1"}, "must be a number, such as -6.98 / harus angka, contoh -6.98"),
+    *(({"again": no}, "must be true or false / harus true atau false") for no in (1, "yes")),
+    ({"note": 1}, "must be a text / harus berupa teks"),
+])  # fmt: skip
+async def test_what_is_told_as_something_else_is_refused_in_both_languages(
+    client: httpx.AsyncClient, told: dict[str, Any], wanted: str
+) -> None:
+    answer = await client.post("/v1/entered", json=told)
+    assert (answer.status_code, [each["message"] for each in answer.json()["errors"]]) == (422, [wanted])
+
+
+async def test_days_moments_and_ids_are_told_in_text(client: httpx.AsyncClient) -> None:
+    told = {
+        "day": "2026-03-06",
+        "at": "2026-03-06T09:30:00+07:00",
+        "who": AN_ID,
+        "share": 1,
+        "entries": [{"packages": 2}],
+    }
+    answer = await client.post("/v1/entered", json=told)
+    assert (answer.status_code, answer.json()) == (200, {**told, "share": 1.0, "again": False, "note": ""})

@@ -17,7 +17,7 @@ from tepat_chassis.auth import Person, Right, authenticated
 from tepat_chassis.database import Database
 from tepat_chassis.pseudonyms import Pseudonyms, as_uuid
 from tepat_chassis.quarantine import Record, Sealer, expire
-from tepat_chassis.quarantine_api import quarantine_router, shape
+from tepat_chassis.quarantine_api import Replay, quarantine_router, shape
 from tepat_chassis.standing import Standing
 
 NIK, WRONG = "3374014101010001", "33740141010100"
@@ -160,3 +160,12 @@ async def test_what_nobody_sent_and_no_reason_there_is_are_refused(operator: Ope
     answer = await listed(reason="nik")
     assert (answer.status_code, "nik_invalid" in answer.text) == (422, True)
     assert (await operator.client.post("quarantine/replay", json={"reason": "nik"})).status_code == 422
+
+
+def test_what_is_taken_again_is_named_by_a_reason_or_as_it_is_listed() -> None:
+    asked = Replay.model_validate({
+        "reason": "nik_invalid", "entries": [{"topic": TOPIC, "partition": 0, "offset": 1, "agency": "dinsos"}],
+    })  # fmt: skip
+    assert asked.reason == "nik_invalid"
+    assert asked.entries is not None
+    assert asked.entries[0].offset == 1

@@ -54,16 +54,22 @@ def lock(path: Path, *, wait: bool = True) -> Iterator[None]:
 def socket_dir(data: Path) -> Path:
     """The folder for the Unix sockets of `data`: within it, or where that is too long, a short one.
 
-    The short one lies under the system's folder for temporary files, is named after `data`, and
-    must belong to this user: a folder that someone else put there first is refused.
+    The short one lies under the system's folder for temporary files, and is named after `data`.
     """
     inside = data / "run"
     if len(os.fsencode(inside / "pg" / ".s.PGSQL.65535.lock")) <= SOCKET_PATH_LIMIT:
         inside.mkdir(parents=True, exist_ok=True)
         return inside
     name = hashlib.sha256(os.fsencode(data)).hexdigest()[:12]
-    outside = Path(tempfile.gettempdir()) / f"tepat-{os.getuid()}-{name}"
-    outside.mkdir(mode=0o711, exist_ok=True)
-    if outside.is_symlink() or outside.stat().st_uid != os.getuid():
-        raise PermissionError(f"{outside} belongs to someone else")
-    return outside
+    return users_own(name)
+
+
+def users_own(name: str) -> Path:
+    """This user's folder of a name under the system's folder for temporary files; one that someone else put there first
+    is refused.
+    """
+    folder = Path(tempfile.gettempdir()) / f"tepat-{os.getuid()}-{name}"
+    folder.mkdir(mode=0o711, exist_ok=True)
+    if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+        raise PermissionError(f"{folder} belongs to someone else")
+    return folder

@@ -1,14 +1,13 @@
 """Distribution over HTTP: the overlaps that stand, whether payouts may go, and all that is held of a person."""
 
 from collections.abc import AsyncIterator
-from datetime import date
 from typing import Annotated, Any, Final, Literal, Self
 from uuid import UUID
 
 import orjson
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, Field, model_validator
+from pydantic import Field, model_validator
 from tepat_chassis import acts
 from tepat_chassis.auth import Person, Right, needs
 from tepat_chassis.database import Connection, Database
@@ -16,6 +15,7 @@ from tepat_chassis.http import Page, Region, must_be_of, paging
 from tepat_chassis.lines import OneAtATime
 from tepat_chassis.standing import Standing
 from tepat_chassis.subjects import Subject
+from tepat_chassis.wanted import Body, Day
 from tepat_contracts.policy import Policy
 
 from tepat_distribution import findings_api, simulate, trace
@@ -33,12 +33,12 @@ LARGEST_LIST: Final = 2 * 2**30
 """Bytes: some three million payments."""
 
 
-class Proposed(BaseModel):
+class Proposed(Body):
     """A policy that somebody thinks of, and the days whose payouts it is tried on, both inclusive."""
 
     policy: Policy
-    from_: Annotated[date, Field(alias="from")]
-    to: date
+    from_: Annotated[Day, Field(alias="from")]
+    to: Day
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:

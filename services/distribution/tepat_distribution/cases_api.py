@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import orjson
 from fastapi import APIRouter, Depends, Query
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 from tepat_chassis import acts
 from tepat_chassis.auth import Person, Right, needs
@@ -21,7 +21,7 @@ from tepat_chassis.database import Connection, Database
 from tepat_chassis.http import Page, Region, must_be_of, paging
 from tepat_chassis.logging import mask
 from tepat_chassis.standing import Standing as InForce
-from tepat_chassis.wanted import Grounds
+from tepat_chassis.wanted import Body, Grounds
 from tepat_contracts.cases import case_code, ids_of
 from tepat_contracts.policy import Cases
 
@@ -61,20 +61,18 @@ def _account(said: str) -> str:
     return said
 
 
-class Assignment(BaseModel):
+class Assignment(Body):
     """Who is to see to it."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
     to: Annotated[str, AfterValidator(_account), Field(description="the account that has charge of it")]
     reason: Grounds | None = None
     revision: Seen
     case_revision: SeenCase = None
 
 
-class Hold(BaseModel):
+class Hold(Body):
     """Why the payments are to wait."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
     reason: Grounds
     basis: Basis | None = None
     revision: Seen

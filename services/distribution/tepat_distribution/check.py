@@ -30,8 +30,9 @@ from tepat_contracts.door import Refused
 from tepat_contracts.express import Ended, PayoutDoor
 from tepat_contracts.topics import Kind, inbound_name
 
+from tepat_distribution import domain
 from tepat_distribution.clearances import Ends, silences, silent_in_words
-from tepat_distribution.domain import GROUP_LIMIT, STATES, VERDICTS, digest, more
+from tepat_distribution.domain import STATES, VERDICTS, digest, more
 from tepat_distribution.handlers import NUMBER
 from tepat_distribution.policed import Policed
 from tepat_distribution.refusals import words
@@ -183,7 +184,8 @@ class Checks:
             if each.agency != agency:
                 insort(silent[each.programme], silent_in_words(codes[each.agency], each.since))
         regions = list(listed.person.regions)
-        rows = await every(queries.check_listed(connection, agency=agency, regions=regions, at_most=GROUP_LIMIT))
+        at_most = domain.GROUP_LIMIT
+        rows = await every(queries.check_listed(connection, agency=agency, regions=regions, at_most=at_most))
         found = {n: list(of) for n, of in groupby(rows, lambda row: row["n"])}
         for n in range(1, listed.lines + 1):
             if n in found:

@@ -19,12 +19,11 @@ from collections.abc import Callable
 from datetime import date, datetime
 from hashlib import sha256
 from typing import Annotated, Any, Final
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import orjson
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from tepat_chassis import acts
 from tepat_chassis.auth import Person, Right, needs
 from tepat_chassis.database import Connection, Database
@@ -32,7 +31,7 @@ from tepat_chassis.http import Page, Region, must_be_of, paging
 from tepat_chassis.logging import mask
 from tepat_chassis.outbox import Message, put
 from tepat_chassis.standing import Standing
-from tepat_chassis.wanted import Form, Grounds
+from tepat_chassis.wanted import Body, Day, Form, Grounds, Id
 from tepat_contracts import envelope
 from tepat_contracts.events.fields import REGION_PATTERN, SHA256_PATTERN
 from tepat_contracts.events.reports import REPORT_ANSWERED
@@ -83,12 +82,6 @@ Village = Annotated[
 ]
 
 
-class Body(BaseModel):
-    """What is asked of a route: no more than it takes, and never repeated in a refusal."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-
-
 class Opened(Body):
     """A fund: whose, what for, and where. The institution is one that the agency has registered."""
 
@@ -104,7 +97,7 @@ class Entered(Body):
 
     entry_id: Told
     amount: Rupiah
-    on: date
+    on: Day
     note: Note = None
 
 
@@ -112,7 +105,7 @@ class Spent(Entered):
     """What a fund paid for, shown by a receipt; for a household by its pseudonym, where it was for one."""
 
     receipt: Receipt
-    household: UUID | None = None
+    household: Id | None = None
 
 
 class Supported(Entered):
@@ -153,7 +146,7 @@ def rupiah(amount: int) -> str:
     return f"Rp {amount:,}".replace(",", ".")
 
 
-def _digest(what: str, body: BaseModel) -> bytes:
+def _digest(what: str, body: Body) -> bytes:
     told = {"what": what, **body.model_dump(mode="json")}
     return sha256(orjson.dumps(told, option=orjson.OPT_SORT_KEYS)).digest()
 

@@ -6,6 +6,8 @@ Invariants
   delivery and never below nothing, whatever was promised.
 - A coupon is handed along step by step, PSM, RW, resident; none is passed over.
 - A package is given within the round's region; elsewhere in it than the list says only with the reason.
+- What was fetched before its bearer was erased is recorded though it is told later: it is on the shelf no more. Who it
+  was and where is not kept.
 - Everything refused says why, and what to do, in Indonesian and English.
 """
 
@@ -129,7 +131,8 @@ class Round(NamedTuple):
 
 
 class Coupon(NamedTuple):
-    """What a place on the list was promised. `held` is how many steps of the chain it was handed along."""
+    """What a place on the list was promised. `held` is how many steps of the chain it was handed along; of somebody
+    `erased` who had not fetched it by then, `left_at` is when that was."""
 
     place: int
     region: str
@@ -137,6 +140,8 @@ class Coupon(NamedTuple):
     held: int = 0
     delivery_id: str | None = None
     delivered_at: datetime | None = None
+    erased: bool = False
+    left_at: datetime | None = None
 
 
 class Proof(NamedTuple):
@@ -197,7 +202,7 @@ def deliver(
 
     Args:
         coupons: of the places asked for; those redeemed are replaced.
-        known: deliveries recorded before under the ids asked for; those recorded now are added.
+        known: deliveries recorded before under the ids asked for; those recorded now are added, as they are to be kept.
         photos: SHA-256 of photos that prove deliveries, as far as they are asked for; likewise.
     """
     stock, outcomes = round_.stock, list[Outcome]()
@@ -205,11 +210,13 @@ def deliver(
         if isinstance(each, Outcome):
             outcomes.append(each)
             continue
+        coupon = coupons.get(each.place)
+        kept = each._replace(coordinates=None, elsewhere=None) if coupon is not None and coupon.erased else each
         if (before := known.get(each.delivery_id)) is not None:
-            same = before == each
+            same = before == kept
             outcomes.append(Outcome("again", each.place) if same else refused("id_taken", each.place))
             continue
-        why = _not_to_be_given(round_, each, coupons.get(each.place), here)
+        why = _not_to_be_given(round_, each, coupon, here)
         if why is None and each.proof.kind == "photo" and each.proof.sha256 in photos:
             why = refused("photo_used", each.place)
         if why is None and stock == 0:
@@ -219,9 +226,9 @@ def deliver(
             continue
         stock -= 1
         coupons[each.place] = coupons[each.place]._replace(
-            state="delivered", delivery_id=each.delivery_id, delivered_at=each.at
+            state="delivered", delivery_id=each.delivery_id, delivered_at=each.at, left_at=None
         )
-        known[each.delivery_id] = each
+        known[each.delivery_id] = kept
         if each.proof.kind == "photo":
             photos.add(each.proof.sha256)
         outcomes.append(Outcome("recorded", each.place))
@@ -235,7 +242,7 @@ def _not_to_be_given(round_: Round, asked: Delivery, coupon: Coupon | None, here
         return refused("not_reached", place, ranked=round_.ranked, packages=round_.packages)
     if not here.may(coupon.region):
         return refused("outside", place)
-    if coupon.state != "allocated":
+    if coupon.state != "allocated" and (coupon.left_at is None or asked.at >= coupon.left_at):
         return _done(coupon, here)
     return _out_of_time(round_, asked, here) or _out_of_place(round_, asked, coupon)
 
@@ -273,7 +280,8 @@ def take_back(
 ) -> tuple[int, list[Outcome]]:
     """The stock after these places gave their coupons or packages back, and what becomes of each.
 
-    A package that was delivered is in stock again; a coupon that was not redeemed is only promised to nobody.
+    A package that was delivered is in stock again; a coupon that was not redeemed is only promised to nobody. Of
+    somebody erased it is known from then on that they did not fetch it.
     """
     stock, outcomes = round_.stock, list[Outcome]()
     for each in asked:
@@ -285,13 +293,13 @@ def take_back(
             outcomes.append(refused("not_reached", each, ranked=round_.ranked, packages=round_.packages))
         elif not here.may(coupon.region):
             outcomes.append(refused("outside", each))
-        elif coupon.state == "returned":
+        elif coupon.state == "returned" and coupon.left_at is None:
             outcomes.append(Outcome("again", each))
         elif not round_.open or coupon.state == "unclaimed":
             outcomes.append(refused("closed" if not round_.open else "unclaimed", each))
         else:
             stock += coupon.state == "delivered"
-            coupons[each] = coupon._replace(state="returned")
+            coupons[each] = coupon._replace(state="returned", left_at=None)
             outcomes.append(Outcome("recorded", each))
     return stock, outcomes
 

@@ -9,7 +9,7 @@ Invariants
 """
 
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -20,9 +20,10 @@ from tepat_chassis.auth import Person
 from tepat_chassis.database import Connection, Database
 from tepat_chassis.http import Page, Region, must_be_of, paging
 from tepat_chassis.standing import Standing
+from tepat_chassis.wanted import Body, Day, Id
 
 from tepat_distribution.domain import STATES
-from tepat_distribution.funds import Body, Name, Operator, Reader, Receipt, Told, Village, must_not_lie_ahead
+from tepat_distribution.funds import Name, Operator, Reader, Receipt, Told, Village, must_not_lie_ahead
 from tepat_distribution.policed import Policed
 from tepat_distribution.refusals import refusal
 from tepat_distribution.store import every, queries
@@ -35,20 +36,20 @@ class Formed(Body):
     title: Told
     agency: Told
     region: Village
-    formed_on: date
+    formed_on: Day
 
 
 class Joining(Body):
     """A person who joins, by their pseudonym, on a day."""
 
-    person: UUID
-    since: date
+    person: Id
+    since: Day
 
 
 class Leaving(Body):
     """The last day of a member."""
 
-    until: date
+    until: Day
 
 
 class Received(Body):
@@ -57,7 +58,7 @@ class Received(Body):
     agency: Told
     payout_id: Annotated[str, Field(min_length=1, max_length=64)]
     receipt: Receipt
-    received_on: date
+    received_on: Day
 
 
 class Groups:

@@ -3,10 +3,13 @@
 Invariants
 - A service stands still where findings have waited for it for ``STILL`` and it has told no progress meanwhile. Before
   anybody waits its silence says nothing: where nothing moves, nothing is told.
+- How long anybody has waited does not follow the clock of day, which somebody may set.
 - A standstill is logged once when it begins and once when it ends, by the instance that looks for findings; no other
   knows of any.
 """
 
+import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
@@ -25,17 +28,24 @@ MESSAGE: Final = (
 
 
 class Waiting(NamedTuple):
-    """For which service findings wait, the revision of what it told last (none: nothing yet), and since when both."""
+    """For which service findings wait, the revision of what it told last (none: nothing yet), and since when both; that
+    also in seconds of a clock that nobody sets."""
 
     service: str
     revision: int | None
     since: datetime
+    began: float
 
 
 class Held:
-    """What is known of findings held back; its gauges are in ``registry``."""
+    """What is known of findings held back; its gauges are in ``registry``.
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    Args:
+        steady: seconds of a clock that nobody sets.
+    """
+
+    def __init__(self, registry: CollectorRegistry, steady: Callable[[], float] = time.monotonic) -> None:
+        self._steady = steady
         self._pages = Gauge(
             "tepat_findings_waiting", "Pages of payouts that wait for what another service tells", registry=registry
         )
@@ -60,8 +70,8 @@ class Held:
         else:
             if before is None or before[:2] != (service, revision):
                 self._seconds.clear()
-                before = self._waiting = Waiting(service, revision, now)
-            waited = now - before.since
+                before = self._waiting = Waiting(service, revision, now, self._steady())
+            waited = timedelta(seconds=self._steady() - before.began)
             self._still = before if waited >= STILL else None
             self._pages.set(pages)
             self._seconds.labels(service).set(waited.total_seconds())

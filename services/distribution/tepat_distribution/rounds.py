@@ -6,6 +6,7 @@ Invariants
 - Whoever is promised a package is the next on the list: nobody is passed over, nobody is promised one twice. What is
   given back, added, or not fetched by the closing day is promised to the next, in the same transaction.
 - So is what an erased person was promised; in whatever order erasure, list and opening come, none of theirs stays.
+  Where it is told only then that they had fetched it before, the stock may fall below what is promised.
 - Who did it is recorded in the transaction that does it, and that the round is to be told of anew.
 - Asked again for what was done an act changes nothing: deliveries and added packages carry ids of who asks.
 """
@@ -143,8 +144,8 @@ class Rounds:
                 photos={each["sha256"] for each in await every(queries.photos_used(connection, photos=photos))},
                 here=here,
             )  # fmt: skip
-            given = [d for d, outcome in zip(named, outcomes, strict=True) if outcome.outcome == "recorded"]
-            await self._keep(connection, round_, [d for d in given if isinstance(d, Delivery)], person)
+            done = [each for each, outcome in zip(asked, outcomes, strict=True) if outcome.outcome == "recorded"]
+            await self._keep(connection, round_, [known[each.delivery_id] for each in done], person)
             await self._told(connection, person, "round.deliver", round_, outcomes, subjects)
             return stock, outcomes
 
@@ -349,11 +350,13 @@ class Rounds:
     ) -> tuple[dict[int, Coupon], dict[int, UUID]]:
         """The coupons of places, and whose they are."""
         wanted = [each for each in places if isinstance(each, int)]
-        rows = await every(queries.coupons_at(connection, round=round_, places=wanted))
+        rows = await every(queries.coupons_at(connection, round=round_, places=wanted, reason=ERASED, by=SERVICE))
         coupons = {
-            row["place"]: Coupon(row["place"], row["region"], row["state"], row["held"], row["delivery_id"], row["at"])
-            for row in rows
-        }
+            row["place"]: Coupon(
+                row["place"], row["region"], row["state"], row["held"], row["delivery_id"], row["at"],
+                row["subject"] is None, row["left_at"],
+            ) for row in rows
+        }  # fmt: skip
         return coupons, {row["place"]: row["subject"] for row in rows if row["subject"] is not None}
 
     async def _told(

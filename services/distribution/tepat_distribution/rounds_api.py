@@ -3,18 +3,17 @@
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Final, Literal, Self
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from tepat_chassis import acts
 from tepat_chassis.auth import Person
 from tepat_chassis.database import Database
 from tepat_chassis.http import Page, Region, must_be_of, paging
 from tepat_chassis.logging import mask
 from tepat_chassis.standing import Standing
-from tepat_chassis.wanted import Grounds
+from tepat_chassis.wanted import Body, Day, Grounds, Id, Moment
 from tepat_contracts.events.fields import SHA256_PATTERN
 from tepat_contracts.policy import PolicyIndex
 
@@ -44,17 +43,13 @@ Called = Annotated[
 Code = Annotated[str, Field(max_length=64)]
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-
-
-class ToOpen(_Body):
+class ToOpen(Body):
     """A round over the ranking of its name: packages (else the ranking's places), or a budget of which each gets so
     much. Coupons are handed along; by the list officers go from door to door."""
 
     round: Told
-    day: date
-    closes: Annotated[date | None, Field(description="the last day to fetch it; `day` unless given")] = None
+    day: Day
+    closes: Annotated[Day | None, Field(description="the last day to fetch it; `day` unless given")] = None
     packages: Annotated[int | None, Field(ge=1, le=10_000_000)] = None
     budget: Annotated[int | None, Field(ge=1, le=2**62)] = None
     each: Annotated[int | None, Field(ge=1, le=2**62)] = None
@@ -69,11 +64,11 @@ class ToOpen(_Body):
         return self
 
 
-class Who(_Body):
+class Who(Body):
     """Whom it is about: the code of a coupon or a pseudonym, one of them."""
 
     coupon: Code | None = None
-    subject: UUID | None = None
+    subject: Id | None = None
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -82,14 +77,14 @@ class Who(_Body):
         return self
 
 
-class ProofTold(_Body):
+class ProofTold(Body):
     """A photo or a signed receipt, by the SHA-256 of its file."""
 
     kind: Literal["photo", "receipt"]
     sha256: Annotated[str, Field(pattern=SHA256_PATTERN), AfterValidator(str.lower)]
 
 
-class Coordinates(_Body):
+class Coordinates(Body):
     """In degrees."""
 
     lat: Annotated[float, Field(ge=-90, le=90)]
@@ -100,7 +95,7 @@ class Delivered(Who):
     """A package that was given. The same `delivery_id` again changes nothing."""
 
     delivery_id: Told
-    at: AwareDatetime
+    at: Moment
     officer: Called
     region: Area
     coordinates: Coordinates | None = None
@@ -119,17 +114,17 @@ class Delivered(Who):
         )  # fmt: skip
 
 
-class ToDeliver(_Body):
+class ToDeliver(Body):
     """What was given, as many at once as one list has."""
 
     deliveries: Annotated[list[Delivered], Field(min_length=1, max_length=AT_ONCE)]
 
 
-class Returned(_Body):
+class Returned(Body):
     """A package or a coupon that came back, and why."""
 
     coupon: Code | None = None
-    subject: UUID | None = None
+    subject: Id | None = None
     delivery_id: Told | None = None
     reason: Words
 
@@ -140,18 +135,18 @@ class Returned(_Body):
         return self
 
 
-class ToReturn(_Body):
+class ToReturn(Body):
     """What came back."""
 
     returns: Annotated[list[Returned], Field(min_length=1, max_length=AT_ONCE)]
 
 
-class ToHand(_Body):
+class ToHand(Body):
     """Into whose hands coupons went; those of an area that wait one step before, or by their codes."""
 
     to: Step
     name: Called | None = None
-    coupons: Annotated[list[Code], Field(max_length=10_000)] = []
+    coupons: list[Code] = Field([], max_length=10_000)
     region: Area | None = None
 
     @model_validator(mode="after")
@@ -161,7 +156,7 @@ class ToHand(_Body):
         return self
 
 
-class ToRestock(_Body):
+class ToRestock(Body):
     """Packages that came in addition, or (less than 0) were lost. The same `restock_id` again changes nothing."""
 
     restock_id: Told
@@ -175,18 +170,18 @@ class ToRestock(_Body):
         return self
 
 
-class ToClose(_Body):
+class ToClose(Body):
     """The round ends; or goes on for the next on the list, until another day."""
 
-    next_until: date | None = None
+    next_until: Day | None = None
 
 
-class Reported(_Body):
+class Reported(Body):
     """A round that a community held by itself in a kelurahan or desa; none after all where `packages` is 0."""
 
     programme: Annotated[str, Field(max_length=128)]
     region: Village
-    day: date
+    day: Day
     packages: Annotated[int, Field(ge=0, le=10_000_000)]
 
 

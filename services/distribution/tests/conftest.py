@@ -382,7 +382,7 @@ class Ledger:
         self.now = NOW + APART
         self.ends: dict[TopicPartition, int] | None = {}
         self.inbound: dict[TopicPartition, int] = {}
-        self.held = Held(CollectorRegistry())
+        self.held = Held(CollectorRegistry(), lambda: self.now.timestamp())  # noqa: PLW0108 – it moves on
         known = Known(self._where_ours_end, self._where_theirs_end)
         self._finder = Finder(self.store, known, self.held, lambda: self.now)
         self.document: dict[str, Any] = {}

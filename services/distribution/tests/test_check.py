@@ -4,11 +4,13 @@ from datetime import timedelta
 from functools import partial
 
 import pytest
+from tepat_distribution import domain
 
 from .conftest import (
     BUDI,
     CITRA,
     DEWI,
+    KENANGA,
     MELATI,
     PKH_BLT,
     PKH_BPNT,
@@ -195,3 +197,34 @@ async def test_a_line_that_is_refused_takes_nothing_back(ledger: Ledger) -> None
         "hold", ["exclusive: same-programme-same-person with dinsos/far"],
     )  # fmt: skip
     assert within[5]["decision"] == "clear"
+
+
+@pytest.mark.parametrize(("limit", "holds"), [(3, "C"), (4, "AC"), (5, "ABCD")])
+async def test_who_is_too_many_is_counted_with_the_list(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, limit: int, holds: str
+) -> None:
+    """With it Mawar has 5 payments, 4 of them Ani's; Melati 3 instead of 5; and Eka 5, 2 of them in Kenanga."""
+    monkeypatch.setattr(domain, "GROUP_LIMIT", limit)
+    await ledger.follow(policy(PKH_BLT, version="t-2"))
+    far = [(f"20{n}-01-01",) * 2 for n in range(10, 20)]
+    await ledger.take([
+        payout("paid", "BLT-DD", by="dpmd"), payout("same"), planned("old", days=far[0]),
+        *(planned(f"m{n}", of=CITRA, card=MELATI, days=far[n]) for n in range(4)),
+        payout("m", "BLT-DD", of=DEWI, card=MELATI, by="dpmd"),
+        *(payout(f"e{n}", of=EKA, card=None, days=far[n]) for n in range(2)), payout("e", of=EKA, card=None),
+    ])  # fmt: skip
+    await settle(ledger)
+    lines = [
+        planned("A"), planned("B", of=BUDI), planned("old", days=far[1], revision=1),
+        planned("C", of=CITRA, card=MELATI), ended("m0"), ended("m1"),
+        planned("m2", of=CITRA, card=KENANGA, days=far[2], revision=1),
+        planned("D", of=EKA, card=KENANGA), planned("E", of=EKA, card=KENANGA, days=far[3]),
+    ]  # fmt: skip
+    answers = zip(lines, await ledger.listed(lines), strict=True)
+    asked = {line["data"]["payout_id"]: (told["decision"], told["reasons"]) for line, told in answers}
+    await ledger.take(lines)
+    await settle(ledger)
+    issued = {each["payout_id"]: (each["decision"], each["reasons"]) for each in await ledger.issued("dinsos")}
+    asked = {id_: of for id_, of in asked.items() if of[0] != "ends"}
+    assert asked == {id_: issued[id_] for id_ in asked}
+    assert {id_ for id_, (decision, _) in asked.items() if decision == "hold"} == {*holds}

@@ -20,9 +20,21 @@ def registry() -> CollectorRegistry:
     return CollectorRegistry()
 
 
+class Waiter(Held):
+    """Waits by clocks that agree, unless somebody set the one of day."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.passed = timedelta()
+        super().__init__(registry, lambda: 1e6 + self.passed.total_seconds())
+
+    def wait(self, service: str | None, revision: int | None, pages: int, passed: timedelta = timedelta()) -> None:
+        self.passed = passed
+        self.see(service, revision, pages, NOW + passed)
+
+
 @pytest.fixture
-def held(registry: CollectorRegistry) -> Held:
-    return Held(registry)
+def held(registry: CollectorRegistry) -> Waiter:
+    return Waiter(registry)
 
 
 def waited(registry: CollectorRegistry, service: str) -> float | None:
@@ -30,15 +42,15 @@ def waited(registry: CollectorRegistry, service: str) -> float | None:
 
 
 def test_a_standstill_is_told_once_when_it_begins_and_once_when_it_ends(
-    held: Held, registry: CollectorRegistry
+    held: Waiter, registry: CollectorRegistry
 ) -> None:
     with capture_logs() as logs:
         for later in (timedelta(), STILL - SECOND, STILL, STILL + SECOND):
-            held.see("registry", 4, 12, NOW + later)
+            held.wait("registry", 4, 12, later)
         assert registry.get_sample_value("tepat_findings_waiting") == 12
         assert waited(registry, "registry") == (STILL + SECOND).total_seconds()
-        held.see("registry", 5, 12, NOW + 2 * STILL)
-        held.see(None, None, 0, NOW + 2 * STILL)
+        held.wait("registry", 5, 12, 2 * STILL)
+        held.wait(None, None, 0, 2 * STILL)
     assert [(each["event"], each["log_level"], each["service"]) for each in logs] == [
         ("findings held back", "warning", "registry"), ("findings go on", "warning", "registry"),
     ]  # fmt: skip
@@ -46,33 +58,44 @@ def test_a_standstill_is_told_once_when_it_begins_and_once_when_it_ends(
     assert (waited(registry, "registry"), registry.get_sample_value("tepat_findings_waiting")) == (None, 0)
 
 
-def test_status_tells_of_it_as_long_as_it_lasts(held: Held) -> None:
+def test_status_tells_of_it_as_long_as_it_lasts(held: Waiter) -> None:
     for revision, later, tells in ((None, timedelta(), False), (None, STILL, True), (1, STILL, False)):
-        held.see("eligibility", revision, 1, NOW + later)
+        held.wait("eligibility", revision, 1, later)
         assert bool(held.tells()) is tells
-    held.see("eligibility", 1, 1, NOW + 2 * STILL)
+    held.wait("eligibility", 1, 1, 2 * STILL)
     told = held.tells()["findings_held_back"]
     assert (told["service"], told["since"]) == ("eligibility", (NOW + STILL).isoformat())
 
 
-def test_who_waits_for_another_service_begins_to_wait(held: Held, registry: CollectorRegistry) -> None:
-    held.see("registry", 4, 1, NOW)
-    held.see("eligibility", 4, 1, NOW + STILL)
+def test_a_clock_that_is_set_makes_no_standstill_and_hides_none(held: Waiter, registry: CollectorRegistry) -> None:
+    with capture_logs() as logs:
+        held.see("registry", 4, 1, NOW)
+        held.see("registry", 4, 1, NOW + STILL)
+        assert (held.tells(), waited(registry, "registry"), logs) == ({}, 0, [])
+        held.passed = STILL
+        held.see("registry", 4, 1, NOW - STILL)
+    assert [each["event"] for each in logs] == ["findings held back"]
+    assert (held.tells()["findings_held_back"]["since"], waited(registry, "registry")) == (NOW.isoformat(), 300)
+
+
+def test_who_waits_for_another_service_begins_to_wait(held: Waiter, registry: CollectorRegistry) -> None:
+    held.wait("registry", 4, 1)
+    held.wait("eligibility", 4, 1, STILL)
     assert (held.tells(), waited(registry, "registry"), waited(registry, "eligibility")) == ({}, None, 0)
 
 
-def test_an_instance_that_looks_no_more_knows_of_none(held: Held, registry: CollectorRegistry) -> None:
-    held.see("registry", 4, 1, NOW)
-    held.see("registry", 4, 1, NOW + STILL)
+def test_an_instance_that_looks_no_more_knows_of_none(held: Waiter, registry: CollectorRegistry) -> None:
+    held.wait("registry", 4, 1)
+    held.wait("registry", 4, 1, STILL)
     with capture_logs() as logs:
         held.forget()
     assert (held.tells(), waited(registry, "registry"), logs) == ({}, None, [])
 
 
 def test_an_alert_rings_when_it_is_logged_and_says_what_to_do_in_both_languages(
-    held: Held, registry: CollectorRegistry
+    held: Waiter, registry: CollectorRegistry
 ) -> None:
-    held.see("registry", 4, 1, NOW)
+    held.wait("registry", 4, 1)
     (group,) = YAML(typ="safe").load(RULES)["groups"]
     (rule,) = group["rules"]
     expr = re.fullmatch(r"max by \(service\) \((\w+)\) >= (\d+)", rule["expr"])

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from importlib.resources import files
 from itertools import count
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -18,13 +19,13 @@ import orjson
 import pytest
 import pytest_asyncio
 from fastapi import FastAPI
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tepat_chassis.auth import Person, Right, authenticated
 from tepat_chassis.span import Span
 from tepat_chassis.subjects import Subject
 from tepat_contracts.events.ours import RANKING_MADE
-from tepat_distribution import api, coupon, progress, rounds, rounds_api
+from tepat_distribution import api, coupon, handlers, progress, rounds, rounds_api
 from tepat_distribution.handlers import Rankings
 from tepat_distribution.progress import Progress
 from tepat_distribution.rounds import ROUNDS, TURNS
@@ -183,8 +184,9 @@ def reasons(answer: Any) -> list[str | None]:
 
 
 @pytest_asyncio.fixture
-async def office(ledger: Ledger) -> AsyncIterator[Office]:
+async def office(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Office]:
     made = Office(ledger)
+    monkeypatch.setattr(handlers, "datetime", SimpleNamespace(now=lambda _: made.now))
     yield made
     await made.client.aclose()
 
@@ -489,13 +491,45 @@ async def test_a_package_promised_to_somebody_erased_goes_to_the_next_from_door_
     ]  # fmt: skip
     assert shown["items"][1]["reason"] == "penerima dihapus dari data / the recipient was erased"
     assert reasons(await office.deliver(by_list(3), by_list(4), round_="jepara")) == ["not_listed", None]
-    office.now = datetime.now(UTC) + timedelta(minutes=1)  # topics are taken by the real clock
+    office.now += timedelta(minutes=1)
     areas = (await office.tell())[-1]["data"]["areas"]
     assert {name: sum(area[name] for area in areas) for name in ("allocated", "delivered", "returned", "left")} == {
         "allocated": 5, "delivered": 2, "returned": 2, "left": 1,
     }  # fmt: skip
     await office.ledger.forget(subject(3))  # again
     assert (await office.ask("GET", "rounds/jepara"))["allocated"] == 5
+
+
+async def test_what_somebody_fetched_before_they_were_erased_is_recorded_when_it_is_told(office: Office) -> None:
+    await office.hear(*parts("2026-W10", 6, 3))
+    await office.open()
+    for place in (1, 2, 3):
+        await office.ledger.forget(subject(place))  # 4, 5 and 6 are promised theirs
+    office.now += timedelta(hours=1)
+    late = by_coupon(1, at="2026-03-06T11:59:59+07:00", region=VILLAGES[0], elsewhere="di rumah anaknya, Bu Karto")
+    after = by_coupon(2, at=NOON.isoformat())
+    assert reasons(await office.deliver(by_coupon(1, coupon=coupon.code(KEY, "2026-W09", 1)), after)) == [
+        "forged", "returned",
+    ]  # fmt: skip
+    told = await office.deliver(late)
+    assert (told["recorded"], told["stock"]) == (1, 2)
+    assert [each["outcome"] for each in (await office.deliver(late))["outcomes"]] == ["again"]
+    assert reasons(await office.deliver({**late, "delivery_id": "d1-again"})) == ["redeemed"]
+    shown = await office.ask("GET", "rounds/2026-W10")
+    assert (shown["stock"], shown["left"], shown["short"], shown["delivered"]) == (2, 3, 1, 1)
+    first = shown["items"][0]
+    assert (first["subject"], first["state"], first["reason"]) == (None, "delivered", None)
+    assert (first["delivery"]["at"], first["delivery"]["elsewhere"]) == ("2026-03-06T04:59:59Z", None)
+    async with office.pool.acquire() as connection:
+        assert await tables_naming(connection, subject(1), "Karto") == set()
+        assert await connection.fetchval("select lat from delivery") is None
+    # whoever brings back what they were given makes it the next one's; what is known to be back was never fetched
+    assert (await office.take_back({"coupon": coupon.code(KEY, "2026-W10", 3)}))["recorded"] == 1
+    assert reasons(await office.deliver(by_coupon(3))) == ["returned"]
+    back = await office.take_back({"delivery_id": "d1"})
+    assert (back["recorded"], back["stock"]) == (1, 3)
+    assert reasons(await office.deliver({**late, "delivery_id": "d1-again"})) == ["returned"]
+    assert (await office.ask("GET", "rounds/2026-W10"))["items"][0]["reason"] == "pindah"
 
 
 async def test_who_is_erased_while_a_round_is_opened_is_not_in_it(
@@ -722,6 +756,8 @@ class Model:
         self.given: set[int] = set()
         self.back: set[int] = set()
         self.missed: set[int] = set()
+        self.left: dict[int, datetime] = {}
+        self.known: set[str] = set()
         self.promise()
 
     def promise(self) -> None:
@@ -730,21 +766,29 @@ class Model:
                 self.promised.add(self.next)
             self.next += 1
 
-    def deliver(self, place: int) -> bool:
-        if place not in self.promised or not self.stock:
-            return False
-        self.promised.remove(place)
+    def deliver(self, id_: str, place: int, at: datetime) -> str:
+        """What those fetched who were erased later is given, whenever it is told."""
+        if id_ in self.known:
+            return "again"
+        fetched = place in self.left and at < self.left[place]
+        if not (place in self.promised or fetched) or not self.stock:
+            return "refused"
+        self.promised.discard(place)
+        self.back.discard(place)
+        self.left.pop(place, None)
+        self.known.add(id_)
         self.given.add(place)
         self.stock -= 1
-        return True
+        return "recorded"
 
     def take_back(self, place: int) -> bool:
         if place in self.given:
             self.stock += 1
-        elif place not in self.promised:
+        elif place not in self.promised and place not in self.left:
             return False
         self.given.discard(place)
         self.promised.discard(place)
+        self.left.pop(place, None)
         self.back.add(place)
         self.promise()
         return True
@@ -756,11 +800,12 @@ class Model:
         self.promise()
         return True
 
-    def erase(self, place: int) -> None:
+    def erase(self, place: int, now: datetime) -> None:
         """They leave the list; what they were promised and did not fetch is the next one's, as what comes back is."""
         self.erased.add(place)
         if place in self.promised:
             self.take_back(place)
+            self.left[place] = now
 
     def pass_on(self) -> None:
         self.missed |= self.promised
@@ -772,7 +817,11 @@ class Model:
 tellings = st.permutations(("tombstone", "list")).flatmap(lambda both: st.sampled_from((both[:1], both)))
 histories = st.lists(
     st.one_of(
-        st.tuples(st.just("deliver"), st.lists(st.integers(1, 9), min_size=1, max_size=4, unique=True)),
+        st.tuples(
+            st.just("deliver"),
+            st.tuples(st.lists(st.integers(1, 9), min_size=1, max_size=4, unique=True), st.integers(0, 3)),
+        ),
+        st.tuples(st.just("again"), st.none()),
         st.tuples(st.just("return"), st.integers(1, 9)),
         st.tuples(st.just("stock"), st.integers(-3, 3).filter(bool)),
         st.tuples(st.just("pass on"), st.none()),
@@ -787,6 +836,13 @@ _revisions = count(2)
 @settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
+@example(
+    packages=2, before={},
+    history=[
+        ("erase", (1, ("tombstone",))), ("deliver", ([2, 1], 2)), ("again", None), ("deliver", ([1, 3], 0)),
+        ("erase", (2, ("list",))), ("again", None),
+    ],
+)  # fmt: skip
 @given(packages=st.integers(1, 5), before=st.dictionaries(st.integers(1, 8), tellings, max_size=2), history=histories)
 async def test_any_history_is_as_a_plain_model_has_it(
     office: Office, packages: int, before: dict[int, Any], history: list[Any]
@@ -806,16 +862,24 @@ async def test_any_history_is_as_a_plain_model_has_it(
     for place, tellings in before.items():
         await erase(place, tellings)
     await office.open(round_, packages=packages)
+    moments, asked, given = [NOON], list[dict[str, Any]](), list[tuple[str, int, datetime]]()
     for n, (act, told) in enumerate(history):
-        if act == "deliver":
-            asked = [
-                by_coupon(
-                    place, round_, delivery_id=f"{n}-{place}", at=office.now.isoformat(),
-                    proof={"kind": "receipt", "sha256": "ab" * 32},
-                ) for place in told
-            ]  # fmt: skip
-            outcomes = (await office.deliver(*asked, round_=round_))["outcomes"]
-            assert [each["outcome"] == "recorded" for each in outcomes] == [model.deliver(place) for place in told]
+        office.now += timedelta(minutes=1)
+        moments.append(office.now)
+        if act in ("deliver", "again"):
+            if act == "deliver":
+                places, ago = told
+                at = moments[max(-ago - 1, -len(moments))]
+                given = [(f"{n}-{place}", place, at) for place in places]
+                asked = [
+                    by_coupon(
+                        place, round_, delivery_id=id_, at=at.isoformat(),
+                        proof={"kind": "receipt", "sha256": "ab" * 32},
+                    ) for id_, place, at in given
+                ]  # fmt: skip
+            if asked:
+                outcomes = (await office.deliver(*asked, round_=round_))["outcomes"]
+                assert [each["outcome"] for each in outcomes] == [model.deliver(*each) for each in given]
         elif act == "return":
             answer = await office.take_back({"coupon": coupon.code(KEY, round_, told)}, round_=round_)
             assert (answer["recorded"] == 1) == model.take_back(told)
@@ -823,7 +887,7 @@ async def test_any_history_is_as_a_plain_model_has_it(
             could = model.restock(told)
             await office.stock(told, 200 if could else 409, round_=round_, id_=f"s{n}")
         elif act == "erase":
-            model.erase(told[0])
+            model.erase(told[0], office.now)
             await erase(*told)
         else:
             office.now += timedelta(days=1)

@@ -6,12 +6,13 @@ from uuid import UUID
 import orjson
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel
+from pydantic import ConfigDict
 from tepat_chassis.auth import Person, Right, needs
 from tepat_chassis.database import Connection, Database
 from tepat_chassis.http import Page, Region, paging, uuid_in
 from tepat_chassis.lines import OneAtATime
 from tepat_chassis.subjects import Subject
+from tepat_chassis.wanted import Body
 from tepat_contracts.policy import Policy
 
 from tepat_eligibility import simulate
@@ -25,9 +26,10 @@ CHARACTERS: Final = {"kabupaten": 5, "kecamatan": 8, "kelurahan": 13}
 """Of a region's code, up to a level."""
 
 
-class Proposed(BaseModel):
-    """A policy that somebody thinks of."""
+class Proposed(Body):
+    """A policy that somebody thinks of; what distribution is asked beside it is left to it."""
 
+    model_config = ConfigDict(extra="ignore")
     policy: Policy
 
 

@@ -17,13 +17,14 @@ from typing import Annotated, Any, Final
 
 import orjson
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from tepat_chassis import acts
 from tepat_chassis.auth import Person, Right, needs
 from tepat_chassis.database import Connection, Database, Lock
 from tepat_chassis.http import Page, must_be_of, paging
 from tepat_chassis.outbox import Message, put
 from tepat_chassis.standing import InForce, Standing
+from tepat_chassis.wanted import Body
 from tepat_contracts import envelope
 from tepat_contracts.events.fields import REGION_PATTERN
 from tepat_contracts.events.ours import RANKING_MADE
@@ -43,10 +44,9 @@ PART: Final = 1_000
 """Places told in one record: some 150 KB."""
 
 
-class Wanted(BaseModel):
+class Wanted(Body):
     """A round: of which programme, in which area, under which name, and for how many."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
     round: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
     programme: Annotated[str, Field(max_length=128)]
     region: Annotated[str, Field(pattern=REGION_PATTERN)]

@@ -14,11 +14,12 @@ from uuid import UUID
 from fastapi import APIRouter, Depends
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from tepat_chassis.acts import record
 from tepat_chassis.auth import Person, Right, needs
 from tepat_chassis.database import Connection, Database, Lock
 from tepat_chassis.logging import mask
+from tepat_chassis.wanted import Body
 
 from tepat_notifications.hearings import Hearings
 from tepat_notifications.links import Links
@@ -35,10 +36,9 @@ HEADERS = {
 }
 
 
-class Acknowledged(BaseModel):
+class Acknowledged(Body):
     """Who really acknowledged, where an officer says so for them, such as after a reply by telephone."""
 
-    model_config = ConfigDict(extra="forbid")
     note: Annotated[str, Field(max_length=500, description="how it was heard; recorded")] = ""
 
 

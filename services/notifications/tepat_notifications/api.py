@@ -6,14 +6,14 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from tepat_chassis.acts import record
 from tepat_chassis.auth import Person, Right, needs
 from tepat_chassis.database import Connection, Database, Lock
 from tepat_chassis.http import Page, must_be_of, paging, uuid_in
 from tepat_chassis.standing import Standing
 from tepat_chassis.subjects import Subject
-from tepat_chassis.wanted import Grounds
+from tepat_chassis.wanted import Body, Grounds
 from tepat_contracts.policy import NOTICE_KINDS
 
 from tepat_notifications.channels import Channels
@@ -27,17 +27,15 @@ Reader = Annotated[Person, Depends(needs(Right.read))]
 Operator = Annotated[Person, Depends(needs(Right.operate))]
 
 
-class Again(BaseModel):
+class Again(Body):
     """Why a notice is sent again."""
 
-    model_config = ConfigDict(extra="forbid")
     reason: Grounds | None = None
 
 
-class Run(BaseModel):
+class Run(Body):
     """Which notices to send: those that are due, or all that wait."""
 
-    model_config = ConfigDict(extra="forbid")
     now: bool = Field(False, description="all that wait, whatever their hour")
 
 

@@ -6,14 +6,14 @@ from typing import Annotated, Any, Final, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from tepat_chassis import acts
 from tepat_chassis.auth import Right, must_have
 from tepat_chassis.database import Connection
 from tepat_chassis.logging import mask as mask_text
 from tepat_chassis.pseudonyms import as_uuid
 from tepat_chassis.service import Service
-from tepat_chassis.wanted import Purpose
+from tepat_chassis.wanted import Body, Purpose
 from tepat_contracts.identity import mask
 
 from tepat_registry import domain
@@ -29,10 +29,9 @@ DISCLOSED: Final = ("birth_date", "attributes")
 OPEN: Final = ("sex", "region", "deceased_on")
 
 
-class Lookup(BaseModel):
+class Lookup(Body):
     """A NIK or the number of a card, one of the two."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
     nik: Annotated[str, Field(pattern=r"^[0-9]{16}$")] | None = None
     kk: Annotated[str, Field(pattern=r"^[0-9]{16}$")] | None = None
 

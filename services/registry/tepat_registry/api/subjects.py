@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import orjson
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from tepat_chassis import acts, subjects
 from tepat_chassis.auth import Person, Right, needs
 from tepat_chassis.database import Connection
@@ -21,7 +21,7 @@ from tepat_chassis.logging import mask as mask_text
 from tepat_chassis.outbox import Message, put
 from tepat_chassis.service import Service
 from tepat_chassis.subjects import Subject
-from tepat_chassis.wanted import Grounds
+from tepat_chassis.wanted import Body, Grounds
 from tepat_contracts import envelope
 from tepat_contracts.events.beneficiaries import PERSON_ERASED
 from tepat_contracts.events.reports import REPORT_FILED
@@ -37,10 +37,9 @@ Eraser = Annotated[Person, Depends(needs(Right.merge))]
 PLACE = ("topic", "partition", "offset")
 
 
-class Erasing(BaseModel):
+class Erasing(Body):
     """In whose name, and why, a person is forgotten."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
     agency: Annotated[str, Field(description="an agency with the policy's right `merge`")]
     reason: Grounds
 

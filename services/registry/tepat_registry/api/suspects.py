@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 
 import orjson
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from tepat_chassis import acts
 from tepat_chassis.auth import Person, Right, needs
 from tepat_chassis.database import Connection
@@ -20,7 +20,7 @@ from tepat_chassis.http import Page, Region, paging
 from tepat_chassis.logging import mask as mask_text
 from tepat_chassis.outbox import Message, put
 from tepat_chassis.service import Service
-from tepat_chassis.wanted import Grounds
+from tepat_chassis.wanted import Body, Grounds, Id
 from tepat_contracts import envelope
 from tepat_contracts.events import beneficiaries, ours
 from tepat_contracts.topics import Kind as TopicKind
@@ -38,10 +38,9 @@ Decider = Annotated[Person, Depends(needs(Right.merge))]
 State = Literal["raised", "withheld", "dismissed", "cleared"]
 
 
-class Decision(BaseModel):
+class Decision(Body):
     """Why it is decided so."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
     reason: Grounds
 
 
@@ -49,9 +48,7 @@ class Confirmation(Decision):
     """In whose name, and why, it is taken as true; or taken back."""
 
     agency: Annotated[str, Field(description="an agency with the policy's right `merge`")]
-    into: Annotated[UUID | None, Field(description="of a duplicate: whose NIK stands for the person from now on")] = (
-        None
-    )
+    into: Annotated[Id | None, Field(description="of a duplicate: whose NIK stands for the person from now on")] = None
 
 
 class Suspects:

@@ -17,6 +17,7 @@ where e."end" > coalesce(p.next_offset, 0);
 -- A line without a NIK takes a payout back, holds its place and overlaps with nothing: `takes_back` says whether that one
 -- `stands`, has `ended` or is `unknown`; one that stands over the line is `defied`. One that takes back what was paid
 -- outside `regions` (none: everywhere) is as though it were not in the list, and has no row.
+-- Groups are counted as they will be once the list is taken: those too large are not looked through.
 -- What people decided counts where the ledger holds the very facts of the line. One row a line and an overlap, or a line
 -- alone; overlaps in the order in which a clearance names them.
 with line as (
@@ -30,7 +31,7 @@ with line as (
         from payout p where p.agency = :agency::smallint and p.payout_id = l.payout_id limit 1), true)
     window holding as (partition by payout_id order by revision desc, rank desc, event_time desc, event_id desc, n),
            tied as (partition by payout_id, revision, rank, event_time, event_id)
-), own as materialized (
+), each_line as materialized (
     select l.n, l.payout_id, l.programme, l.starts, l.ends, l.rank, l.same_id_as, r.person, r.household,
            case when (p.revision, p.rank) > (l.revision, l.rank) or c.contested then p.rank end as outdone,
            p.revision as held_revision, c.contested, l.nik is null and p.live as defied,
@@ -47,21 +48,47 @@ with line as (
            and ((p.nik, p.told, p.programme, p.starts, p.ends, p.amount, p.region)
                     is distinct from (l.nik, l.told, l.programme, l.starts, l.ends, l.amount, l.region)
                 or p.kind is not null and (p.kind, p.more) is distinct from (l.kind, l.more))) c (contested)
+), large_household as materialized (
+    select household from (
+        select household, count(*) as lines from each_line where live and household is not null group by household) l
+    where lines + (select count(*) from (
+        select from payout p
+        where p.live and p.household = l.household
+          and (p.agency <> :agency::smallint or p.payout_id not in (select payout_id from each_line where live))
+        limit :at_most) p) > :at_most
+), large_person as materialized (
+    select person from (
+        select person, count(*) as lines from each_line where live and person is not null group by person) l
+    where lines + (select count(*) from (
+        select from payout p
+        where p.live and p.person = l.person
+          and (p.agency <> :agency::smallint or p.payout_id not in (select payout_id from each_line where live))
+        limit :at_most) p) > :at_most
+), own as materialized (
+    select *, household in (select household from large_household) as crowded,
+           person in (select person from large_person) as crowd
+    from each_line
 ), other as (
     select o.n, p.agency, p.payout_id, p.programme, p.starts, p.ends, p.rank, p.person, p.household
     from own o cross join lateral (
-        (select * from payout p where p.live and p.household = o.household limit :at_most)
+        (select * from payout p
+         where p.live and p.household = o.household and not o.crowded
+           and (p.agency <> :agency::smallint or p.payout_id not in (select payout_id from own where live))
+         limit :at_most)
         union all
-        (select * from payout p where p.live and p.person = o.person and p.household <> o.household limit :at_most)) p
-    where o.live and (p.agency <> :agency::smallint or p.payout_id not in (select payout_id from own where live))
+        (select * from payout p
+         where p.live and p.person = o.person and (p.household <> o.household or o.crowded) and not o.crowd
+           and (p.agency <> :agency::smallint or p.payout_id not in (select payout_id from own where live))
+         limit :at_most)) p
+    where o.live
     union all
     select a.n, :agency::smallint, b.payout_id, b.programme, b.starts, b.ends, b.rank, b.person, b.household
-    from own a join own b on b.household = a.household and b.n <> a.n and b.payout_id <> a.payout_id
-    where a.live and b.live
+    from own a join own b on b.household = a.household and b.payout_id <> a.payout_id
+    where a.live and b.live and not a.crowded
     union all
     select a.n, :agency::smallint, b.payout_id, b.programme, b.starts, b.ends, b.rank, b.person, b.household
-    from own a join own b on b.person = a.person and b.household <> a.household and b.payout_id <> a.payout_id
-    where a.live and b.live
+    from own a join own b on b.person = a.person and b.payout_id <> a.payout_id
+    where a.live and b.live and not a.crowd and (b.household <> a.household or a.crowded)
 ), applying as (
     select distinct on (o.n, x.agency, x.payout_id)
         o.n, x.agency, x.payout_id, x.programme, x.rank, r.id as rule, r.strength,
@@ -71,8 +98,7 @@ with line as (
         and greatest(o.starts, x.starts) between r.starts and r.ends
     where o.starts <= x.ends and x.starts <= o.ends
       and case when r.person
-               then x.person = o.person and o.person not in (select g from too_large where live)
-               else x.household = o.household and o.household not in (select g from too_large where live) end
+               then x.person = o.person and not o.crowd else x.household = o.household and not o.crowded end
     order by o.n, x.agency, x.payout_id, r.strength, r.person desc, r.id
 )
 select o.n, o.programme, o.same_id_as, o.outdone, o.held_revision, o.contested, o.defied, o.takes_back, a.rule, a.strength,

@@ -100,9 +100,11 @@ select subject, place from ranked where round = :round and subject = any(:subjec
 select delivery_id, place from delivery where round = :round and delivery_id = any(:ids::text[]);
 
 -- name: coupons_at
--- The coupons of places, with how they were redeemed.
-select c.place, c.subject, c.region, c.state, c.held, d.delivery_id, d.at
-from coupon c left join delivery d using (round, place)
+-- The coupons of places, with how they were redeemed, or when those erased left whom nothing was recorded of by then.
+select c.place, c.subject, c.region, c.state, c.held, d.delivery_id, d.at, b.recorded_at as left_at
+from coupon c
+left join delivery d using (round, place)
+left join return b on (b.round, b.place, b.reason, b.by) = (c.round, c.place, :reason, :by) and c.subject is null
 where c.round = :round and c.place = any(:places::bigint[]);
 
 -- name: coupons_held
@@ -130,21 +132,25 @@ select sha256 from delivery where proof = 'photo' and sha256 = any(:photos::text
 update round set stock = stock - :packages where round = :round and stock >= :packages returning stock;
 
 -- name: keep_deliveries!
--- Keep what was given, and redeem its coupons.
+-- Keep what was given, and redeem its coupons; what the erased had fetched did not come back.
 with given as (
     insert into delivery (
         round, delivery_id, place, at, officer, region, lat, lon, proof, sha256, elsewhere, recorded_at, by)
     select :round, d.*, :now, :by
     from unnest(:ids::text[], :places::bigint[], :at::timestamptz[], :officers::text[], :regions::text[],
                 :lats::float8[], :lons::float8[], :proofs::text[], :hashes::text[], :elsewhere::text[]) d
-    returning place)
+    returning place
+), fetched as (
+    delete from return b using given where b.round = :round and b.place = given.place)
 update coupon c set state = 'delivered' from given where c.round = :round and c.place = given.place;
 
 -- name: keep_returns!
--- Keep who gave back what, and why.
+-- Keep who gave back what, and why; of the erased in place of their leaving.
 with back as (
     insert into return (round, place, reason, recorded_at, by)
     select :round, r.*, :now, :by from unnest(:places::bigint[], :reasons::text[]) r
+    on conflict (round, place) do update set
+        reason = excluded.reason, recorded_at = excluded.recorded_at, by = excluded.by
     returning place)
 update coupon c set state = 'returned' from back where c.round = :round and c.place = back.place;
 
