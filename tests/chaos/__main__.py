@@ -21,7 +21,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seed", type=int, action="append", help="may be given several times [7]")
     parser.add_argument("--kills", type=int, default=20, help="processes killed with each seed [20]")
-    parser.add_argument("--brief", action="store_true", help="storms only, and nothing measured, as in `make test`")
+    parser.add_argument("--brief", action="store_true", help="storms only, and nothing measured")
     parser.add_argument("--control", choices=sorted(CONTROLS), default="", help="run with this defect")
     parser.add_argument("--result", type=Path, help="write the figures there, as JSON")
     parser.add_argument("--logs", type=Path, help="keep there what every process wrote")

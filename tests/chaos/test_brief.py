@@ -1,4 +1,4 @@
-"""A short run of the suite, in every `make test`: each process killed once, and one of each other fault."""
+"""A short run of the suite: each process killed once, and one of each other fault."""
 
 import logging
 
@@ -6,7 +6,7 @@ import pytest
 
 from .run import run
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(600)]
 
 SEED = 7
 KILLS = 11
