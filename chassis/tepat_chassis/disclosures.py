@@ -8,7 +8,7 @@ Invariants
 """
 
 from collections.abc import Awaitable, Callable
-from datetime import date, datetime
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from tepat_chassis.auth import Person, Right, needs
 from tepat_chassis.database import Database
 from tepat_chassis.http import Page, paging
 from tepat_chassis.refusals import refusal
+from tepat_chassis.wanted import Day
 
 LIST = """
 select at, id, who, name, target, persons, detail ->> 'what' as what, detail ->> 'purpose' as purpose from act
@@ -44,8 +45,8 @@ def router(service: str, database: Database, zone: Callable[[], Awaitable[str]])
         page: Annotated[Page, Depends(paging(datetime, int))],
         by: Annotated[str | None, Query(description="who saw: their account or name")] = None,
         person: Annotated[UUID | None, Query(description="whom they saw, known still or erased")] = None,
-        from_: Annotated[date | None, Query(alias="from", description="on this day or later")] = None,
-        to: Annotated[date | None, Query(description="on this day or before")] = None,
+        from_: Annotated[Day | None, Query(alias="from", description="on this day or later")] = None,
+        to: Annotated[Day | None, Query(description="on this day or before")] = None,
     ) -> dict[str, Any]:
         """Who saw numbers, names and all else of whom, when and what for, the last first.
 

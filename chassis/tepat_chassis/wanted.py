@@ -16,10 +16,11 @@ from pydantic import (
     Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
+    Strict,
     StringConstraints,
 )
 from pydantic_core import PydanticCustomError, PydanticKnownError, core_schema
-from tepat_contracts.events.fields import REGION_PATTERN, SHA256_PATTERN
+from tepat_contracts.events.fields import DATE_PATTERN, REGION_PATTERN, SHA256_PATTERN
 
 _PATTERNS: Final = {
     REGION_PATTERN: (
@@ -138,17 +139,18 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, strict=True)
 
 
-def _in_text(otherwise: Literal["date_type", "datetime_type"]) -> BeforeValidator:
-    """Takes neither a number nor its digits for so many seconds since 1970."""
+def _in_text(begins: str, otherwise: Literal["date_type", "datetime_type"]) -> BeforeValidator:
+    """Takes neither a number nor its digits for so many seconds since 1970, nor for a day its midnight."""
+    pattern = re.compile(begins)
 
     def told(value: Any) -> Any:
-        if isinstance(value, str) and "-" in value[1:]:
+        if isinstance(value, str) and pattern.search(value):
             return value
         raise PydanticKnownError(otherwise)
 
     return BeforeValidator(told)
 
 
-Day = Annotated[date, Field(strict=False), _in_text("date_type")]
-Moment = Annotated[AwareDatetime, Field(strict=False), _in_text("datetime_type")]
-Id = Annotated[UUID, Field(strict=False)]
+Day = Annotated[date, Strict(False), _in_text(DATE_PATTERN, "date_type")]
+Moment = Annotated[AwareDatetime, Strict(False), _in_text(DATE_PATTERN.removesuffix("$"), "datetime_type")]
+Id = Annotated[UUID, Strict(False)]

@@ -421,7 +421,7 @@ AN_ID = "0b6f6f4c-3f0e-5a53-8f8e-5c7d1c6f2a44"
 
 @pytest.mark.parametrize(("told", "wanted"), [
     *(({"entries": [{"packages": no}]}, WHOLE) for no in ("1", 1.0, True)),
-    *(({"day": no}, A_DAY) for no in (0, "0", "1772755200", False)),
+    *(({"day": no}, A_DAY) for no in (0, "0", "1772755200", False, "2026-03-06T00:00:00", "2026-03-06 00:00")),
     *(({"at": no}, A_TIME) for no in (1772755200.5, "1772755200", "2026-03-06T09:30")),
     ({"who": 1}, f"must be an id such as {AN_ID} / harus berupa ID, contoh {AN_ID}"),
     ({"share": "1"}, "must be a number, such as -6.98 / harus angka, contoh -6.98"),

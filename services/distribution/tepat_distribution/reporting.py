@@ -26,6 +26,7 @@ from tepat_chassis.auth import Person, Right, needs
 from tepat_chassis.database import Connection, Database
 from tepat_chassis.http import Region, must_be_of
 from tepat_chassis.standing import Standing
+from tepat_chassis.wanted import Day
 
 from tepat_distribution.policed import Policed
 from tepat_distribution.refusals import refusal
@@ -114,8 +115,8 @@ def router(database: Database, standing: Standing[Policed], clock: Callable[[], 
     @routes.get("/report")
     async def report(
         person: Reader,
-        since: Annotated[date, Query(alias="from", description="payouts whose days begin on this day")] = date.min,
-        until: Annotated[date, Query(alias="to", description="up to this one")] = date.max,
+        since: Annotated[Day, Query(alias="from", description="payouts whose days begin on this day")] = date.min,
+        until: Annotated[Day, Query(alias="to", description="up to this one")] = date.max,
         by: Annotated[list[Dimension] | None, Query(description="a line for each of these together")] = None,
         region: Region = None,
         programme: str | None = None,

@@ -405,6 +405,8 @@ async def test_what_it_cannot_tell_is_refused_in_words(ledger: Ledger, monkeypat
         assert "one level of area" in (await report(client, 422, by=["kabupaten", "kelurahan"]))["detail"]
         assert "one length of period" in (await report(client, 422, by=["month", "quarter"]))["detail"]
         assert "ends before" in (await report(client, 422, **{"from": "2026-02-01", "to": "2026-01-01"}))["detail"]
+        for no_day in ("1795392000", "2026-01-01T00:00:00"):
+            await report(client, 422, **{"from": no_day})
         await report(client, 422, programme="NONE")
         await report(client, 422, by=["village"])
         monkeypatch.setattr(reporting, "MOST_LINES", 1)

@@ -203,6 +203,8 @@ async def test_a_hundred_packages_over_650_poor_by_coupon(office: Office) -> Non
     assert (opened["packages"], opened["stock"], opened["allocated"], opened["ranked"]) == (100, 100, 100, 650)
     assert await office.open(closes="2026-03-08") == opened  # once
     await office.open(status=409, closes="2026-03-09")
+    assert await office.open(closes="2026-03-08", packages=100) == opened
+    assert "opened otherwise" in (await office.open(status=409, closes="2026-03-08", packages=99))["detail"]
 
     printed = (await office.ask("GET", "rounds/2026-W10/coupons", params={"limit": 1000}))["items"]
     assert [each["place"] for each in printed] == list(range(1, 101))
@@ -292,6 +294,8 @@ async def test_what_comes_back_or_comes_in_addition_goes_to_the_next(office: Off
     assert (await office.deliver(by_coupon(3), by_coupon(4)))["stock"] == 0
     more = await office.stock(3)
     assert (more["packages"], more["stock"], more["newly_allocated"]) == (5, 3, 2)  # two are left on the list
+    assert (await office.open(packages=2))["packages"] == 5  # opened with two
+    await office.open(status=409, packages=5)
     assert (await office.stock(3))["stock"] == 3  # once
     await office.stock(4, status=409, id_="s3")
     await office.stock(-4, status=409)

@@ -14,7 +14,7 @@ from tepat_chassis.auth import Right, must_have
 from tepat_chassis.database import Connection
 from tepat_chassis.logging import mask as mask_text
 from tepat_chassis.service import Service
-from tepat_chassis.wanted import Purpose
+from tepat_chassis.wanted import Day, Purpose
 from tepat_contracts import regions
 from tepat_contracts.events.beneficiaries import INSTITUTION_RECORDED
 from tepat_contracts.events.reports import REPORT_ANSWERED, REPORT_FILED
@@ -42,7 +42,7 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
     async def household(
         pseudonym: UUID,
         reader: Reader,
-        on: Annotated[date | None, Query(description="the day; without it everyone who ever belonged")] = None,
+        on: Annotated[Day | None, Query(description="the day; without it everyone who ever belonged")] = None,
         purpose: Annotated[Purpose | None, Query()] = None,
     ) -> dict[str, Any]:
         """A household under whichever of its cards: who belongs to it, as each agency says, or who did on a day; what

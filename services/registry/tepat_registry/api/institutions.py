@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Depends, Query
 from tepat_chassis.http import Page, Region, must_be_of, paging
 from tepat_chassis.service import Service
+from tepat_chassis.wanted import Day
 from tepat_contracts import regions
 from tepat_contracts.codes import PSKS
 from tepat_contracts.events.beneficiaries import INSTITUTION_RECORDED
@@ -70,8 +71,8 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
             Literal["kabupaten", "kecamatan", "kelurahan"], Query(description="a line for each of them")
         ] = "kelurahan",
         kind: Annotated[str | None, Query(description="by institutions of this kind alone, such as WKSBM")] = None,
-        on: Annotated[date | None, Query(description="at the end of this day; without it now")] = None,
-        since: Annotated[date | None, Query(description="also month by month from this day on")] = None,
+        on: Annotated[Day | None, Query(description="at the end of this day; without it now")] = None,
+        since: Annotated[Day | None, Query(description="also month by month from this day on")] = None,
     ) -> dict[str, Any]:
         """How many kelurahan (and desa) of an area an active institution covers: by part, and through the months."""
         in_force = (await service.standing.ruling()).document.index

@@ -13,7 +13,7 @@ from tepat_chassis.database import Connection
 from tepat_chassis.logging import mask as mask_text
 from tepat_chassis.pseudonyms import as_uuid
 from tepat_chassis.service import Service
-from tepat_chassis.wanted import Body, Purpose
+from tepat_chassis.wanted import Body, Day, Purpose
 from tepat_contracts.identity import mask
 
 from tepat_registry import domain
@@ -52,7 +52,7 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
         pseudonym: UUID,
         reader: Reader,
         purpose: Annotated[Purpose | None, Query()] = None,
-        on: Annotated[date | None, Query(description="also in whose household on that day")] = None,
+        on: Annotated[Day | None, Query(description="also in whose household on that day")] = None,
     ) -> dict[str, Any]:
         """What is known of a person; with a purpose and the right to disclose also numbers, name and all the rest."""
         if purpose is not None:

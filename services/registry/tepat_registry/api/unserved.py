@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Depends, Query
 from tepat_chassis.http import Page, Region, must_be_of, paging
 from tepat_chassis.service import Service
+from tepat_chassis.wanted import Day
 
 from tepat_registry.api.institutions import LEVELS
 from tepat_registry.api.reader import Reader
@@ -22,7 +23,7 @@ from tepat_registry.handlers import InUse
 from tepat_registry.refusals import refusal
 from tepat_registry.store import queries
 
-Day = Annotated[date | None, Query(description="who receives nothing on this day; without it today")]
+On = Annotated[Day | None, Query(description="who receives nothing on this day; without it today")]
 Decile = Annotated[int, Query(ge=1, le=NEEDY, description="up to this decile, or named in a report")]
 Days = Annotated[int, Query(ge=0, le=100_000, description="for so many days at least")]
 Apart = Annotated[list[str] | None, Query(alias="except", description="aid of these programmes does not count")]
@@ -54,7 +55,7 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
         reader: Reader,
         page: Annotated[Page, Depends(paging(date, UUID))],
         region: Region = None,
-        on: Day = None,
+        on: On = None,
         decile: Decile = NEEDY,
         days: Days = 0,
         apart: Apart = None,
@@ -79,7 +80,7 @@ def router(service: Service[InUse], clock: Callable[[], datetime]) -> APIRouter:
         by: Annotated[
             Literal["kabupaten", "kecamatan", "kelurahan"], Query(description="a line for each of them")
         ] = "kelurahan",
-        on: Day = None,
+        on: On = None,
         decile: Decile = NEEDY,
         days: Days = 0,
         apart: Apart = None,

@@ -71,6 +71,11 @@ returning true;
 -- Whether our own topic told of a round before this database was.
 select exists (select from round_told where round = :round);
 
+-- name: packages_at_first$
+-- How many packages a round was opened with, before any came in addition or were lost.
+select packages - coalesce((select sum(packages) from restock where round = r.round), 0)::bigint
+from round r where round = :round;
+
 -- name: locked_round^
 -- A round, until the transaction ends for nobody else to change.
 select * from round where round = :round for update;
