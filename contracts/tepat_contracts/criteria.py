@@ -75,6 +75,7 @@ _STRINGS: Final = re.compile(
     r"""[rRbB]{0,2}(?:'''.*?'''|\"\"\".*?\"\"\"|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')|//[^\n]*""", re.DOTALL
 )
 _BOUND: Final = re.compile(r"\.\s*(?:all|exists|exists_one|map|filter)\s*\(\s*([A-Za-z_]\w*)\s*,", re.ASCII)
+_CALLED: Final = r"\.\s*([A-Za-z_]\w*)\s*\(\s*{0}\s*,"
 _SELECTED: Final = re.compile(r"(?<![\d.])\.\s*([A-Za-z_]\w*)\b(?!\s*\()", re.ASCII)
 #: How alike a field must be to a declared one (difflib's ratio) to be taken for a misspelling of it.
 TYPO: Final = 0.85
@@ -104,12 +105,19 @@ def mistakes(expression: str, wanted: Wanted = "bool") -> list[Wrong]:
     bare = _STRINGS.sub('""', expression)
     known = [*ENVIRONMENT, *([LEFT_OUT] if wanted == "rank" else [])]
     if unknown := sorted(set(program.variables()) - set(known) - set(_BOUND.findall(bare))):
-        return [wrong("speaks_of", name=name, known=", ".join(known)) for name in unknown]
+        return [_unbound(name, bare, known) for name in unknown]
     fields = _undeclared(expression)
     if misspelt := [name for name in fields if get_close_matches(name, _FIELDS, 1, TYPO)]:
         return [wrong("misspelt", name=name, near=near(name, _FIELDS)) for name in misspelt]
     told = [*_misfits(expression), *(told for told in _settled(expression) if told.severity == "mistake")]
     return told or list(_tried(program, wanted, expression, fields))
+
+
+def _unbound(name: str, bare: str, known: Sequence[str]) -> Wrong:
+    """Why a name stands for nothing: what was to let it stand for each of a list may be misspelt."""
+    if called := re.search(_CALLED.format(re.escape(name)), bare, re.ASCII):
+        return wrong("no_function", name=called[1])
+    return wrong("speaks_of", name=name, known=", ".join(known))
 
 
 def values(expression: str) -> list[Wrong]:

@@ -36,7 +36,7 @@ Why = Literal[
     # reports and notices
     "same_charge", "climbs", "no_step", "passed", "passed_all", "uncharged", "uncharged_anywhere",
     "no_groups", "told_nothing", "no_routes", "no_people", "never_quiet", "digest", "digest_else",
-    "nobody_concerned", "no_group", "no_verdict", "not_reached",
+    "nobody_concerned", "no_group", "no_verdict", "not_reached", "no_address",
     # criteria
     "cel_empty", "cel_deep", "cel_ends", "cel_text", "cel_sign", "cel_instead", "cel_reserved", "cel_other",
     "speaks_of", "misspelt", "unheard_of", "never_equal", "never_so", "never_at_once", "always_so",
@@ -62,8 +62,8 @@ SAID: Final[Mapping[Why, Said]] = {
         "bukan YAML: jorokannya lain dari baris di sekitarnya, atau ada teks di luar tanda kutip; luruskan",
     ),
     "unclosed": (
-        "is not YAML: a bracket is not closed, or a comma is missing before this",
-        "bukan YAML: kurung belum ditutup, atau kurang koma sebelum ini",
+        "is not YAML: a bracket or a quote is not closed, or a comma is missing, here or further up",
+        "bukan YAML: kurung atau tanda kutip belum ditutup, atau kurang koma, di sini atau di atasnya",
     ),
     "unended": (
         "is not YAML: the file ends before a text in quotes or a list does",
@@ -95,7 +95,10 @@ SAID: Final[Mapping[Why, Said]] = {
         "hanya boleh memuat paling banyak {most}, dan memuat {given}",
     ),
     "no_choice": ("must be {choices}", "harus {choices}"),
-    "no_whole": ("must be a whole number without quotes", "harus bilangan bulat tanpa tanda kutip"),
+    "no_whole": (
+        "must be a whole number without quotes, dots or commas, as 750000",
+        "harus bilangan bulat tanpa tanda kutip, titik atau koma, contoh 750000",
+    ),
     "no_number": ("must be a number without quotes", "harus angka tanpa tanda kutip"),
     "not_finite": ("must be a finite number", "harus angka yang berhingga"),
     "no_boolean": ("must be true or false, without quotes", "harus true atau false, tanpa tanda kutip"),
@@ -353,6 +356,10 @@ SAID: Final[Mapping[Why, Said]] = {
         "is not reached: the contact has no {ways}",
         "tidak terjangkau: kontaknya tidak punya {ways}",
     ),
+    "no_address": (
+        "is hardly an address that reaches anybody: write {form}",
+        "sepertinya bukan alamat yang sampai ke orang: tulis {form}",
+    ),
     "cel_empty": ("is not CEL: it is empty", "bukan CEL: kosong"),
     "cel_deep": ("is not CEL: it is nested too deeply", "bukan CEL: terlalu bertingkat"),
     "cel_ends": (
@@ -448,7 +455,7 @@ MILDER: Final[Mapping[Why, Severity]] = {
     "gap": "advice", "never_decides": "advice", "never_decides_built_in": "advice", "begins_after": "advice",
     "passed": "advice", "passed_all": "advice", "uncharged": "advice", "uncharged_anywhere": "advice",
     "told_nothing": "advice", "digest": "advice", "digest_else": "advice", "not_reached": "advice",
-    "unheard_of": "advice", "always_so": "advice",
+    "no_address": "advice", "unheard_of": "advice", "always_so": "advice",
 }  # fmt: skip
 
 

@@ -853,6 +853,7 @@ def _contradictions(document: Mapping[Any, Any], marks: Mapping[Path, tuple[int,
     if document.get("secret_id") == "seal":
         yield ("secret_id",), wrong("sealed")
     for path, agency in agencies:
+        yield from _addresses(path, agency.get("contact"))
         listed = [((*path, "programmes", n), code) for n, code in _texts(agency.get("programmes"))]
         yield from _repeated(listed)
         yield from _unknown(listed, codes)
@@ -1214,6 +1215,7 @@ def _members(at: Path, members: object, added: set[str]) -> Iterator[Told]:
     yield from _repeated(((*path, "name"), each.get("name")) for path, each in named)
     for path, each in named:
         yield from _nowhere((*path, "region"), each.get("region"), added)
+        yield from _addresses(path, each.get("contact"))
 
 
 def _of_route(route: Mapping[str, Any]) -> Iterator[Told]:
@@ -1278,6 +1280,21 @@ def _levels(route: Mapping[str, Any]) -> Iterator[tuple[Path, dict[str, Any]]]:
 _ADDRESS: Final = {
     "email": "email", "whatsapp": "phone", "sms": "phone", "telegram": "telegram", "webhook": "webhook",
 }  # fmt: skip
+
+
+#: What addresses look like, and one as an example.
+_FORMS: Final = {
+    "email": (r"[^@\s]+@[^@\s]+", "nama@dinsos.example"),
+    "phone": (r"\+?(?:[ ()-]*[0-9]){8,15}[ ()-]*", "+62 812 3456 7890"),
+}
+
+
+def _addresses(at: Path, contact: object) -> Iterator[Told]:
+    """Addresses of a contact that can reach nobody."""
+    for name, (form, example) in _FORMS.items():
+        given = contact.get(name) if isinstance(contact, dict) else None
+        if isinstance(given, str) and not re.fullmatch(form, given):
+            yield (*at, "contact", name), wrong("no_address", form=example)
 
 
 def _unreached(at: Path, members: object, channels: object) -> Iterator[Told]:

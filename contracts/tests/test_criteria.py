@@ -51,6 +51,7 @@ def test_what_can_be_evaluated(expression: str) -> None:
         ("has(person.orfan)", "did you mean `orphan`"),
         ("true || person.nik == '1'", "`nik`"),
         ("household.members.exists(m, m.agee < 6)", "`agee`"),
+        ("household.members.exist(m, m.age < 6)", "`exist` is nothing"),
         ("household.age < 6", "`age`"),
         ("person.size < 6", "`size`"),
         ("persn.age < 6", "speaks of `persn`"),

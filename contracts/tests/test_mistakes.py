@@ -166,6 +166,7 @@ PROVOKED: dict[Why, str] = {
     "no_group": of_notice("to: {officers: lurah}", "to: {officers: lura}"),
     "no_verdict": of_notice("verdicts: [fire]", "verdicts: [fires]"),
     "not_reached": of_notice("{email: c@d.example}", "{telegram: x}"),
+    "no_address": of_notice("{email: c@d.example}", "{email: dinsos-semarang}"),
     "cel_empty": criterion(" "),
     "cel_deep": criterion("(" * 3000 + "1" + ")" * 3000),
     "cel_ends": criterion("household.decile >"),

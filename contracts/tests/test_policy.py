@@ -741,7 +741,7 @@ NOTICES = (
 routes:
   recipients:
     lurah:
-      - {name: Miroto, role: lurah, region: "33.74.01.1001", contact: {phone: "0812", email: a@b.example}, language: id}
+      - {name: Miroto, role: lurah, region: "33.74.01.1001", contact: {phone: "08123456", email: a@b.id}, language: id}
       - {name: Sekayu, role: lurah, contact: {email: c@d.example}}
   notices:
     - kinds: [report]
