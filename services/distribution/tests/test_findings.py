@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from importlib.resources import files
 from pathlib import Path
 from secrets import token_hex
 from types import SimpleNamespace
@@ -527,6 +528,20 @@ async def test_the_area_of_a_group_that_is_too_large_follows_its_payouts(
     await ledger.take([ended("p0", revision=2), ended("p1")])
     assert [what for what, *_ in (await told())[4:]][-1] == "cleared"
     assert await ledger.too_large() == set()
+
+
+async def test_a_group_found_before_areas_were_kept_is_told_anew_with_its_own(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(domain, "GROUP_LIMIT", 3)
+    await ledger.take([payout(f"p{n}", of=of, region="33.74.01") for n, of in enumerate([ANI, BUDI, CITRA, DEWI])])
+    await ledger.judge()
+    await ledger.database.pool.execute("update too_large set region = null, policy_version = null, announced_at = null")
+    migration = (files("tepat_distribution") / "sql" / "migrations" / "0190_large_told.sql").read_text()
+    await ledger.database.pool.execute(migration[migration.index("insert into mark") :])
+    await ledger.judge()
+    *_, last = [orjson.loads(record.value or b"")["data"] for record in await ledger.sent(FINDINGS)]
+    assert (last["revision"], last["region"], last["policy_version"]) == (2, "33.74.01", "t-1")
 
 
 async def test_judging_comes_first_but_not_for_longer_than_a_minute(ledger: Ledger) -> None:

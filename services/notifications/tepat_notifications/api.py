@@ -64,8 +64,8 @@ def router(
     ) -> dict[str, Any]:
         """Notices, the newest first, without their text; to a person with regions those of which all that they tell
         lies there, which is known once they are put together. ``agency`` is the recipient: an agency's id, or an
-        officer as ``group/name``. ``sending_at`` is when the last try began, ``sent_at`` when it was recorded as handed over
-        (none of a notice in doubt), ``due_at`` when it is tried next, none of one that is over."""
+        officer as ``group/name``. ``sending_at`` is when the last try began, ``sent_at`` when it was recorded as
+        handed over (none of a notice in doubt), ``due_at`` when it is tried next, none of one that is over."""
         if agency is not None:
             known = {row["agency"] async for row in queries.recipients_ever(database.pool)}
             known |= (await standing.ruling()).document.agencies.keys()
