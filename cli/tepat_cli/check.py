@@ -38,7 +38,7 @@ _KINDS: Final = {
     "exclusive": "dilarang bersama", "preferred": "didahulukan", "released": "sudah dilepas", "held": "ditahan petugas",
     "silent": "tanpa kabar", "behind": "data instansi lain belum selesai dibaca", "planned": "sudah direncanakan",
     "disbursed": "sudah disalurkan", "cancelled": "sudah dibatalkan", "returned": "sudah dikembalikan",
-    "repeated": "berulang", "ends": "mengakhiri",
+    "repeated": "berulang", "ends": "mengakhiri", "too_many": "terlalu banyak",
 }  # fmt: skip
 _DETAILS: Final = {
     "takes a payment back, nothing to clear": "pembayaran ditarik kembali, tidak perlu persetujuan",
@@ -49,6 +49,10 @@ _DETAILS: Final = {
     "this id stands in line ": "id ini juga ada di baris ", " too": "",
     " with ": " dengan ", " since ": " sejak ", " was never heard of": " belum pernah mengirim kabar",
     "the ledger holds revision ": "yang berlaku adalah revisi ",
+    "the household has more than ": "keluarga ini punya lebih dari ",
+    "the person has more than ": "orang ini punya lebih dari ",
+    " payouts, which are not looked through: see finding ":
+        " pembayaran, yang tumpang tindihnya tidak diperiksa: lihat temuan ",
 }  # fmt: skip
 CUT_OFF: Final = {"failed": words("cut_off")}
 Row = tuple[Ready | Bad, str, Answer]
@@ -135,18 +139,21 @@ def _json(rows: Iterator[Row]) -> Counter[str]:
 
 def _written(rows: Iterator[Row], headings: Sequence[str], output: Path | None, file: Path) -> Counter[str]:
     path = output or file.with_name(f"{file.name}.checked.csv")
-    counted = Counter[str]()
+    counted, crowded = Counter[str](), 0
     with _whole(path) as to:
         writer = csv.writer(to)
         writer.writerow([*HEADINGS, *headings])
         for row, word, answer in rows:
             counted[word] += 1
+            crowded += any(reason.startswith("too_many: ") for reason in answer.get("reasons", ()))
             cells = ["" if cell is None else text_of(cell) for cell in row.cells]
             told = (_why(answer), answer.get("column", ""), _overlaps(answer))
             writer.writerow([row.line, word, IN_INDONESIAN[word], *told, *cells])
     for word, style in STYLE.items():
         if counted[word]:
             say(f"{counted[word]:>9,} {word}{BETWEEN}{IN_INDONESIAN[word]}", style)
+    if crowded:
+        say(done("not_looked_through", lines=f"{crowded:,}"), "yellow")
     say(done("answers_in", path=path))
     return counted
 

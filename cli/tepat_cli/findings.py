@@ -94,10 +94,14 @@ def show(
         json_line(told)
         return
     payouts, evidence = told.pop("payouts"), told.pop("evidence")
+    many = told.get("live_payouts")
     details(told, 14)
     with outlet():
         print("evidence")
     details({f"  {name}": _told(name, value) for name, value in evidence.items()}, 14)
     with outlet():
         print("\npayouts")
-    listing(payouts, PAYOUTS, as_json=False, limit=0, none=words("not_in_ledger"))
+    none = words("not_in_ledger")
+    if many is not None:
+        none = words("not_listed", payouts=f"{many:,}", most=f"{evidence['live_payouts_over']:,}")
+    listing(payouts, PAYOUTS, as_json=False, limit=0, none=none)

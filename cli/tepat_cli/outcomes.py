@@ -14,7 +14,7 @@ from tepat_contracts.bilingual import Said, both
 What = Literal[
     "first_of", "more_payouts",
     "receipt_kept", "to_judge", "what_is_judged", "beside", "is_now", "waiver_proposed",
-    "answers_in", "fund_open", "fund_given", "fund_spent", "handed_over", "fund_sums",
+    "not_looked_through", "answers_in", "fund_open", "fund_given", "fund_spent", "handed_over", "fund_sums",
     "group_stands", "group_of", "group_has", "institutions", "covered", "support_given",
     "queued", "told_instead", "all_in", "not_searched", "being_forgotten",
     "mistake", "mistakes", "sound", "advice", "contradiction",
@@ -50,6 +50,12 @@ SAID: Final[Mapping[What, Said]] = {
     "waiver_proposed": (
         "{thing} is {state}, a waiver proposed: somebody else must waive it too",
         "{thing} kini {state}, pembiaran diusulkan: orang lain harus menyetujui dengan waive juga",
+    ),
+    "not_looked_through": (
+        "lines of households or persons with more than 1,000 payouts, of which no overlap is looked for: {lines}; "
+        "why names the finding of each",
+        "baris dari keluarga atau orang dengan lebih dari 1.000 pembayaran, yang tumpang tindihnya tidak dicari: "
+        "{lines}; kolom why menyebut temuannya",
     ),
     "answers_in": (
         "each line with its answer stands in {path}; nothing was published",

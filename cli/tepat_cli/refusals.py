@@ -31,8 +31,8 @@ Why = Literal[
     "not_applied", "not_simulated", "version_taken", "not_taken_in", "ends_before", "no_policy", "no_version",
     "no_moment", "no_level", "no_logs", "no_log",
     "nobody_got_any", "no_cases", "payouts_unknown", "nothing_happened", "no_money_kept", "nothing_planned",
-    "nobody_seen", "no_findings", "not_in_ledger", "all_carried", "nothing_came_in", "no_funds", "no_members",
-    "no_groups",
+    "nobody_seen", "no_findings", "not_in_ledger", "not_listed", "all_carried", "nothing_came_in", "no_funds",
+    "no_members", "no_groups",
     "no_members_then", "nothing_received", "none", "no_report_names", "no_institutions", "no_kelurahan",
     "nothing_given", "no_notices", "nobody_hears", "acknowledged", "nothing_awaited",
     "no_replies", "no_objections", "no_overlaps", "no_household_said",
@@ -324,6 +324,12 @@ SAID: Final[Mapping[Why, Said]] = {
     ),
     "no_findings": ("nothing is found", "tidak ada temuan"),
     "not_in_ledger": ("none that the ledger has", "tidak ada dalam catatan pembayaran"),
+    "not_listed": (
+        "{payouts} live ones, too many to list or to look through for overlaps: more than {most} are an error of data, "
+        "not a family; correct in the registry who belongs to it",
+        "{payouts} pembayaran berlaku, terlalu banyak untuk ditampilkan atau diperiksa tumpang tindihnya: lebih dari "
+        "{most} berarti data keliru, bukan satu keluarga; perbaiki dulu siapa anggotanya di data induk",
+    ),
     "all_carried": ("it could carry everything", "semuanya dapat ditanggung dana"),
     "nothing_came_in": ("nothing came in yet", "belum ada pemasukan"),
     "no_funds": ("no fund is open there", "belum ada dana yang dibuka di sana"),

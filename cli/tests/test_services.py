@@ -748,6 +748,16 @@ def test_a_finding_is_shown_with_its_payouts(api: Api, tepat: Tepat) -> None:
     assert tepat("findings", "show", "x").status == 2
 
 
+def test_of_a_finding_that_lists_no_payouts_their_number_is_told(api: Api, tepat: Tepat) -> None:
+    large = FOUND | {
+        "rule": "group_too_large", "payouts": [], "live_payouts": 1_100, "evidence": {"live_payouts_over": 1_000},
+    }  # fmt: skip
+    api.answers[f"GET /distribution/v1/findings/{FOUND['finding_id']}"] = large
+    ran = tepat("findings", "show", FOUND["finding_id"])
+    assert "1,100 live ones, too many to list or to look through for overlaps: more than 1,000" in ran.words
+    assert "1,100 pembayaran berlaku, terlalu banyak" in ran.words
+
+
 def test_a_household_is_put_together_and_what_cannot_be_asked_is_said(api: Api, tepat: Tepat) -> None:
     api.answers["GET /registry/v1/households/11111111-0000-0000-0000-000000000001"] = HOME
     api.answers["GET /distribution/v1/overlaps"] = {"items": [OVERLAP], "next": None}
@@ -939,6 +949,30 @@ def test_a_check_names_the_column_and_the_lines_of_the_file(api: Api, tepat: Tep
         ("/data/programme", "Program"), (None, None),
     ]  # fmt: skip
     assert told[2]["same_id_as"] == 5
+
+
+def test_a_check_counts_the_lines_that_are_not_looked_through(api: Api, tepat: Tepat, tmp_path: Path) -> None:
+    file = tmp_path / "list.csv"
+    file.write_text(
+        "Nomor Bayar,Program,Mulai,Sampai,NIK,Jumlah,Wilayah\n"
+        "A,PKH,2026-01-01,2026-03-31,3374014101900001,750000,33.74.01.1001\n"
+        "B,PKH,2026-01-01,2026-03-31,3374014101900002,750000,33.74.01.1001\n"
+    )
+    too_many = "too_many: the household has more than 1,000 payouts, which are not looked through: see finding f-1"
+    api.answers["POST /distribution/v1/checks"] = lambda request: (
+        request.read() and checked(CLEAR | {"n": 1, "reasons": [too_many]}, CLEAR | {"n": 2})
+    )
+    told = tepat("check", file, "--agency", "dinsos")
+    assert (told.status, "2 clear / aman" in told.words) == (0, True)
+    assert "of which no overlap is looked for: 1;" in told.words
+    assert "yang tumpang tindihnya tidak dicari: 1;" in told.words
+    with (tmp_path / "list.csv.checked.csv").open(newline="") as answers:
+        first, second = csv.DictReader(answers)
+    assert second["why"] == ""
+    assert first["why"] == (
+        f"{too_many} / terlalu banyak: keluarga ini punya lebih dari 1,000 pembayaran, "
+        "yang tumpang tindihnya tidak diperiksa: lihat temuan f-1"
+    )
 
 
 @pytest.mark.parametrize(

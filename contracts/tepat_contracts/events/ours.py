@@ -554,8 +554,9 @@ class FindingRaised(TypedDict):
 
     `rule` is `paid_to_deceased`, `not_registered`, `paid_to_ineligible`, `paid_unverified` or `outside_area`, of one
     payout; `over_cap` or `twice_in_round`, of a household or person with all payouts that make it, in the order of
-    agency and payout id; or `group_too_large`. `region` is that of the last of the payouts. `evidence` holds codes,
-    days and numbers; amounts in rupiah.
+    agency and payout id; or `group_too_large`, which names none. `region` is that of the last of the payouts; of
+    `group_too_large` the area that all of them lie in, if any. `evidence` holds codes, days and numbers; amounts in
+    rupiah.
     """
 
     finding_id: Uuid

@@ -31,7 +31,7 @@ from tepat_contracts.express import Ended, PayoutDoor
 from tepat_contracts.topics import Kind, inbound_name
 
 from tepat_distribution import domain
-from tepat_distribution.clearances import Ends, silences, silent_in_words
+from tepat_distribution.clearances import Ends, crowded_in_words, silences, silent_in_words
 from tepat_distribution.domain import STATES, VERDICTS, digest, more
 from tepat_distribution.handlers import NUMBER
 from tepat_distribution.policed import Policed
@@ -214,11 +214,13 @@ def _answer(rows: Sequence[Any], silent: Mapping[int, list[str]], *, behind: boo
         unsure = ["behind"] if behind and back == "unknown" else []
         return {"decision": "ends", "reasons": [f"ends: {TAKEN_BACK[back]}", *unsure], "overlaps": []}
     overlaps = [row for row in rows if row["rule"] is not None]
-    unknown = silent[rows[0]["programme"]] + (["behind"] if behind else [])
+    groups = (first["large_household"], False), (first["large_person"], True)
+    crowded = [crowded_in_words(g, person) for g, person in groups if g is not None]
+    unknown = silent[first["programme"]] + (["behind"] if behind else [])
     holds = any(row["why"] in ("exclusive", "held") for row in overlaps)
     return {
         "decision": "hold" if holds else "unknown" if unknown else "clear",
-        "reasons": [row["reason"] for row in overlaps if row["why"] != "review"] + unknown,
+        "reasons": [row["reason"] for row in overlaps if row["why"] != "review"] + crowded + unknown,
         "overlaps": [
             {"rule": row["rule"], "verdict": VERDICTS[row["strength"]], "agency": row["agency"],
              "payout_id": row["payout_id"], "programme": row["with_programme"], "state": STATES[row["rank"]]}

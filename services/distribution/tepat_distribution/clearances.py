@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import structlog
 from aiokafka import TopicPartition
@@ -29,6 +29,7 @@ from tepat_contracts.events.ours import CLEARANCE_ISSUED
 from tepat_contracts.topics import Kind, clearances_name, inbound_name
 
 from tepat_distribution import domain
+from tepat_distribution.found import TOO_LARGE
 from tepat_distribution.outgoing import SERVICE
 from tepat_distribution.policed import Policed
 from tepat_distribution.store import Store, every, queries, undisturbed
@@ -115,7 +116,11 @@ class Clearer:
         agencies, _ = await self._store.codes(connection)
         since = {each.agency: each.since for each in silent}
         words = [silent_in_words(agencies[agency], at) for agency, at in since.items()]
-        kept = queries.issue_clearances(connection, now=now, version=version, silent=list(since), words=words)
+        crowds = await every(queries.crowds_asked(connection))
+        kept = queries.issue_clearances(
+            connection, now=now, version=version, silent=list(since), words=words,
+            crowds=[row["g"] for row in crowds], crowded=[crowded_in_words(row["g"], row["person"]) for row in crowds],
+        )  # fmt: skip
         if rows := [row async for row in kept if row["differs"]]:
             await put(connection, [_message(row, agencies[row["agency"]], version, now) for row in rows])
             log.info("clearances issued", payouts=len(rows))
@@ -151,6 +156,14 @@ def silent_in_words(agency: str, since: int | None) -> str:
     if since is None:
         return f"silent: {agency} was never heard of"
     return f"silent: {agency} since {datetime.fromtimestamp(since // 1000, UTC).isoformat().replace('+00:00', 'Z')}"
+
+
+def crowded_in_words(g: UUID, person: bool) -> str:
+    """That a household or person has so many payouts that none of them is held against the others."""
+    return (
+        f"too_many: the {'person' if person else 'household'} has more than {domain.GROUP_LIMIT:,} payouts, "
+        f"which are not looked through: see finding {domain.finding_id(TOO_LARGE, g)}"
+    )
 
 
 def _message(row: Any, agency: str, version: str, now: datetime) -> Message:

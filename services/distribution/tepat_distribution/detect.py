@@ -20,7 +20,7 @@ from tepat_chassis.outbox import Message, put
 
 from tepat_distribution import cases, domain
 from tepat_distribution.outgoing import message
-from tepat_distribution.store import LOOK, Store, queries, undisturbed
+from tepat_distribution.store import LOOK, Store, every, queries, undisturbed
 
 log = structlog.get_logger()
 
@@ -49,8 +49,9 @@ class Detector:
                 return False
             version = await connection.fetchval(VERSION) or ""
             left = await self._store.gather(connection)
-            resized = await self._store.resized(connection)
-            await put(connection, [_finding(row, now, version) for row in resized])
+            resized = await self._store.resized(connection, version, now)
+            relocated = await every(queries.relocate(connection, version=version, now=now))
+            await put(connection, [_finding(row, now, version) for row in (*resized, *relocated)])
             pairs = await self._announce(connection, now, version)
             await connection.execute(f"notify {JUDGED}; notify {CLEAR}; {LOOK}")
             reach("detect.before_commit")
@@ -84,5 +85,5 @@ class Detector:
 
 def _finding(row: Any, now: datetime, version: str) -> Message:
     revision = row["revision"] + 1
-    kind, data = domain.group_finding(row["g"], row["person"], row["large"], revision, version)
+    kind, data = domain.group_finding(row["g"], row["person"], row["large"], revision, row["region"], version)
     return message(FINDINGS, data["finding_id"], kind, revision, now, data)

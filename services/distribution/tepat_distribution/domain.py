@@ -266,15 +266,20 @@ def whose_end(a: Mapping[str, Any] | None, b: Mapping[str, Any] | None) -> Liter
 
 
 def group_finding(
-    group: UUID, person: bool, large: bool, revision: int, policy_version: str
+    group: UUID, person: bool, large: bool, revision: int, region: str | None, policy_version: str
 ) -> tuple[str, dict[str, Any]]:
-    """The finding that a group has more live payouts than any family, raised or cleared: (type, data)."""
+    """The finding that a group has more live payouts than any family, raised or cleared: (type, data).
+
+    Args:
+        region: the area that all its live payouts lie in, or lay in; none where they share none.
+    """
     identity = finding_id("group_too_large", group)
     data: dict[str, Any] = {
         "finding_id": str(identity),
         "revision": revision,
         "rule": "group_too_large",
         "person" if person else "household": str(group),
+        **({"region": region} if region is not None else {}),
         "policy_version": policy_version,
     }
     if large:

@@ -52,7 +52,7 @@ def router(database: Database, standing: Standing[Policed]) -> APIRouter:
 
     @routes.get("/findings/{finding_id}")
     async def finding(finding_id: UUID, person: Reader) -> dict[str, Any]:
-        """One finding, with its payouts as the ledger has them now."""
+        """One finding, with its payouts as the ledger has them now; of a group that is too large their number alone."""
         async with database.pool.acquire() as connection:
             keys = await _keys(connection, finding_id)
             found = [
@@ -64,7 +64,12 @@ def router(database: Database, standing: Standing[Policed]) -> APIRouter:
             ledger = await every(
                 queries.finding_payouts(connection, agencies=row["agencies"], payout_ids=row["payout_ids"])
             )
-        return _finding(row) | {"payouts": [_payout(each) for each in ledger]}
+            told = _finding(row) | {"payouts": [_payout(each) for each in ledger]}
+            if row["rule"] == TOO_LARGE:
+                told["live_payouts"] = await queries.payouts_of_large(
+                    connection, household=row["household"], person=row["person"]
+                )
+        return told
 
     return routes
 

@@ -129,7 +129,9 @@ async def _keep(database: Database, store: Store, batch: Sequence[ConsumerRecord
             persons=["person" in data for data in groups],
             revisions=[data["revision"] for data in groups],
             large=[event["type"] == FINDING_RAISED for event in large],
-        )
+            regions=[data.get("region") for data in groups], versions=[data.get("policy_version") for data in groups],
+            at=[datetime.fromisoformat(event["time"]) for event in large],
+        )  # fmt: skip
     if aid:
         told = [event["data"] for event in aid]
         await queries.recall_aid(

@@ -419,7 +419,7 @@ class Store:
         await queries.share_persons(connection, at_most=domain.GROUP_LIMIT, pairs=pairs)
         await queries.recall_announced(connection, pairs=pairs)
 
-    async def resized(self, connection: Connection) -> list[Any]:
+    async def resized(self, connection: Connection, version: str, now: datetime) -> list[Any]:
         """Of the gathered the groups that became too large or are no longer.
 
         Their payouts are marked, and all is gathered anew, since in these groups other rules apply now.
@@ -432,6 +432,9 @@ class Store:
                 persons=[row["person"] for row in resized],
                 revisions=[row["revision"] + 1 for row in resized],
                 large=[row["large"] for row in resized],
+                regions=[row["region"] for row in resized],
+                version=version,
+                now=now,
             )
             await queries.mark_groups(connection, groups=groups)
             await queries.forget_gathered(connection)

@@ -623,7 +623,9 @@ class Ledger:
         return {household: told["data"]["payouts"] for household, told in last.items()}
 
     async def too_large(self) -> set[tuple[str, str]]:
-        """(scope, pseudonym) of the groups whose finding stands; revisions grow by one and states take turns."""
+        """(scope, pseudonym) of the groups whose finding stands; revisions grow by one, states take turns but where the
+        area is another one.
+        """
         last: dict[str, Event] = {}
         for record in await self.sent(FINDINGS):
             assert record.value is not None
@@ -632,7 +634,10 @@ class Ledger:
                 continue
             before = last.get(told["data"]["finding_id"])
             assert told["data"]["revision"] == (before["data"]["revision"] + 1 if before else 1)
-            assert told["type"] != (before["type"] if before else "tepat.finding.cleared.v1")
+            if told["type"] == (before["type"] if before else "tepat.finding.cleared.v1"):
+                assert told["type"] == "tepat.finding.raised.v1"
+                assert before is not None
+                assert told["data"].get("region") != before["data"].get("region")
             last[told["data"]["finding_id"]] = told
         return {
             (scope, told["data"][scope])

@@ -2,9 +2,12 @@
 
 from datetime import timedelta
 from functools import partial
+from uuid import UUID
 
+import orjson
 import pytest
 from tepat_distribution import domain
+from tepat_distribution.detect import FINDINGS
 
 from .conftest import (
     BUDI,
@@ -19,6 +22,7 @@ from .conftest import (
     agency,
     complete,
     ended,
+    kk,
     payout,
     policy,
 )
@@ -228,3 +232,31 @@ async def test_who_is_too_many_is_counted_with_the_list(
     asked = {id_: of for id_, of in asked.items() if of[0] != "ends"}
     assert asked == {id_: issued[id_] for id_ in asked}
     assert {id_ for id_, (decision, _) in asked.items() if decision == "hold"} == {*holds}
+    stands = [told["data"] for told in map(orjson.loads, (r.value or b"" for r in await ledger.sent(FINDINGS)))]
+    named = {reason.rpartition(" ")[2] for _, reasons in issued.values() for reason in reasons if "too_many" in reason}
+    assert named <= {told["finding_id"] for told in stands}
+    assert bool(named) == (limit < 5)
+
+
+async def test_whoever_is_not_looked_through_is_told_so_and_goes(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the list is sent, by its clearances, and no more once the household is one again."""
+    monkeypatch.setattr(domain, "GROUP_LIMIT", 2)
+    far = [(f"20{n}-01-01",) * 2 for n in range(10, 14)]
+    people = [BUDI, CITRA, DEWI]
+    await ledger.take([planned(f"m{n}", of=of, card=MELATI, days=far[n]) for n, of in enumerate(people)])
+    await settle(ledger)
+    finding = domain.finding_id("group_too_large", UUID(kk(MELATI)))
+    too_many = f"too_many: the household has more than 2 payouts, which are not looked through: see finding {finding}"
+    line = planned("A", of=EKA, card=MELATI, days=far[3])
+    (told,) = await ledger.listed([line])
+    assert (told["decision"], told["reasons"], told["overlaps"]) == ("clear", [too_many], [])
+    await ledger.take([line])
+    await settle(ledger)
+    last = {each["payout_id"]: (each["decision"], each["reasons"]) for each in await ledger.issued("dinsos")}
+    assert last == dict.fromkeys(("m0", "m1", "m2", "A"), ("clear", [too_many]))
+    await ledger.take([ended("m0"), ended("m1")])
+    await settle(ledger)
+    last |= {each["payout_id"]: (each["decision"], each["reasons"]) for each in await ledger.issued("dinsos")}
+    assert (last["m2"], last["A"]) == (("clear", []), ("clear", []))

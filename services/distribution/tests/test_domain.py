@@ -186,15 +186,16 @@ def test_why_a_pair_is_cleared(a: Row | None, b: Row | None, by_person: bool, re
 
 
 def test_a_group_too_large_is_a_finding_and_then_none() -> None:
-    kind, data = domain.group_finding(HOUSEHOLD, False, True, 1, "t-2")
+    kind, data = domain.group_finding(HOUSEHOLD, False, True, 1, "33.74", "t-2")
     identity = str(domain.finding_id("group_too_large", HOUSEHOLD))
     assert (kind, data) == (
         "tepat.finding.raised.v1",
         {
             "finding_id": identity, "revision": 1, "rule": "group_too_large", "household": str(HOUSEHOLD),
-            "policy_version": "t-2", "evidence": {"live_payouts_over": 1_000},
+            "region": "33.74", "policy_version": "t-2", "evidence": {"live_payouts_over": 1_000},
         },
     )  # fmt: skip
-    kind, data = domain.group_finding(PERSON, True, False, 2, "t-2")
+    kind, data = domain.group_finding(PERSON, True, False, 2, None, "t-2")
     assert (kind, data["person"], data["revision"]) == ("tepat.finding.cleared.v1", str(PERSON), 2)
     assert "evidence" not in data
+    assert "region" not in data

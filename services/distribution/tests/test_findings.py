@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from importlib.resources import files
 from pathlib import Path
 from secrets import token_hex
 from types import SimpleNamespace
@@ -465,6 +466,82 @@ async def test_of_groups_that_are_too_large_only_that_is_found(ledger: Ledger, m
     assert await ledger.too_large() == {("household", kk(MAWAR))}
     await ledger.take([ended("p3", by="himbara")])
     assert list(await rules(ledger)) == ["over_cap p0 p1 p2"]
+
+
+@pytest.mark.parametrize(
+    ("regions", "shared"),
+    [
+        (["33.74.01.1001"] * 4, "33.74.01.1001"),
+        (["33.74.01.1001", "33.74.01.1002", "33.74.01"] * 2, "33.74.01"),
+        (["33.74.01", "33.75.01", "33.74.02", "33.74.01"], "33"),
+        (["33.74.01", "33.74.01", "33.74.10", "33.74.11"], "33.74"),
+        (["33.74", "64.72", "33.74", "33.74"], None),
+    ],
+)
+async def test_a_group_that_is_too_large_is_told_to_those_whose_area_its_payouts_share(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, regions: list[str], shared: str | None
+) -> None:
+    """Whoever may see all is told in any case; else no more is told than the person may see."""
+    monkeypatch.setattr(domain, "GROUP_LIMIT", 3)
+    await ledger.take([payout(f"p{n}", card=MAWAR, region=region) for n, region in enumerate(regions)])
+    await rules(ledger)
+    for asked_by, seen in (
+        ("33", shared is not None),
+        ("33.74", bool(shared and shared.startswith("33.74"))),
+        ("64", False),
+    ):
+        async with asking(ledger, asked_by) as client:
+            listed = (await client.get("findings", params={"rule": "group_too_large"})).json()["items"]
+            assert len(listed) == seen * 2, "the household and the person"
+            assert {each["region"] for each in listed} == ({shared} if seen else set())
+    async with asking(ledger) as client:
+        items = (await client.get("findings", params={"rule": "group_too_large"})).json()["items"]
+        assert {each["region"] for each in items} == {shared}
+        for each in items:
+            shown = (await client.get(f"findings/{each['finding_id']}")).json()
+            assert shown["live_payouts"] == len(regions)
+            assert shown["announced_at"] is not None
+            assert shown["policy_version"] == "t-1"
+
+
+async def test_the_area_of_a_group_that_is_too_large_follows_its_payouts(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(domain, "GROUP_LIMIT", 3)
+
+    async def told() -> list[tuple[str, int, str | None]]:
+        await ledger.judge()
+        records = [orjson.loads(record.value or b"") for record in await ledger.sent(FINDINGS)]
+        told = [each for each in records if each["data"].get("household") == kk(MAWAR)]
+        return [(each["type"].split(".")[2], each["data"]["revision"], each["data"].get("region")) for each in told]
+
+    await ledger.take([payout(f"p{n}", of=of, region="33.74.01") for n, of in enumerate([ANI, BUDI, CITRA, DEWI])])
+    assert await told() == [("raised", 1, "33.74.01")]
+    await ledger.take([payout("near", of=BUDI, region="33.74.01.1001")])
+    assert len(await told()) == 1, "it lies there"
+    await ledger.take([payout("far", of=BUDI, region="33.75.02")])
+    assert (await told())[1:] == [("raised", 2, "33")]
+    await ledger.take([ended("far")])
+    assert (await told())[2:] == [("raised", 3, "33.74.01")]
+    await ledger.take([payout("p0", region="64.72", revision=1)])
+    assert (await told())[3:] == [("raised", 4, None)]
+    await ledger.take([ended("p0", revision=2), ended("p1")])
+    assert [what for what, *_ in (await told())[4:]][-1] == "cleared"
+    assert await ledger.too_large() == set()
+
+
+async def test_a_group_found_before_areas_were_kept_is_told_anew_with_its_own(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(domain, "GROUP_LIMIT", 3)
+    await ledger.take([payout(f"p{n}", of=of, region="33.74.01") for n, of in enumerate([ANI, BUDI, CITRA, DEWI])])
+    await ledger.judge()
+    await ledger.database.pool.execute("update too_large set region = null, policy_version = null, announced_at = null")
+    migration = (files("tepat_distribution") / "sql" / "migrations" / "0190_large_told.sql").read_text()
+    await ledger.database.pool.execute(migration[migration.index("insert into mark") :])
+    await ledger.judge()
+    *_, last = [orjson.loads(record.value or b"")["data"] for record in await ledger.sent(FINDINGS)]
+    assert (last["revision"], last["region"], last["policy_version"]) == (2, "33.74.01", "t-1")
 
 
 async def test_judging_comes_first_but_not_for_longer_than_a_minute(ledger: Ledger) -> None:

@@ -42,7 +42,7 @@ class Run(Body):
 async def must_be_channel(database: Database, channels: Channels, name: str | None) -> None:
     """Refuses a channel that neither is set up nor was ever used."""
     if name is not None and name not in channels.names:
-        used = [row["channel"] async for row in queries.by_channel(database.pool)]
+        used = [row["channel"] async for row in queries.by_channel(database.pool, regions=[])]
         must_be_of({*channels.names, *used}, "channel", name, what="channel")
 
 
@@ -54,7 +54,7 @@ def router(
 
     @routes.get("/notices")
     async def notices(
-        person: Reader,  # noqa: ARG001 – the right is what counts
+        person: Reader,
         page: Annotated[Page, Depends(paging(datetime, UUID))],
         agency: str | None = None,
         state: State | None = None,
@@ -62,9 +62,10 @@ def router(
         kind: Kind | None = None,
         level: Annotated[int | None, Query(ge=0, description="that climbed at least so far")] = None,
     ) -> dict[str, Any]:
-        """Notices, the newest first, without their text. ``agency`` is the recipient: an agency's id, or an officer as
-        ``group/name``. ``sending_at`` is when the last try began, ``sent_at`` when it was recorded as handed over
-        (none of a notice in doubt), ``due_at`` when it is tried next, none of one that is over."""
+        """Notices, the newest first, without their text; to a person with regions those of which all that they tell
+        lies there, which is known once they are put together. ``agency`` is the recipient: an agency's id, or an
+        officer as ``group/name``. ``sending_at`` is when the last try began, ``sent_at`` when it was recorded as
+        handed over (none of a notice in doubt), ``due_at`` when it is tried next, none of one that is over."""
         if agency is not None:
             known = {row["agency"] async for row in queries.recipients_ever(database.pool)}
             known |= (await standing.ruling()).document.agencies.keys()
@@ -73,21 +74,22 @@ def router(
         before, before_id = page.after or (None, None)
         rows = queries.notices(
             database.pool, before=before, before_id=before_id, agency=agency, state=state,
-            channel=channel, kind=kind, level=level, at_most=page.limit + 1,
+            channel=channel, kind=kind, level=level, regions=list(person.regions), at_most=page.limit + 1,
         )  # fmt: skip
         return page.of([_notice(row) async for row in rows], lambda item: (item["queued_at"], item["delivery_id"]))
 
     @routes.get("/notices/summary")
-    async def summary(person: Reader) -> dict[str, Any]:  # noqa: ARG001
-        """How many notices there are, by state, by kind, and of each channel by state; of those sent, how many
-        ``climbed``: they went to the next level, since nobody below had acknowledged in time."""
-        by_state = {row["state"]: row["notices"] async for row in queries.by_state(database.pool)}
-        by_kind = {row["kind"]: row["notices"] async for row in queries.by_kind(database.pool)}
+    async def summary(person: Reader) -> dict[str, Any]:
+        """How many notices there are that the person may see, by state, by kind, and of each channel by state; of
+        those sent, how many ``climbed``: they went to the next level, since nobody below had acknowledged in time."""
+        seen = {"regions": list(person.regions)}
+        by_state = {row["state"]: row["notices"] async for row in queries.by_state(database.pool, **seen)}
+        by_kind = {row["kind"]: row["notices"] async for row in queries.by_kind(database.pool, **seen)}
         by_channel: dict[str, dict[str, int]] = {}
-        async for row in queries.by_channel(database.pool):
+        async for row in queries.by_channel(database.pool, **seen):
             by_channel.setdefault(row["channel"], {})[row["state"]] = row["notices"]
         sent = sum(by_state.get(each, 0) for each in HANDED_OVER)
-        climbed = await queries.climbed(database.pool)
+        climbed = await queries.climbed(database.pool, **seen)
         return {"by_state": by_state, "by_kind": by_kind, "by_channel": by_channel, "sent": sent, "climbed": climbed}
 
     @routes.post("/notices/{delivery_id}/again")
@@ -96,7 +98,7 @@ def router(
         then; the notice that does so, another where one gathers for the agency already."""
         async with database.transaction(Lock.EXCLUSIVE) as connection:
             row = await queries.ended_notice(connection, id=delivery_id)
-            if row is None:
+            if row is None or not person.covers(row["region"]):
                 raise refusal(404, "no_notice")
             if row["open"]:
                 raise refusal(409, "notice_not_over", state=CALLED[row["state"]])

@@ -16,8 +16,8 @@ SAID: Final[Mapping[Why, Said]] = {
         "tidak ada pemberitahuan dengan kode {code}: periksa ejaannya",
     ),
     "no_notice": (
-        "there is no such notice: `tepat notices list` names them",
-        "tidak ada pemberitahuan itu: lihat `tepat notices list`",
+        "there is no such notice in your regions: `tepat notices list` names them",
+        "tidak ada pemberitahuan itu di wilayah Anda: lihat `tepat notices list`",
     ),
     "notice_not_over": (
         "the notice is not over: it is {state}, and is tried again by itself",

@@ -241,6 +241,7 @@ class Sender:
         ids = [row["delivery_id"] for row, _ in chosen]
         content = await self._store.gather_notices(connection, ids)
         news = await self._hearings.gather(connection, ids, now)
+        await queries.locate(connection, ids=ids)
         sending: list[Sending] = []
         skipped: list[Ended] = []
         begun: list[Try] = []

@@ -202,6 +202,8 @@ class Desk:
     mail: Mail
     link: Callable[[UUID], str | None] = lambda _: None
     held: list[tuple[Any, Any]] = field(default_factory=list)
+    regions: tuple[str, ...] = ()
+    """Of whoever asks."""
     sender: Sender = field(init=False)
     woken: asyncio.Event = field(default_factory=asyncio.Event)
 

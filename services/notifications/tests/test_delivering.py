@@ -331,7 +331,7 @@ async def asked(desk: Desk) -> AsyncIterator[httpx.AsyncClient]:
     app.include_router(
         api.router(desk.database, desk.standing, made("store"), made("channels"), desk.clock), prefix="/v1"
     )
-    app.dependency_overrides[authenticated] = lambda: Person("rini", "Bu Rini", frozenset(Right), ())
+    app.dependency_overrides[authenticated] = lambda: Person("rini", "Bu Rini", frozenset(Right), desk.regions)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://t/v1/") as client:
         yield client
 
@@ -516,6 +516,48 @@ async def given_up(desk: Desk) -> UUID:
     desk.mail.at_recipient = lambda address: None
     delivery_id: UUID = (await row(desk))["delivery_id"]
     return delivery_id
+
+
+@pytest.mark.parametrize(
+    ("told", "regions", "seen"),
+    [
+        (["33.74.01.1001"], (), True), (["33.74.01.1001"], ("35",), False), (["33.74.01.1001"], ("35", "33.74"), True),
+        (["33.74.01", "33.74.02"], ("33.74",), True), (["33.74.01", "33.74.02"], ("33.74.01",), False),
+        (["33.74.10", "33.74.11"], ("33.74.1",), False), (["33.74", "35.78"], ("33", "35"), False),
+        (["33.74", "35.78"], (), True), (["33.74", None], ("33.74",), False),
+    ],
+)  # fmt: skip
+async def test_a_notice_is_shown_to_those_who_may_see_all_that_it_tells(
+    desk: Desk, asked: httpx.AsyncClient, told: list[str | None], regions: tuple[str, ...], seen: bool
+) -> None:
+    """Sent or given up; and no other is sent again."""
+    desk.mail.at_recipient = lambda address: "550 5.1.1 no such mailbox"
+    await equip(desk, {"email": "a@dinsos.invalid"}, email=email(desk))
+    await desk.announce(*(overlap(n, region=region) for n, region in enumerate(told)))
+    await desk.at_once()
+    desk.clock.now += RETRY_AFTER[0]
+    one = (await row(desk))["delivery_id"]
+    desk.regions = regions
+    listed = (await asked.get("notices")).json()["items"]
+    summary = (await asked.get("notices/summary")).json()
+    assert len(listed) == sum(summary["by_state"].values()) == sum(summary["by_kind"].values()) == 2 * seen
+    assert sum(sum(states.values()) for states in summary["by_channel"].values()) == 2 * seen
+    assert (await asked.post(f"notices/{one}/again", json={})).status_code == (409 if seen else 404)
+
+
+async def test_rejections_and_what_waits_are_shown_to_those_who_may_see_all(
+    desk: Desk, asked: httpx.AsyncClient
+) -> None:
+    await equip(desk, {"email": "a@dinsos.invalid"}, email=email(desk))
+    await desk.announce(overlap(1))
+    await desk.reject(rejection(1))
+    desk.regions = ("33.74",)
+    assert (await asked.get("notices")).json()["items"] == []
+    await desk.at_once()
+    await desk.digest()
+    assert {each["kind"] for each in (await asked.get("notices")).json()["items"]} == {"overlaps"}
+    desk.regions = ()
+    assert {each["kind"] for each in (await asked.get("notices")).json()["items"]} == {"overlaps", "rejections"}
 
 
 async def test_a_notice_given_up_can_be_sent_again(desk: Desk, asked: httpx.AsyncClient) -> None:

@@ -72,6 +72,7 @@ async def test_a_report_is_told_to_the_lurah_whose_area_it_is(desk: Desk) -> Non
     assert "Kebakaran" in body
     assert "3 keluarga" in body
     assert "3 Maret 2026 10.00 WIB" in body
+    assert await desk.database.pool.fetchval("select region from delivery") == MIROTO, "whoever sees it sees the notice"
     (data,) = await desk.published()
     TypeAdapter(DeliveryRecorded).validate_json(orjson.dumps(data))
     assert (data["agency"], data["kind"], data["level"], data["state"]) == ("lurah", "report", 0, "sent")

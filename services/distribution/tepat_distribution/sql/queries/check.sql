@@ -102,6 +102,7 @@ with line as (
     order by o.n, x.agency, x.payout_id, r.strength, r.person desc, r.id
 )
 select o.n, o.programme, o.same_id_as, o.outdone, o.held_revision, o.contested, o.defied, o.takes_back, a.rule, a.strength,
+       case when o.crowded then o.household end as large_household, case when o.crowd then o.person end as large_person,
        ag.code as agency, a.payout_id, a.rank, pr.code as with_programme, w.why,
        reason(w.why, a.rule, ag.code, a.payout_id) as reason
 from own o

@@ -120,13 +120,22 @@ with unplanned as (
     delete from behind b using unplanned u where (b.agency, b.payout_id) = (u.agency, u.payout_id))
 delete from clearance c using unplanned u where (c.agency, c.payout_id) = (u.agency, u.payout_id);
 
+-- name: crowds_asked
+-- The households and persons that are too large, of those asked about.
+select distinct l.g, l.person
+from asked a
+join lateral (
+    select household, person from payout p where (p.agency, p.payout_id) = (a.agency, a.payout_id) limit 1) p on true
+join too_large l on l.live and l.g in (p.household, p.person)
+where exists (select from too_large where live);
+
 -- name: issue_clearances
 -- Keeps what is to be answered about those asked; gives back what was kept otherwise, and whether the answer differs.
 with wanted as materialized (
     select p.agency, p.payout_id, p.revision, p.programme, p.region, p.trace,
            case when o.holds then 1 when a.behind or s.reasons is not null then 2 else 0 end::smallint as decision,
            coalesce(o.ids, '{}') as overlap_ids,
-           coalesce(o.reasons, '{}') || coalesce(s.reasons, '{}')
+           coalesce(o.reasons, '{}') || coalesce(l.reasons, '{}') || coalesce(s.reasons, '{}')
                || case when a.behind then array['behind'] else '{}' end as reasons
     from asked a
     cross join lateral (
@@ -153,6 +162,9 @@ with wanted as materialized (
         from silence s
         join unnest(:silent::smallint[], :words::text[]) w (agency, reason) on w.agency = s.agency
         where s.programme = p.programme and s.agency <> p.agency) s on true
+    left join lateral (
+        select array_agg(c.reason order by c.reason) as reasons
+        from unnest(:crowds::uuid[], :crowded::text[]) c (g, reason) where c.g in (p.household, p.person)) l on true
     where p.rank = 0)
 insert into clearance as c (
     as_of, revision, agency, programme, decision, payout_id, region, policy_version, overlap_ids, reasons)

@@ -177,7 +177,8 @@ with crowded as materialized (
     union select g, person from too_large
           where live and g in (select household from subject union all select person from subject)
 )
-select e.g, e.person, sized.large, coalesce(was.revision, 0) as revision
+select e.g, e.person, sized.large, coalesce(was.revision, 0) as revision,
+       case when sized.large then area_of(e.g, e.person) else was.region end as region
 from examined e
 cross join lateral (
     select case when e.person
@@ -189,9 +190,33 @@ left join too_large was on was.g = e.g
 where sized.large <> coalesce(was.live, false);
 
 -- name: resize!
-insert into too_large (g, person, revision, live)
-select * from unnest(:groups::uuid[], :persons::boolean[], :revisions::bigint[], :large::boolean[])
-on conflict (g) do update set revision = excluded.revision, live = excluded.live;
+insert into too_large (g, person, revision, live, region, policy_version, announced_at)
+select r.*, :version, :now
+from unnest(:groups::uuid[], :persons::boolean[], :revisions::bigint[], :large::boolean[], :regions::text[]) r
+on conflict (g) do update set
+    revision = excluded.revision, live = excluded.live, region = excluded.region,
+    policy_version = excluded.policy_version, announced_at = excluded.announced_at;
+
+-- name: relocate
+-- Touched groups that stay too large and whose payouts share another area by now; kept. What is new in the ledger and
+-- lies in the area that is known changes nothing: a crowd that grows is not gone through at every step.
+with large as materialized (
+    select g, person, region from too_large
+    where live and g in (select g from left_group
+                         union all select household from subject union all select person from subject)
+), located as materialized (
+    select g, area_of(g, person) as region
+    from large l
+    where g in (select g from left_group) or exists (
+        select from subject s
+        left join lateral (
+            select region from payout p where (p.agency, p.payout_id) = (s.agency, s.payout_id) limit 1) p on true
+        where case when l.person then s.person else s.household end = l.g
+          and (not s.fresh or not p.region ^@ l.region)))
+update too_large l set region = n.region, revision = l.revision + 1, policy_version = :version, announced_at = :now
+from located n
+where n.g = l.g and (n.region is distinct from l.region or l.announced_at is null)
+returning l.g, l.person, true as large, l.revision - 1 as revision, l.region;
 
 -- name: mark_groups!
 -- All payouts of groups that changed size are to be judged again: their pairs go, come, or pass to another rule.

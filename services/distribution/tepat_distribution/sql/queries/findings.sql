@@ -294,7 +294,7 @@ from (
     from finding where evidence is not null
     union all
     select g, null, 'group_too_large', revision, live, case when person then g end, case when not person then g end,
-           null, '{}', '{}', null, null, null, null
+           null, '{}', '{}', region, null, policy_version, announced_at
     from too_large) f
 left join programme p on p.id = f.programme
 cross join lateral (
@@ -332,6 +332,11 @@ join agency a on a.code = w.code
 join payout p on p.agency = a.id and p.payout_id = w.payout_id
 left join programme pr on pr.id = p.programme
 order by w.place;
+
+-- name: payouts_of_large$
+-- How many live payouts a household or person has that is too large.
+select (select count(*) from payout where live and household = :household)
+     + (select count(*) from payout where live and person = :person);
 
 -- name: large_ever
 select g from too_large;

@@ -14,9 +14,12 @@ select * from anew
 on conflict do nothing;
 
 -- name: recall_large!
-insert into too_large (g, person, revision, live)
-select * from unnest(:groups::uuid[], :persons::boolean[], :revisions::bigint[], :large::boolean[])
-on conflict (g) do update set revision = excluded.revision, live = excluded.live
+insert into too_large (g, person, revision, live, region, policy_version, announced_at)
+select * from unnest(:groups::uuid[], :persons::boolean[], :revisions::bigint[], :large::boolean[], :regions::text[],
+                     :versions::text[], :at::timestamptz[])
+on conflict (g) do update set
+    revision = excluded.revision, live = excluded.live, region = excluded.region,
+    policy_version = excluded.policy_version, announced_at = excluded.announced_at
 where excluded.revision > too_large.revision;
 
 -- name: recall_aid!

@@ -17,16 +17,17 @@ update hearing set due_at = :now where not heard and due_at > :now;
 select count(*) from delivery where due_at <= :now;
 
 -- name: notices
--- Notices, the newest first.
+-- Notices, the newest first; `regions` empty: everywhere, else those of which all that they tell lies there.
 select delivery_id, agency, coalesce(via, channel) as channel, channels, kind, shown_state(state, receipt) as state,
        reason, causes, attempts, revision, recipient, subject, due_at, queued_at, sending_at, ended_at, receipt_at, level,
-       acknowledged_at
+       acknowledged_at, region
 from delivery
 where (:before::timestamptz is null or (queued_at, delivery_id) < (:before, :before_id::uuid))
   and (:agency::text is null or agency = :agency)
   and (:state::text is null or shown_state(state, receipt) = :state)
   and (:channel::text is null or coalesce(via, channel) = :channel)
   and (:kind::text is null or kind = :kind) and (:level::int is null or level >= :level)
+  and (cardinality(:regions::text[]) = 0 or region ^@ any(:regions::text[]))
 order by queued_at desc, delivery_id desc limit :at_most;
 
 -- name: recipients_ever
@@ -34,18 +35,25 @@ order by queued_at desc, delivery_id desc limit :at_most;
 select distinct agency from delivery;
 
 -- name: by_state
-select shown_state(state, receipt) as state, count(*) as notices from delivery group by 1 order by 1;
+select shown_state(state, receipt) as state, count(*) as notices from delivery
+where (cardinality(:regions::text[]) = 0 or region ^@ any(:regions::text[]))
+group by 1 order by 1;
 
 -- name: by_channel
 select coalesce(via, channel) as channel, shown_state(state, receipt) as state, count(*) as notices
-from delivery group by 1, 2 order by 1, 2;
+from delivery
+where (cardinality(:regions::text[]) = 0 or region ^@ any(:regions::text[]))
+group by 1, 2 order by 1, 2;
 
 -- name: climbed$
 -- Notices sent to whoever came after somebody who did not acknowledge.
-select count(*) from delivery where level > 0 and state = 'sent';
+select count(*) from delivery
+where level > 0 and state = 'sent' and (cardinality(:regions::text[]) = 0 or region ^@ any(:regions::text[]));
 
 -- name: by_kind
-select kind, count(*) as notices from delivery group by kind order by kind;
+select kind, count(*) as notices from delivery
+where (cardinality(:regions::text[]) = 0 or region ^@ any(:regions::text[]))
+group by kind order by kind;
 
 -- name: overlaps_held
 select * from overlap where household = any(:households::uuid[]) order by overlap_id;

@@ -83,7 +83,8 @@ where d.delivery_id = t.delivery_id and d.attempts = t.attempt and d.state = 'se
 
 -- name: ended_notice^
 -- A notice, as long as nobody else changes it.
-select delivery_id, agency, channel, kind, state, open, receipt from delivery where delivery_id = :id for update;
+select delivery_id, agency, channel, kind, state, open, receipt, region from delivery
+where delivery_id = :id for update;
 
 -- name: revive!
 -- What a notice did not tell is to be told at its next try, not with the next digest.

@@ -70,6 +70,10 @@ join rejection r on r.agency = d.agency and r.id > d.told_from and r.id <= d.tol
 where d.delivery_id = any(:ids::uuid[]) and d.kind = 'rejections'
 group by 1, 2, 3 order by 1, records desc, 2, 3;
 
+-- name: locate!
+-- Keep the area that all lies in of which notices tell.
+update delivery set region = area_told(delivery_id) where delivery_id = any(:ids::uuid[]);
+
 -- name: sending!
 -- From here on a notice may have gone out, whatever becomes of this process.
 update delivery d set
