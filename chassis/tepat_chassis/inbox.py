@@ -495,7 +495,8 @@ class Inbox(ConsumerRebalanceListener, Generic[W]):  # type: ignore[misc]  # aio
             return None
         except _Restated:
             assert self._standing is not None
-            return await self._decoded(batch.epoch, batch.spans, await self._standing.refresh())
+            in_force = await self._standing.refresh() or await self._standing.first()
+            return await self._decoded(batch.epoch, batch.spans, in_force)
         await self._committed(batch, time.perf_counter() - started)
         return None
 
