@@ -212,6 +212,11 @@ class Inbox(ConsumerRebalanceListener, Generic[W]):  # type: ignore[misc]  # aio
 
         self._subscriber.get_msg = marked_poll
 
+    async def start(self) -> None:
+        """Join the group, unless that was done before."""
+        if self._subscriber is not None and self.consumer is None:
+            await self._subscriber.start()
+
     @property
     def consumer(self) -> AIOKafkaConsumer | None:
         """The consumer under the subscription, once it is started."""

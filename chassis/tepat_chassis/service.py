@@ -45,6 +45,8 @@ W = TypeVar("W")
 
 log = structlog.get_logger()
 
+POLICY = "policy"
+"""The inbox of the policy."""
 PULSE_SECONDS = 2.0
 PROGRESS_SECONDS = 1.0
 LOOK_SECONDS = 12.0
@@ -109,6 +111,7 @@ class Service(Generic[P]):
         self._migrations = (files("tepat_chassis") / "sql" / "migrations", sql / "migrations")
         self._inboxes: list[Inbox[Any]] = []
         self._policies: StandingIntake[Any] | None = None
+        self._began = False
         self._ends = kafka.Ends(settings.kafka)
         self._duties: list[tuple[Duty, Callable[[Any], AsyncIterator[bool]]]] = []
         self._progress: Progress | None = None
@@ -119,7 +122,7 @@ class Service(Generic[P]):
         """Subscribe to the policy."""
         self._policies = intake
         self._inbox(
-            Inbox("policy", self.database, intake, lock=Lock.EXCLUSIVE, metrics=self.metrics, health=self.health),
+            Inbox(POLICY, self.database, intake, lock=Lock.EXCLUSIVE, metrics=self.metrics, health=self.health),
             "policy.v1", title="policy", description="The policy in force",
         )  # fmt: skip
 
@@ -225,24 +228,31 @@ class Service(Generic[P]):
             async with background:
                 await self.standing.refresh()
                 background.start("relay", self.relay.run())
-                for duty, work in self._duties:
-                    background.start(duty.name, duty.perform(work))
                 for inbox in self._inboxes:
                     background.start(f"inbox {inbox.name}", inbox.run())
                 background.start("pulse", self._pulse(background.stopping))
-                if self._policies is not None:
-                    background.start("policy put off", self._take_put_off(self._policies, background.stopping))
-                await self._subscribe()
+                await self.broker.connect()
+                if self.standing.lacking is None:
+                    await self._begin(background)
+                else:
+                    await self._subscribe(POLICY)
+                background.start("policy put off", self._take_put_off(background))
                 yield
                 await self._stop()
         finally:
             await self._ends.stop()
             await self.database.close()
 
-    async def _subscribe(self) -> None:
-        """Start all subscriptions at once: each waits for its group, and one after the other they add up."""
-        await self.broker.connect()
-        await asyncio.gather(*(subscriber.start() for subscriber in self.broker.subscribers))
+    async def _begin(self, background: Background) -> None:
+        """Take up the duties, and partitions: what an instance has that lacks the secret in use is nobody's work."""
+        self._began = True
+        for duty, work in self._duties:
+            background.start(duty.name, duty.perform(work))
+        await self._subscribe(*(inbox.name for inbox in self._inboxes))
+
+    async def _subscribe(self, *names: str) -> None:
+        """Start subscriptions at once: each waits for its group, and one after the other they add up."""
+        await asyncio.gather(*(inbox.start() for inbox in self._inboxes if inbox.name in names))
         self.broker.running = True
 
     async def _stop(self) -> None:
@@ -274,11 +284,15 @@ class Service(Generic[P]):
             with suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), PULSE_SECONDS)
 
-    async def _take_put_off(self, policies: StandingIntake[Any], stopping: asyncio.Event) -> None:
+    async def _take_put_off(self, background: Background) -> None:
         """Take a policy that waits for its secret once it is there: on every instance, as each has its own secrets."""
+        stopping = background.stopping
         while not stopping.is_set():
+            if not self._began and self.standing.lacking is None:
+                await self._begin(background)
             try:
-                await policies.again(self.database)
+                if self._policies is not None:
+                    await self._policies.again(self.database)
             except Exception as error:  # tried again: the policy before is in force meanwhile
                 log.warning("policy put off not taken", error=f"{type(error).__name__}: {error}")
             with suppress(TimeoutError):

@@ -117,7 +117,8 @@ async def follow(store: Store, connection: Connection, policy: Policy, document:
     secret_id = await queries.secret_in_use(connection) or policy.secret_id
     if secret_id != policy.secret_id:
         log.error("the policy names another secret, which is not followed: pseudonyms in use would not match")
-    return policed.stored(policy, secret_id, *await store.follow(connection, policy))
+    kept = policy.model_copy(update={"secret_id": secret_id})
+    return policed.stored(kept, *await store.follow(connection, policy))
 
 
 def main() -> None:

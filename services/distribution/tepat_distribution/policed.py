@@ -30,9 +30,6 @@ def parse(stored: Any) -> Policed:
     return Policed(PolicyIndex(from_document(stored["policy"])), stored["agencies"], stored["programmes"])
 
 
-def stored(
-    policy: Policy, secret_id: str, agencies: Mapping[str, int], programmes: Mapping[str, int]
-) -> dict[str, Any]:
-    """What is put in force: the policy, under the secret in use, and the numbers."""
-    document = {**policy.document(), "secret_id": secret_id}
-    return {"policy": document, "agencies": dict(agencies), "programmes": dict(programmes)}
+def stored(policy: Policy, agencies: Mapping[str, int], programmes: Mapping[str, int]) -> dict[str, Any]:
+    """What is put in force: the policy and the numbers."""
+    return {"policy": policy.document(), "agencies": dict(agencies), "programmes": dict(programmes)}

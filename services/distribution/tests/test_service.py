@@ -422,6 +422,31 @@ async def test_payouts_are_taken_while_a_policy_waits_for_its_secret(
         assert (await client.get("/status")).json()["policy_put_off"] is None
 
 
+async def test_an_instance_that_lacks_the_secret_in_use_takes_nothing_until_it_has_it(
+    province: Province, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tepat_chassis.service.PULSE_SECONDS", 0.1)
+    async with province.running():
+        pass
+    secrets = Path(shutil.copytree(province.settings.secrets, tmp_path / "own"))
+    main = (secrets / "main").read_bytes()
+    (secrets / "main").unlink()
+    province.settings = province.settings.model_copy(update={"secrets": secrets})
+    province.document["version"], version = None, province.document["version"]
+    async with province.running() as client, asyncio.timeout(PATIENCE):
+        ready = await client.get("http://distribution/health/ready")
+        assert (await client.get("/status")).json()["policy_put_off"]["version"] == version
+        assert ready.status_code == 503
+        (secrets / "main").write_bytes(main)
+        province.document["version"] = version
+        await province.following(client)
+        await province.send([(province.topic(province.dinsos), 0, payout(by=province.dinsos))])
+        connection = await asyncpg.connect(province.database)
+        while not await connection.fetchval("select exists (select from payout)"):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+        await connection.close()
+
+
 async def test_what_an_agency_does_not_commit_is_never_taken(province: Province) -> None:
     by, topic = province.dinsos, province.topic(province.dinsos)
     producer = AIOKafkaProducer(bootstrap_servers=province.kafka, transactional_id=f"bayar-{by}")

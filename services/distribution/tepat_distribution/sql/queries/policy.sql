@@ -1,8 +1,8 @@
 -- The policy in force, as the ledger's rules need it. Every statement relies on the exclusive lock.
 
 -- name: secret_in_use$
--- The secret under which pseudonyms are made; none before the first policy.
-select document -> 'policy' ->> 'secret_id' from standing order by seq desc limit 1;
+-- The secret under which pseudonyms are made: that of the first policy taken; none before it.
+select document -> 'policy' ->> 'secret_id' from standing order by seq limit 1;
 
 -- name: rank_agencies
 -- Give each agency its rank of trust, those the policy does not name the last; give back the changed.
