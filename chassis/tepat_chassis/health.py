@@ -49,6 +49,7 @@ class Health:
         self._oldest = 0.0
         self.policy_version: str | None = None
         """The version of the policy in force here."""
+        self._put_off: str | None = None
 
     def _inbox(self, name: str) -> _Inbox:
         return self._inboxes.setdefault(name, _Inbox(polled=self._clock()))
@@ -82,9 +83,10 @@ class Health:
         """The database committed or answered."""
         self._database = self._clock()
 
-    def policy(self, version: str) -> None:
-        """``version`` is in force here."""
+    def policy(self, version: str | None, put_off: str | None = None) -> None:
+        """``version`` is in force here; another is not, and ``put_off`` says why."""
         self.policy_version = version
+        self._put_off = put_off
 
     def stuck(self) -> list[str]:
         """Why this process should be restarted, in words; empty while it lives."""
@@ -104,9 +106,15 @@ class Health:
             reasons.append(f"no partition of {topics} topics is assigned")
         if self._oldest > self._ready_within:
             reasons.append(f"an event has waited {self._oldest:.0f} s in the outbox")
-        if self._needs_policy and self.policy_version is None:
+        if self.policy_version is None and self._put_off:
+            reasons.append(f"no policy is in force: {self._put_off}")
+        elif self.policy_version is None and self._needs_policy:
             reasons.append("no policy is in force")
         return reasons
+
+    def remarks(self) -> list[str]:
+        """What must be mended although it does its work, in words: another policy than the last is in force."""
+        return [self._put_off] if self._put_off and self.policy_version is not None else []
 
     def _silent(self, within: float) -> list[str]:
         ages = {name: self._clock() - inbox.polled for name, inbox in self._inboxes.items()}

@@ -215,7 +215,7 @@ def api(
 
     @app.get("/health/ready", tags=["operation"])
     async def ready() -> JSONResponse:
-        return _judged(health.unready())
+        return _judged(health.unready(), health.remarks())
 
     @app.get("/metrics", tags=["operation"])
     async def numbers() -> Response:
@@ -267,8 +267,8 @@ def _asks_right(dependant: Dependant) -> bool:
     return any(isinstance(each.call, Needs) or _asks_right(each) for each in dependant.dependencies)
 
 
-def _judged(reasons: list[str]) -> JSONResponse:
-    return JSONResponse({"ok": not reasons, "reasons": reasons}, 503 if reasons else 200)
+def _judged(reasons: list[str], remarks: Sequence[str] = ()) -> JSONResponse:
+    return JSONResponse({"ok": not reasons, "reasons": [*reasons, *remarks]}, 503 if reasons else 200)
 
 
 def _problem(status: int, detail: str, headers: dict[str, str] | None = None, **more: Any) -> JSONResponse:

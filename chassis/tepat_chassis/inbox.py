@@ -212,6 +212,11 @@ class Inbox(ConsumerRebalanceListener, Generic[W]):  # type: ignore[misc]  # aio
 
         self._subscriber.get_msg = marked_poll
 
+    async def start(self) -> None:
+        """Join the group, unless that was done before."""
+        if self._subscriber is not None and self.consumer is None:
+            await self._subscriber.start()
+
     @property
     def consumer(self) -> AIOKafkaConsumer | None:
         """The consumer under the subscription, once it is started."""
@@ -495,7 +500,8 @@ class Inbox(ConsumerRebalanceListener, Generic[W]):  # type: ignore[misc]  # aio
             return None
         except _Restated:
             assert self._standing is not None
-            return await self._decoded(batch.epoch, batch.spans, await self._standing.refresh())
+            in_force = await self._standing.refresh() or await self._standing.first()
+            return await self._decoded(batch.epoch, batch.spans, in_force)
         await self._committed(batch, time.perf_counter() - started)
         return None
 

@@ -5,9 +5,10 @@ A pseudonym is the first 128 bits of HMAC-SHA-256 under the province's secret ov
 region and birth date. The secret never leaves this object: it has no repr and is never logged.
 """
 
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from uuid import UUID
 
 if TYPE_CHECKING:
@@ -18,8 +19,24 @@ BLOCK_BYTES = 64
 """Of SHA-256."""
 
 
+class NamesSecret(Protocol):
+    """A document that says under which secret pseudonyms are made."""
+
+    @property
+    def secret_id(self) -> str:
+        """The secret's name."""
+        ...
+
+
+N = TypeVar("N", bound=NamesSecret)
+
+
 class SecretMissing(Exception):
-    """A secret file is absent or too short; the message says which and what to do."""
+    """A secret file is absent or too short; the message says which and what to do. ``secret`` is its name."""
+
+    def __init__(self, message: str, secret: str = "") -> None:
+        super().__init__(message)
+        self.secret = secret
 
 
 def read_secret(directory: Path, name: str) -> bytes:
@@ -34,10 +51,11 @@ def read_secret(directory: Path, name: str) -> bytes:
     except OSError as error:
         raise SecretMissing(
             f"the secret {name!r} cannot be read from {directory}: {error.strerror}; "
-            "restore it from its backup, a new one would not match the pseudonyms in use"
+            "restore it from its backup, a new one would not match the pseudonyms in use",
+            name,
         ) from None
     if len(secret) < SECRET_BYTES:
-        raise SecretMissing(f"the secret {name!r} in {directory} is shorter than {SECRET_BYTES} bytes")
+        raise SecretMissing(f"the secret {name!r} in {directory} is shorter than {SECRET_BYTES} bytes", name)
     return secret
 
 
@@ -75,6 +93,17 @@ class Pseudonyms:
         inner.update(number.encode())
         outer.update(inner.digest())
         return outer.digest()[:16]
+
+
+def having(parse: Callable[[Any], N], pseudonyms: Callable[[str], Pseudonyms]) -> Callable[[Any], N]:
+    """``parse``, which raises SecretMissing besides where the secret that the document names is not here."""
+
+    def parsed(told: Any) -> N:
+        document = parse(told)
+        pseudonyms(document.secret_id)
+        return document
+
+    return parsed
 
 
 def as_uuid(pseudonym: bytes) -> UUID:

@@ -22,7 +22,7 @@ Common = Literal[
     "outside", "right_missing", "no_area", "no_agency", "nothing_to_compare",
     "token_needed", "token_refused", "keys_away", "keys_unreadable",
     "broker_away", "database_away", "no_policy", "failed", "no_address", "unfit", "cursor", "busy",
-    "not_quarantined", "sealed_otherwise", "disclosures_by_region",
+    "not_quarantined", "sealed_otherwise", "disclosures_by_region", "secret_missing",
 ]  # fmt: skip
 COMMON: Final[Mapping[Common, Said]] = {
     "outside": (
@@ -95,6 +95,12 @@ COMMON: Final[Mapping[Common, Said]] = {
     "disclosures_by_region": (
         "disclosures are not kept by region: it takes an account for all regions",
         "pembukaan data tidak dicatat per wilayah: perlu akun untuk semua wilayah",
+    ),
+    "secret_missing": (
+        "policy {version} names the secret `{secret}`, which this service does not have: correct `secret_id` and apply "
+        "it under a new version, or give the service that secret's file of 32 bytes or more",
+        "kebijakan {version} menyebut rahasia `{secret}` yang tidak ada pada layanan ini: perbaiki `secret_id` lalu "
+        "terapkan dengan versi baru, atau berikan berkas rahasia itu (sedikitnya 32 byte) kepada layanan",
     ),
 }
 

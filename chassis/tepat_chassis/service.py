@@ -38,13 +38,15 @@ from tepat_chassis.pseudonyms import Pseudonyms, read_secret
 from tepat_chassis.quarantine import AgencyIntake, Sealer
 from tepat_chassis.quarantine_api import quarantine_router
 from tepat_chassis.settings import ServiceSettings
-from tepat_chassis.standing import NothingInForceError, Standing
+from tepat_chassis.standing import NothingInForceError, PutOff, Standing, StandingIntake
 
 P = TypeVar("P")
 W = TypeVar("W")
 
 log = structlog.get_logger()
 
+POLICY = "policy"
+"""The inbox of the policy."""
 PULSE_SECONDS = 2.0
 PROGRESS_SECONDS = 1.0
 LOOK_SECONDS = 12.0
@@ -108,16 +110,19 @@ class Service(Generic[P]):
         self.pseudonyms: Callable[[P], Pseudonyms] | None = None
         self._migrations = (files("tepat_chassis") / "sql" / "migrations", sql / "migrations")
         self._inboxes: list[Inbox[Any]] = []
+        self._policies: StandingIntake[Any] | None = None
+        self._began = False
         self._ends = kafka.Ends(settings.kafka)
         self._duties: list[tuple[Duty, Callable[[Any], AsyncIterator[bool]]]] = []
         self._progress: Progress | None = None
 
     # -- composition -------------------------------------------------------------------------------
 
-    def policy(self, intake: Intake[Any]) -> None:
+    def policy(self, intake: StandingIntake[Any]) -> None:
         """Subscribe to the policy."""
+        self._policies = intake
         self._inbox(
-            Inbox("policy", self.database, intake, lock=Lock.EXCLUSIVE, metrics=self.metrics, health=self.health),
+            Inbox(POLICY, self.database, intake, lock=Lock.EXCLUSIVE, metrics=self.metrics, health=self.health),
             "policy.v1", title="policy", description="The policy in force",
         )  # fmt: skip
 
@@ -223,22 +228,31 @@ class Service(Generic[P]):
             async with background:
                 await self.standing.refresh()
                 background.start("relay", self.relay.run())
-                for duty, work in self._duties:
-                    background.start(duty.name, duty.perform(work))
                 for inbox in self._inboxes:
                     background.start(f"inbox {inbox.name}", inbox.run())
                 background.start("pulse", self._pulse(background.stopping))
-                await self._subscribe()
+                await self.broker.connect()
+                if self.standing.lacking is None:
+                    await self._begin(background)
+                else:
+                    await self._subscribe(POLICY)
+                background.start("policy put off", self._take_put_off(background))
                 yield
                 await self._stop()
         finally:
             await self._ends.stop()
             await self.database.close()
 
-    async def _subscribe(self) -> None:
-        """Start all subscriptions at once: each waits for its group, and one after the other they add up."""
-        await self.broker.connect()
-        await asyncio.gather(*(subscriber.start() for subscriber in self.broker.subscribers))
+    async def _begin(self, background: Background) -> None:
+        """Take up the duties, and partitions: what an instance has that lacks the secret in use is nobody's work."""
+        self._began = True
+        for duty, work in self._duties:
+            background.start(duty.name, duty.perform(work))
+        await self._subscribe(*(inbox.name for inbox in self._inboxes))
+
+    async def _subscribe(self, *names: str) -> None:
+        """Start subscriptions at once: each waits for its group, and one after the other they add up."""
+        await asyncio.gather(*(inbox.start() for inbox in self._inboxes if inbox.name in names))
         self.broker.running = True
 
     async def _stop(self) -> None:
@@ -270,6 +284,24 @@ class Service(Generic[P]):
             with suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), PULSE_SECONDS)
 
+    async def _take_put_off(self, background: Background) -> None:
+        """Take a policy that waits for its secret once it is there: on every instance, as each has its own secrets."""
+        stopping = background.stopping
+        while not stopping.is_set():
+            if not self._began and self.standing.lacking is None:
+                await self._begin(background)
+            try:
+                if self._policies is not None:
+                    await self._policies.again(self.database)
+            except Exception as error:  # tried again: the policy before is in force meanwhile
+                log.warning("policy put off not taken", error=f"{type(error).__name__}: {error}")
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), PULSE_SECONDS)
+
+    def _put_off(self) -> PutOff | None:
+        """The policy that this instance cannot follow."""
+        return self.standing.lacking or (self._policies.put_off if self._policies is not None else None)
+
     async def _look(self) -> None:
         async with self.database.pool.acquire() as connection:
             depth, age = await outbox.depth(connection)
@@ -279,8 +311,8 @@ class Service(Generic[P]):
         self.health.waiting(age)
         self.health.database_ok()
         in_force = await self.standing.refresh()
-        if in_force is not None:
-            self.health.policy(in_force.version)
+        put_off = self._put_off()
+        self.health.policy(in_force and in_force.version, put_off and put_off.why)
         await self._lag()
         self.metrics.lags_told()
 
@@ -319,8 +351,10 @@ class Service(Generic[P]):
         async with self.database.pool.acquire() as connection:
             pending = await self.pending(connection)
             depth, _ = await outbox.depth(connection)
+        put_off = self._put_off()
         return self.tells() | {
             "policy_version": in_force.version if in_force is not None else None,
+            "policy_put_off": put_off and put_off._asdict(),
             "topics": sorted(topic for inbox in self._inboxes if inbox.inbound for topic in read[inbox]),
             "lag": lag,
             "outbox": depth,

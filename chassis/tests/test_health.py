@@ -89,3 +89,12 @@ def test_a_policy_where_one_is_needed(clock: Clock) -> None:
     assert health.unready() == ["no policy is in force"]
     health.policy("2026-01")
     assert health.ready
+
+
+def test_a_policy_put_off_keeps_it_from_its_work_only_where_none_is_in_force(health: Health) -> None:
+    health.policy("1", "policy 2 waits")
+    assert (health.unready(), health.remarks()) == ([], ["policy 2 waits"])
+    health.policy(None, "policy 2 waits")
+    assert (health.unready(), health.remarks()) == (["no policy is in force: policy 2 waits"], [])
+    health.policy("2")
+    assert (health.unready(), health.remarks()) == ([], [])

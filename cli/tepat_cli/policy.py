@@ -18,6 +18,7 @@ import orjson
 import typer
 from ruamel.yaml import YAML
 from tepat_contracts import envelope
+from tepat_contracts.bilingual import Said, halves
 from tepat_contracts.policy import Mistake, Policy, PolicyError, check, from_document, load
 from tepat_contracts.topics import OWNER, POLICY, SERVICES, for_policy, inbound_name
 
@@ -43,6 +44,8 @@ commands = typer.Typer(no_args_is_help=True, help="The policy: check a file, put
 
 APPLIED: Final = "tepat.policy.applied.v1"
 LOOK_SECONDS: Final = 0.25
+PUT_OFF_SECONDS: Final = 6.0
+"""Within which an instance that has the secret a policy names takes it, whichever instance read it."""
 
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="the policy, in YAML or JSON")]
 
@@ -153,14 +156,18 @@ async def _publish(place: Place, policy: Policy, partitions: int) -> tuple[list[
 
 
 def _taken(place: Place, policy: Policy, timeout: float) -> None:
-    """Waits until every service says that it has this policy and reads its agencies' topics. Raises Unreachable."""
+    """Waits until every service says that it has this policy and reads its agencies' topics.
+
+    Raises Unreachable, and does so early where all that keeps any from it is a secret that it lacks.
+    """
     wanted: dict[str, set[str]] = {service: set() for service in SERVICES}
     for kind, service in OWNER.items():
         wanted[service] |= {inbound_name(agency.id, kind) for agency in policy.agencies}
-    until = time.monotonic() + timeout
-    late: dict[str, str] = dict.fromkeys(wanted, "has not answered")
+    began = time.monotonic()
+    late: dict[str, str | Said] = dict.fromkeys(wanted, "has not answered")
     with Services(place, "policy") as services:
         while True:
+            lacking: set[str] = set()
             for service in list(late):
                 try:
                     statuses = services.everywhere(service, "status")
@@ -168,8 +175,12 @@ def _taken(place: Place, policy: Policy, timeout: float) -> None:
                     late[service] = str(wrong)
                     continue
                 unread = wanted[service].difference(*(status["topics"] for status in statuses))
+                put_off = [told for status in statuses if (told := status.get("policy_put_off"))]
                 others = [status["policy_version"] for status in statuses if status["policy_version"] != policy.version]
-                if others:
+                if why := [told["why"] for told in put_off if told["version"] == policy.version]:
+                    late[service] = halves(why[0])
+                    lacking.add(service)
+                elif others:
                     late[service] = f"has policy {others[0] or 'none'}"
                 elif unread:
                     late[service] = f"does not read {', '.join(sorted(unread)[:3])} yet"
@@ -177,9 +188,13 @@ def _taken(place: Place, policy: Policy, timeout: float) -> None:
                     del late[service]
             if not late:
                 return
-            if time.monotonic() > until:
-                told = "; ".join(f"{service}: {why}" for service, why in late.items())
-                raise Unreachable(words("not_taken_in", timeout=timeout, told=told))
+            waited = time.monotonic() - began
+            if waited > (min(timeout, PUT_OFF_SECONDS) if lacking == late.keys() else timeout):
+                told = [
+                    "; ".join(f"{service}: {why if isinstance(why, str) else why[n]}" for service, why in late.items())
+                    for n in (0, 1)
+                ]
+                raise Unreachable(words("not_taken_in", timeout=waited, told=tuple(told)))
             time.sleep(LOOK_SECONDS)
 
 

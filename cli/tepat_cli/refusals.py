@@ -284,8 +284,8 @@ SAID: Final[Mapping[Why, Said]] = {
         "versi ‘{version}’ sudah terbit dengan isi lain dan disebut dalam keputusan: beri versi lain",
     ),
     "not_taken_in": (
-        "the policy is published, but not every service has taken it in {timeout:g} s: {told}",
-        "kebijakan sudah terbit, tetapi belum semua layanan menerimanya dalam {timeout:g} detik: {told}",
+        "the policy is published, but not every service has taken it in {timeout:.0f} s: {told}",
+        "kebijakan sudah terbit, tetapi belum semua layanan menerimanya dalam {timeout:.0f} detik: {told}",
     ),
     "ends_before": (
         "the period ends before it begins: {first} – {last}",

@@ -121,6 +121,27 @@ def test_a_policy_is_applied_once_every_service_has_it(
     assert (late.status, "registry: has policy none" in late.words) == (3, True)
 
 
+def test_a_service_that_lacks_the_secret_is_named_with_the_reason_and_not_waited_for(
+    broker: str, tepat: Tepat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    why = "policy cli-lain names the secret `lain` / kebijakan cli-lain menyebut rahasia `lain`"
+    topics = [f"agency.{AGENCY}.{kind}.v1" for kind in ("beneficiaries", "reports", "verifications", "payouts")]
+
+    def status(request: httpx.Request) -> httpx.Response:
+        put_off = {"policy_put_off": {"version": "cli-lain", "why": why}, "policy_version": "before"}
+        more = put_off if "registry" in request.url.path else {}
+        return httpx.Response(200, json={"policy_version": "cli-lain", "topics": topics, **more})
+
+    monkeypatch.setattr(services, "client", lambda headers: httpx.Client(transport=httpx.MockTransport(status)))
+    monkeypatch.setattr("tepat_cli.policy.PUT_OFF_SECONDS", 0)
+    monkeypatch.setenv("TEPAT_API", "http://tepat.example")
+    ran = tepat("policy", "apply", policy(tmp_path, "cli-lain"), "--timeout", "1000000")
+    assert (ran.status, "taken by" in ran.words) == (3, False)
+    assert "registry: policy cli-lain names the secret `lain`" in ran.words
+    assert "registry: kebijakan cli-lain menyebut rahasia `lain`" in ran.words
+    assert "distribution" not in ran.words
+
+
 def test_topics_of_the_policy_in_force_are_declared(broker: str, tepat: Tepat) -> None:
     assert tepat("topics", "apply").status == 0
     ran = tepat("topics", "apply", "--json")

@@ -419,7 +419,7 @@ def _unready(port: int) -> str | None:
     if answer.status == http.HTTPStatus.OK:
         return None
     try:
-        reasons = [each for each in json.loads(body)["reasons"] if each != NO_POLICY]
+        reasons = [each for each in json.loads(body)["reasons"] if not each.startswith(NO_POLICY)]
     except (ValueError, KeyError, TypeError):
         return f"answers with status {answer.status}"
     return "; ".join(reasons) or None

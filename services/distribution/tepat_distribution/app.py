@@ -6,13 +6,14 @@ from functools import cache, partial
 from importlib.resources import files
 from typing import Any
 
+import structlog
 from fastapi import FastAPI
 from tepat_chassis import subjects
 from tepat_chassis.database import Connection, Lock
 from tepat_chassis.duty import by_steps
 from tepat_chassis.http import serve
 from tepat_chassis.pace import Gate
-from tepat_chassis.pseudonyms import Pseudonyms, read_secret
+from tepat_chassis.pseudonyms import Pseudonyms, having, read_secret
 from tepat_chassis.quarantine import AgencyIntake
 from tepat_chassis.service import Service
 from tepat_chassis.standing import StandingIntake
@@ -48,23 +49,25 @@ from tepat_distribution.recall import Recall
 from tepat_distribution.settings import DistributionSettings
 from tepat_distribution.store import BY_KEY, MARKS_WAITING, Store, queries
 
+log = structlog.get_logger()
+
 
 def build(settings: DistributionSettings, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> FastAPI:
     """The service, ready to be served; ``clock`` tells when people act, and what is due."""
+    pseudonyms = cache(lambda secret_id: Pseudonyms(read_secret(settings.secrets, secret_id)))
     service = Service(
         settings,
-        parse=policed.parse,
+        parse=having(policed.parse, pseudonyms),
         time_zone=lambda policy: policy.index.policy.time_zone,
         areas=lambda policy: policy.index.regions,
         sql=files("tepat_distribution") / "sql",
     )
     store = Store(data_of, Recall(settings.kafka, data_of))
-    pseudonyms = cache(lambda secret_id: Pseudonyms(read_secret(settings.secrets, secret_id)))
     payouts = Payouts(store, pseudonyms)
     coupons = cache(lambda secret_id: coupon.key(read_secret(settings.secrets, secret_id)))
 
     service.prepare = partial(recall, settings.kafka, service.database, store)
-    service.policy(StandingIntake(from_document, partial(follow, store)))
+    service.policy(StandingIntake(having(from_document, pseudonyms), partial(follow, store)))
     service.topic("registry.persons.v1", Persons(store), lock=Lock.EXCLUSIVE)
     service.topic("registry.households.v1", Persons(store), lock=Lock.EXCLUSIVE)
     service.topic("eligibility.decisions.v1", Decisions(store), lock=Lock.SHARED)
@@ -110,8 +113,12 @@ async def left_to_do(connection: Connection) -> int:
 
 
 async def follow(store: Store, connection: Connection, policy: Policy, document: dict[str, object]) -> dict[str, Any]:  # noqa: ARG001
-    """Follow a policy; what is kept of it."""
-    return policed.stored(policy, *await store.follow(connection, policy))
+    """Follow a policy; what is kept of it. Pseudonyms stay those of the secret in use, as the registry's do."""
+    secret_id = await queries.secret_in_use(connection) or policy.secret_id
+    if secret_id != policy.secret_id:
+        log.error("the policy names another secret, which is not followed: pseudonyms in use would not match")
+    kept = policy.model_copy(update={"secret_id": secret_id})
+    return policed.stored(kept, *await store.follow(connection, policy))
 
 
 def main() -> None:

@@ -28,7 +28,7 @@ from pydantic import TypeAdapter
 from tepat_chassis.auth import Person, Right, authenticated
 from tepat_chassis.database import Database, Lock
 from tepat_chassis.metrics import Metrics
-from tepat_chassis.pseudonyms import Pseudonyms, as_uuid, read_secret
+from tepat_chassis.pseudonyms import Pseudonyms, as_uuid, having, read_secret
 from tepat_chassis.quarantine import AgencyIntake, Record, Sealer
 from tepat_chassis.span import Span
 from tepat_chassis.standing import Standing, StandingIntake
@@ -61,12 +61,12 @@ SQL = files("tepat_distribution") / "sql"
 MIGRATIONS = (files("tepat_chassis") / "sql" / "migrations", SQL / "migrations")
 TABLES = (
     "payout", "person", "membership", "renewal", "mark", "rejudging", "too_large", "overlap", "rule", "agency",
-    "programme", "standing", "outbox", "quarantine", "recalled", "rebuilding", "aid", "aid_due", "aid_touch",
-    "released", "withheld", "overlap_case", "case_clock", "clearance", "clearance_touch", "behind", "silence",
-    "reclearing", "handover", "delivery", "return", "restock", "coupon", "round", "ranked", "ranking_part", "ranking",
-    "round_due", "round_told", "held", "erased", "decision", "term", "cap", "finding", "finding_touch", "finding_group",
-    "forgotten_before",
-    "finding_sweep", "told_through", "filed", "position", "payout_event", "announcement",
+    "programme", "standing", "put_off", "outbox", "quarantine", "recalled", "rebuilding", "aid", "aid_due",
+    "aid_touch", "released", "withheld", "overlap_case", "case_clock", "clearance", "clearance_touch", "behind",
+    "silence", "reclearing", "handover", "delivery", "return", "restock", "coupon", "round", "ranked", "ranking_part",
+    "ranking", "round_due", "round_told", "held", "erased", "decision", "term", "cap", "finding", "finding_touch",
+    "finding_group", "forgotten_before", "finding_sweep", "told_through", "filed", "position", "payout_event",
+    "announcement",
 )  # fmt: skip
 
 ANI, BUDI, CITRA, DEWI = "3374014101900001", "3374010201900001", "3374014303900001", "3374014404900001"
@@ -361,16 +361,16 @@ class Ledger:
     """
 
     def __init__(self, url: str, secrets: Path) -> None:
-        self.database = Database(url, service="distribution", session=(SQL / "session.sql").read_text(), size=6)
-        self.standing = Standing(self.database, policed.parse)
-        self.store = Store(data_of, self._recall)
         pseudonyms = cache(lambda secret_id: Pseudonyms(read_secret(secrets, secret_id)))
+        self.database = Database(url, service="distribution", session=(SQL / "session.sql").read_text(), size=6)
+        self.standing = Standing(self.database, having(policed.parse, pseudonyms))
+        self.store = Store(data_of, self._recall)
         payouts = Payouts(self.store, pseudonyms)
         self._intake = AgencyIntake(
             "distribution", payouts.admit, payouts.write, sealer=Sealer(SECRET), metrics=Metrics(), clock=lambda: NOW
         )
         self._persons = Persons(self.store)
-        self._policies = StandingIntake(from_document, partial(follow, self.store))
+        self._policies = StandingIntake(having(from_document, pseudonyms), partial(follow, self.store))
         self._detector = Detector(self.store, lambda: NOW)
         self._teller = Teller(self.store, lambda: self.now)
         self._clearer = Clearer(self.store, self.standing, self._ends, lambda: self.now)

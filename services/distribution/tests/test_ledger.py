@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta, timezone
 from random import Random
 from typing import Any
+from uuid import UUID
 
 import orjson
 import pytest
@@ -910,3 +911,20 @@ async def test_of_whom_the_registry_forgets_only_what_payouts_say_holds(ledger: 
     assert len((await ledger.check([facts[0]])).overlaps) == 0  # what is known of the one alone is the card told
     assert await ledger.database.pool.fetchval("select count(*) from membership") == 1
     assert await ledger.database.pool.fetchval("select count(*) from person") == 1
+
+
+async def test_payouts_are_taken_under_the_policy_before_while_one_names_a_secret_that_is_not_here(
+    ledger: Ledger,
+) -> None:
+    await ledger.follow({**policy(PKH_BPNT, version="t-2"), "secret_id": "lain"})
+    in_force = await ledger.standing.ruling()
+    assert (in_force.version, in_force.document.secret_id) == ("t-1", "main")
+    await ledger.take([payout()])
+    assert ledger.refused == []
+    assert await ledger.database.pool.fetchval("select nik from payout") == UUID(nik(ANI))
+
+
+async def test_pseudonyms_stay_those_of_the_secret_in_use(ledger: Ledger) -> None:
+    await ledger.follow({**policy(PKH_BPNT, version="t-2"), "secret_id": "seal"})
+    in_force = await ledger.standing.ruling()
+    assert (in_force.version, in_force.document.secret_id) == ("t-2", "main")

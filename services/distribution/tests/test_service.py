@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -115,12 +116,12 @@ class Province:
 
     # -- what comes in
 
-    async def apply(self, version: str, *codes: str) -> None:
+    async def apply(self, version: str, *codes: str, secret_id: str = "main") -> None:
         """Put a policy on its topic: who may pay `codes` is dinsos, BPNT is himbara's."""
         self.document = policy(
             PKH_BPNT, PKH_BLT, version=version, programmes=[*codes, "BPNT"],
             agencies=[agency(self.dinsos, *codes, rank=1), agency(self.himbara, "BPNT", rank=2)],
-        )  # fmt: skip
+        ) | {"secret_id": secret_id}  # fmt: skip
         document = from_document(self.document).document()
         told = event("province", "policy.applied", document) | {"source": "urn:tepat:service:policy"}
         await self.send([(POLICY.name, 0, told)], key=version)
@@ -393,6 +394,57 @@ async def test_what_is_bad_is_told_and_kept_and_its_neighbours_are_taken(provinc
         await province.send([(topic, 0, ended("p0", by=by))])
         assert len(await province.check()) == len(bad) - 1
         assert (await client.get("/status")).json()["ready"]
+
+
+async def test_payouts_are_taken_while_a_policy_waits_for_its_secret(
+    province: Province, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tepat_chassis.service.PULSE_SECONDS", 0.1)
+    secrets = Path(shutil.copytree(province.settings.secrets, tmp_path / "own"))
+    province.settings = province.settings.model_copy(update={"secrets": secrets})
+    before, version = province.document["version"], f"lain-{province.dinsos}"
+    async with province.running() as client, asyncio.timeout(PATIENCE):
+        await province.apply(version, "PKH", secret_id="lain")
+        while (put_off := (await client.get("/status")).json()["policy_put_off"]) is None:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+        assert put_off["version"] == version
+        while not (ready := (await client.get("http://distribution/health/ready")).json())["reasons"]:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+        assert ready == {"ok": True, "reasons": [put_off["why"]]}
+        await province.send([(province.topic(province.dinsos), 0, payout(by=province.dinsos))])
+        connection = await asyncpg.connect(province.database)
+        while not await connection.fetchval("select exists (select from payout)"):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+        await connection.close()
+        assert (await client.get("/status")).json()["policy_version"] == before
+        (secrets / "lain").write_bytes(bytes(32))
+        await province.following(client)
+        assert (await client.get("/status")).json()["policy_put_off"] is None
+
+
+async def test_an_instance_that_lacks_the_secret_in_use_takes_nothing_until_it_has_it(
+    province: Province, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tepat_chassis.service.PULSE_SECONDS", 0.1)
+    async with province.running():
+        pass
+    secrets = Path(shutil.copytree(province.settings.secrets, tmp_path / "own"))
+    main = (secrets / "main").read_bytes()
+    (secrets / "main").unlink()
+    province.settings = province.settings.model_copy(update={"secrets": secrets})
+    province.document["version"], version = None, province.document["version"]
+    async with province.running() as client, asyncio.timeout(PATIENCE):
+        ready = await client.get("http://distribution/health/ready")
+        assert (await client.get("/status")).json()["policy_put_off"]["version"] == version
+        assert ready.status_code == 503
+        (secrets / "main").write_bytes(main)
+        province.document["version"] = version
+        await province.following(client)
+        await province.send([(province.topic(province.dinsos), 0, payout(by=province.dinsos))])
+        connection = await asyncpg.connect(province.database)
+        while not await connection.fetchval("select exists (select from payout)"):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+        await connection.close()
 
 
 async def test_what_an_agency_does_not_commit_is_never_taken(province: Province) -> None:

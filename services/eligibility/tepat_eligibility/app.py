@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from hashlib import sha256
 from importlib.resources import files
 
@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from tepat_chassis import subjects
 from tepat_chassis.database import Lock
 from tepat_chassis.http import serve
-from tepat_chassis.pseudonyms import Pseudonyms, read_secret
+from tepat_chassis.pseudonyms import Pseudonyms, having, read_secret
 from tepat_chassis.quarantine import AgencyIntake
 from tepat_chassis.service import Service
 from tepat_chassis.standing import StandingIntake
@@ -18,7 +18,7 @@ from tepat_contracts.policy import from_document
 from tepat_contracts.topics import Kind, is_inbound
 
 from tepat_eligibility import api, fieldwork, policed, rankings
-from tepat_eligibility.handlers import HOUSEHOLDS, PERSONS, Policies, Registry, Turns, Visits
+from tepat_eligibility.handlers import HOUSEHOLDS, PERSONS, Registry, Turns, Visits, follow
 from tepat_eligibility.judge import Judge
 from tepat_eligibility.recall import recall
 from tepat_eligibility.settings import EligibilitySettings
@@ -32,20 +32,15 @@ def is_told_of(topic: str) -> bool:
 
 def build(settings: EligibilitySettings, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> FastAPI:
     """The service, ready to be served; ``clock`` tells which day it is."""
+    pseudonyms = cache(lambda secret_id: Pseudonyms(read_secret(settings.secrets, secret_id)))
     service = Service(
-        settings, parse=policed.parse, time_zone=lambda policy: policy.time_zone,
+        settings, parse=having(policed.parse, pseudonyms), time_zone=lambda policy: policy.time_zone,
         areas=lambda policy: policy.index.regions, sql=files("tepat_eligibility") / "sql",
     )  # fmt: skip
-    pseudonyms = cache(lambda secret_id: Pseudonyms(read_secret(settings.secrets, secret_id)))
     lots = cache(lambda secret_id: sha256(b"tepat ranking" + read_secret(settings.secrets, secret_id)).digest())
     visits = Visits(pseudonyms)
 
-    async def prepare() -> None:
-        await recall(settings.kafka, service.database)
-        if (in_force := await service.standing.refresh()) is not None:
-            pseudonyms(in_force.document.secret_id)  # better not to start than to stop at the first visit
-
-    service.policy(StandingIntake(from_document, Policies(pseudonyms).follow))
+    service.policy(StandingIntake(having(from_document, pseudonyms), follow))
     service.topic(PERSONS, Registry(), lock=Lock.EXCLUSIVE)
     service.topic(HOUSEHOLDS, Registry(), lock=Lock.EXCLUSIVE)
     service.topic("distribution.turns.v1", Turns(), lock=Lock.SHARED)
@@ -56,7 +51,7 @@ def build(settings: EligibilitySettings, clock: Callable[[], datetime] = lambda:
     )
     service.tells_progress(is_told_of, "erased", "mark", "touched")
     service.duty("mark", Judge(service.standing, service.database, clock).work)
-    service.prepare = prepare
+    service.prepare = partial(recall, settings.kafka, service.database)
     service.pseudonyms = lambda policy: pseudonyms(policy.secret_id)
     service.pending = queries.left_to_decide
     return service.api(

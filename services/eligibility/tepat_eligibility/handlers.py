@@ -179,29 +179,19 @@ def _holding(rows: Iterable[R], key: int) -> list[R]:
     return list(held.values())
 
 
-class Policies:
-    """Follows policies. A policy whose secret cannot be read is not in force before it can."""
-
-    def __init__(self, pseudonyms: Callable[[str], Pseudonyms]) -> None:
-        self._pseudonyms = pseudonyms
-
-    async def follow(self, connection: Connection, policy: Policy, document: dict[str, object]) -> dict[str, object]:
-        """Have decided again what a policy decides otherwise; what is kept of it is the document.
-
-        Raises SecretMissing.
-        """
-        stored = await connection.fetchval(IN_FORCE)
-        if stored is None:  # nothing was settled or decided: the marks are all still there
-            self._pseudonyms(policy.secret_id)
-            return document
-        old = from_document(orjson.loads(stored))
-        if policy.secret_id != old.secret_id:
-            log.error("the policy names another secret, which is not followed: pseudonyms in use would not match")
-        if ranks(old) != ranks(policy):
-            await queries.mark_everybody(connection)
-        if restated(old, policy):
-            await queries.start_sweep(connection)
-        if programmes := changing_hands(old, policy):
-            await queries.mark_objected(connection, programmes=programmes)
-        await connection.execute(WAKE)
-        return {**document, "secret_id": old.secret_id}
+async def follow(connection: Connection, policy: Policy, document: dict[str, object]) -> dict[str, object]:
+    """Have decided again what a policy decides otherwise; what is kept of it is the document."""
+    stored = await connection.fetchval(IN_FORCE)
+    if stored is None:  # nothing was settled or decided: the marks are all still there
+        return document
+    old = from_document(orjson.loads(stored))
+    if policy.secret_id != old.secret_id:
+        log.error("the policy names another secret, which is not followed: pseudonyms in use would not match")
+    if ranks(old) != ranks(policy):
+        await queries.mark_everybody(connection)
+    if restated(old, policy):
+        await queries.start_sweep(connection)
+    if programmes := changing_hands(old, policy):
+        await queries.mark_objected(connection, programmes=programmes)
+    await connection.execute(WAKE)
+    return {**document, "secret_id": old.secret_id}

@@ -20,7 +20,7 @@ from pydantic import TypeAdapter
 from tepat_chassis.auth import Person, Right, authenticated
 from tepat_chassis.database import Connection, Database, Lock
 from tepat_chassis.metrics import Metrics
-from tepat_chassis.pseudonyms import Pseudonyms, as_uuid, read_secret
+from tepat_chassis.pseudonyms import Pseudonyms, as_uuid, having, read_secret
 from tepat_chassis.quarantine import AgencyIntake, Record, Sealer
 from tepat_chassis.span import Span
 from tepat_chassis.standing import Standing, StandingIntake
@@ -37,7 +37,7 @@ from tepat_contracts.policy import from_document
 from tepat_contracts.topics import Kind, inbound_name
 from tepat_eligibility import policed
 from tepat_eligibility.domain import WITHDRAWN
-from tepat_eligibility.handlers import Policies, Registry, Visits
+from tepat_eligibility.handlers import Registry, Visits, follow
 from tepat_eligibility.judge import DECISIONS, Judge
 from tepat_eligibility.policed import Policed
 from tepat_eligibility.store import queries
@@ -182,14 +182,14 @@ class Eligibility:
     def __init__(self, url: str, secrets: Path) -> None:
         self.now = NOON
         self.database = Database(url, service="eligibility", session=SESSION, size=3)
-        self.standing: Standing[Policed] = Standing(self.database, policed.parse)
-        self.judge = Judge(self.standing, self.database, lambda: self.now)
         pseudonyms = cache(lambda secret_id: Pseudonyms(read_secret(secrets, secret_id)))
+        self.standing: Standing[Policed] = Standing(self.database, having(policed.parse, pseudonyms))
+        self.judge = Judge(self.standing, self.database, lambda: self.now)
         visits = Visits(pseudonyms)
         self._visits = AgencyIntake(
             "eligibility", visits.admit, visits.write, sealer=Sealer(bytes(32)), metrics=Metrics(), clock=lambda: NOON
         )
-        self._policy = StandingIntake(from_document, Policies(pseudonyms).follow)
+        self._policy = StandingIntake(having(from_document, pseudonyms), follow)
         self._registry = Registry()
         self._offsets = count()
         self._schema: TypeAdapter[Any] = TypeAdapter(DecisionMade)
@@ -311,7 +311,7 @@ class Eligibility:
         tables = (
             "person", "renewal", "verification", "mark", "residence", "touched", "sweep", "today", "decision",
             "standing", "outbox", "recalled", "erased", "listed", "objection", "ranked", "ranking", "forgotten",
-            "stands", "position", "progress",
+            "stands", "position", "progress", "put_off",
         )  # fmt: skip
         await self.database.pool.execute("; ".join(f"delete from {table}" for table in tables))
         self.standing.in_force = None

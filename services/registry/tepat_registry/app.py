@@ -9,7 +9,7 @@ from operator import attrgetter
 from fastapi import FastAPI
 from tepat_chassis.database import Lock
 from tepat_chassis.http import serve
-from tepat_chassis.pseudonyms import Pseudonyms, read_secret
+from tepat_chassis.pseudonyms import Pseudonyms, having, read_secret
 from tepat_chassis.quarantine import AgencyIntake
 from tepat_chassis.service import Service
 from tepat_chassis.standing import StandingIntake
@@ -33,13 +33,14 @@ def clock() -> datetime:
 
 def build(settings: RegistrySettings, clock: Callable[[], datetime] = clock) -> FastAPI:
     """The service, ready to be served; ``clock`` is what its deadlines go by."""
-    policies = Policies(cache(lambda secret_id: Pseudonyms(read_secret(settings.secrets, secret_id))))
+    pseudonyms = cache(lambda secret_id: Pseudonyms(read_secret(settings.secrets, secret_id)))
+    policies = Policies(pseudonyms)
     service: Service[InUse] = Service(
         settings, parse=policies.parse, time_zone=lambda policy: policy.index.policy.time_zone,
         areas=lambda policy: policy.index.regions, sql=files("tepat_registry") / "sql",
     )  # fmt: skip
 
-    service.policy(StandingIntake(from_document, policies.follow))
+    service.policy(StandingIntake(having(from_document, pseudonyms), policies.follow))
     for kind in (Kind.BENEFICIARIES, Kind.REPORTS):
         intake = Intake(kind, service.standing, clock)
         service.agencies(

@@ -162,16 +162,16 @@ class Policies:
         self._pseudonyms = pseudonyms
 
     def parse(self, stored: Any) -> InUse:
-        """The policy out of what ``follow`` gave."""
+        """The policy out of what ``follow`` gave. Raises SecretMissing."""
+        pseudonyms = self._pseudonyms(stored["secret_id"])
         policy = from_document(stored["policy"])
-        return InUse(PolicyIndex(policy), self._pseudonyms(stored["secret_id"]), recent(policy))
+        return InUse(PolicyIndex(policy), pseudonyms, recent(policy))
 
     async def follow(self, connection: Connection, policy: Policy, document: Mapping[str, object]) -> dict[str, Any]:  # noqa: ARG002
-        """Follow a policy; what is kept of it. Waits, as any batch that fails does, for a secret that is missing."""
+        """Follow a policy; what is kept of it."""
         secret_id = await queries.first_secret(connection) or policy.secret_id
         if secret_id != policy.secret_id:
             log.error("the policy names another secret; pseudonyms stay those of the first", secret_id=secret_id)
-        self._pseudonyms(secret_id)
         ranks = {agency.id: agency.trust_rank for agency in policy.agencies if agency.trust_rank is not None}
         before = await queries.followed(connection)
         settled = before is not None and recent(from_document(orjson.loads(before))) == recent(policy)

@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 from tepat_chassis.database import Database, Lock
 from tepat_chassis.metrics import Metrics
-from tepat_chassis.pseudonyms import Pseudonyms, as_uuid, read_secret
+from tepat_chassis.pseudonyms import Pseudonyms, as_uuid, having, read_secret
 from tepat_chassis.quarantine import AgencyIntake, Record, Sealer
 from tepat_chassis.span import Span
 from tepat_chassis.standing import Standing, StandingIntake
@@ -148,14 +148,15 @@ class Registry:
     """The registry's intake on a database; events go in as batches, what is announced is read in the outbox."""
 
     def __init__(self, url: str, secrets: Path) -> None:
-        policies = Policies(cache(lambda secret_id: Pseudonyms(read_secret(secrets, secret_id))))
+        pseudonyms = cache(lambda secret_id: Pseudonyms(read_secret(secrets, secret_id)))
+        policies = Policies(pseudonyms)
         self.database = Database(url, service="registry", session=SESSION, size=2)
         self.standing: Standing[InUse] = Standing(self.database, policies.parse)
         self.recheck = Recheck(self.standing, lambda: NOW)
         self.suspects = Suspects(self.standing, lambda: NOW)
         self.now = NOW
         self.reports = Reports(self.standing, lambda: self.now)
-        self._policy = StandingIntake(from_document, policies.follow)
+        self._policy = StandingIntake(having(from_document, pseudonyms), policies.follow)
         self._intakes = {
             kind: AgencyIntake(
                 "registry", intake.admit, intake.write, sealer=Sealer(bytes(32)), metrics=Metrics(), clock=lambda: NOW
@@ -267,7 +268,7 @@ class Registry:
         """Forget everything."""
         tables = "fact", "link", "number", "statement", "announced", "trust", "recheck", "standing", "outbox"
         tables += "look", "suspect", "institution", "erased", "aid", "received", "named", "needy", "sought", "matched"
-        tables += "report_told", "report", "route", "traits", "block"
+        tables += "put_off", "report_told", "report", "route", "traits", "block"
         await self.database.pool.execute("; ".join(f"delete from {table}" for table in tables))
         self.standing.in_force = None
 

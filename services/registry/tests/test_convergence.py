@@ -310,7 +310,7 @@ async def test_long_chains_and_big_stars_stay_linear(registry: Registry) -> None
 
 
 async def test_pseudonyms_stay_those_of_the_first_secret(registry: Registry) -> None:
-    await registry.follow({**policy("t-2", dinsos=1), "secret_id": "another"})
+    await registry.follow({**policy("t-2", dinsos=1), "secret_id": "seal"})
     assert registry.standing.in_force is not None
     assert registry.standing.in_force.version == "t-2"
     await registry.take([recorded(NIKS[0], KKS[0])])

@@ -1,5 +1,9 @@
 -- The policy in force, as the ledger's rules need it. Every statement relies on the exclusive lock.
 
+-- name: secret_in_use$
+-- The secret under which pseudonyms are made: that of the first policy taken; none before it.
+select document -> 'policy' ->> 'secret_id' from standing order by seq limit 1;
+
 -- name: rank_agencies
 -- Give each agency its rank of trust, those the policy does not name the last; give back the changed.
 update agency a set trust_rank = coalesce(n.trust_rank, 2147483648)
