@@ -59,7 +59,7 @@ bench-peers: setup
 
 chaos: setup
 	$(PY) -m tests.chaos $(SEEDS:%=--seed %) --kills $(KILLS) --result tests/chaos/result.json
-	.venv/bin/pytest -m chaos tests/chaos
+	.venv/bin/pytest -m chaos
 
 chaos-overload: setup
 	$(PY) -m tests.chaos.overload --result tests/chaos/overload.json

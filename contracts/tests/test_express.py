@@ -132,7 +132,7 @@ SPOILED = st.sampled_from(TYPES).flatmap(
 )
 
 
-@settings(max_examples=1_500, deadline=None)
+@settings(max_examples=800, deadline=None)
 @given(SPOILED, st.booleans())
 def test_both_ways_in_say_the_same_of_any_value(spoiled: tuple[str, list[tuple[str, Any]]], escaped: bool) -> None:
     type_name, changes = spoiled
@@ -172,7 +172,7 @@ def test_the_last_of_two_equal_keys_counts_for_both(name: str) -> None:
 GOOD = json.dumps(good(TYPES[2])).encode()
 
 
-@settings(max_examples=1_000, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(st.integers(0, len(GOOD)), st.integers(0, 3), st.binary(max_size=3) | st.sampled_from([b'"', b"}", b",", b" "]))
 def test_both_ways_in_say_the_same_of_any_bytes(at: int, gone: int, instead: bytes) -> None:
     alike(GOOD[:at] + instead + GOOD[at + gone :])

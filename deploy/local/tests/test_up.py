@@ -111,13 +111,12 @@ def test_goes_on_after_any_kill(up: Starter, find: Finder, data: Path) -> None:
         running = ups.enter_context(up(data))
         running.says("^ready")
         at = Endpoints.read(data)
-        for killed in ("up", "up and supervisord", "all"):
+        for killed in ("up and supervisord", "all"):
             run(leave_a_trace(at))
             before = run(traces(at))
             running.process.kill()
             running.ends(5)
             doomed = {
-                "up": [],
                 "up and supervisord": [find(data, "supervisor.supervisord")],
                 "all": processes.of(data),
             }[killed]

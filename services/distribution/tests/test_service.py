@@ -669,7 +669,14 @@ async def test_two_instances_that_take_the_halves_at_one_moment_miss_none(provin
 # --- dying
 
 
-async def test_a_service_killed_in_the_midst_goes_on_where_it_stopped(province: Province) -> None:
+@pytest.mark.parametrize(
+    "places",
+    [
+        pytest.param(slice(0, None, 2), id="before"),
+        pytest.param(slice(1, None, 2), id="after", marks=pytest.mark.chaos),
+    ],
+)
+async def test_a_service_killed_in_the_midst_goes_on_where_it_stopped(province: Province, places: slice) -> None:
     registry = Registry()
     told = list(registry.learn([
         *(lives(number(n), number(n // 3), by=province.dinsos) for n in range(0, 90, 2)),
@@ -697,10 +704,11 @@ async def test_a_service_killed_in_the_midst_goes_on_where_it_stopped(province: 
         await province.send(some(2_000, 2_600))
         process.kill()
     first = 2_600
-    for place in PLACES:  # on either side of each commit and each send
+    chosen = PLACES[places]  # before or after each commit and each send
+    for nth, place in enumerate(chosen):
         async with province.process(place) as process:
             await province.send(some(first, first + 100))
-            await province.tell(told[1 + 2 * PLACES.index(place) :: 2 * len(PLACES)])
+            await province.tell(told[1 + 2 * nth :: 2 * len(chosen)])
             await asyncio.to_thread(process.wait, PATIENCE)
             assert process.returncode == -9, place
         first += 100

@@ -215,7 +215,7 @@ def ambiguous(told: Any) -> bool:
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(data=st.data(), told=facts.filter(lambda told: not ambiguous(told)))
 async def test_every_order_ends_in_what_the_model_says(eligibility: Eligibility, data: Any, told: Any) -> None:

@@ -50,7 +50,7 @@ def words(told: dict[str, Any]) -> Counter[Change]:
 
 @pytest.mark.parametrize("households_at_once", [1, 1_500])
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(
     told=facts.filter(lambda told: not ambiguous(told)), day=st.sampled_from(DAYS),

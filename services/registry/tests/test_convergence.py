@@ -217,7 +217,7 @@ def model(events: list[dict[str, Any]], trust: dict[str, int | None], recent: se
 
 @given(histories, ranks, ranks, st.tuples(recents, recents), st.data())
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 async def test_any_order_any_repetition_any_split_and_any_moment_of_a_policy(
     registry: Registry,

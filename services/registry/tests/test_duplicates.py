@@ -108,7 +108,7 @@ async def kept(registry: Registry) -> dict[int, list[int]]:
 
 @given(histories, ranks, ranks, st.sets(st.sampled_from(["sex", "birth_date", "region"])), st.data())
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 async def test_any_order_any_split_and_any_moment_of_a_policy(
     crowded: Registry, history: list[dict[str, Any]], before: dict[str, int], after: dict[str, int],

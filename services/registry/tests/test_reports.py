@@ -367,7 +367,7 @@ async def test_an_answer_goes_to_the_report_that_comes_to_bear_its_name(registry
 
 @given(st.lists(events, min_size=1, max_size=14), st.integers(0, 400), st.data())
 @settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 async def test_any_order_any_repetition_and_any_moment_of_looking(
     registry: Registry, history: list[dict[str, Any]], last: int, data: st.DataObject

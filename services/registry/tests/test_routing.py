@@ -275,7 +275,7 @@ class Model:
     institutions=[], now=40, chance=Random(0),
 )  # fmt: skip
 @given(policies, filings, answers, institutions, st.integers(0, 60), st.randoms(use_true_random=False))
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_the_way_is_that_of_a_plain_clock(
     policies: Any, filings: Any, answers: Any, institutions: Any, now: int, chance: Any
 ) -> None:
@@ -293,7 +293,7 @@ def test_the_way_is_that_of_a_plain_clock(
 
 
 @given(policies, filings, answers, institutions, st.integers(0, 60), st.integers(0, 60))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_a_timeline_only_grows(
     policies: Any, filings: Any, answers: Any, institutions: Any, now: int, later: int
 ) -> None:

@@ -336,7 +336,7 @@ def expected(facts: list[Data], named: list[Data], aid: dict[str, list[Data]], o
 @pytest.mark.timeout(300)
 @given(steps, st.randoms(use_true_random=False), st.integers(1, 4))
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 async def test_who_is_missed_is_a_matter_of_what_is_told_and_not_of_its_order(
     registry: Registry, happening: list[Any], chance: Any, size: int
