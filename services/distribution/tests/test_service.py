@@ -408,14 +408,11 @@ async def test_payouts_are_taken_while_a_policy_waits_for_its_secret(
         while (put_off := (await client.get("/status")).json()["policy_put_off"]) is None:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
         assert put_off["version"] == version
-        while not (ready := (await client.get("http://distribution/health/ready")).json())["reasons"]:  # noqa: ASYNC110
+        ready = {"ok": True, "reasons": [put_off["why"]]}  # once all its groups are joined
+        while (await client.get("http://distribution/health/ready")).json() != ready:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
-        assert ready == {"ok": True, "reasons": [put_off["why"]]}
         await province.send([(province.topic(province.dinsos), 0, payout(by=province.dinsos))])
-        connection = await asyncpg.connect(province.database)
-        while not await connection.fetchval("select exists (select from payout)"):  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
-        await connection.close()
+        await province.until(bool, "select exists (select from payout)")
         assert (await client.get("/status")).json()["policy_version"] == before
         (secrets / "lain").write_bytes(bytes(32))
         await province.following(client)
@@ -441,10 +438,7 @@ async def test_an_instance_that_lacks_the_secret_in_use_takes_nothing_until_it_h
         province.document["version"] = version
         await province.following(client)
         await province.send([(province.topic(province.dinsos), 0, payout(by=province.dinsos))])
-        connection = await asyncpg.connect(province.database)
-        while not await connection.fetchval("select exists (select from payout)"):  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
-        await connection.close()
+        await province.until(bool, "select exists (select from payout)")
 
 
 async def test_what_an_agency_does_not_commit_is_never_taken(province: Province) -> None:
