@@ -129,7 +129,6 @@ class StandingIntake(Generic[T]):
             and the one before stays.
         apply: makes the service follow it, in the transaction that puts it in force under the exclusive lock;
             gives what is to be stored, which is what ``Standing``'s ``parse`` reads.
-        after: called once it is decoded, before it is written.
     """
 
     def __init__(

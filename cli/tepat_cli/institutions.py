@@ -4,11 +4,10 @@ from datetime import datetime
 from typing import Annotated
 
 import typer
-from tepat_contracts.bilingual import halves
 
 from tepat_cli.days import DayOption, iso
 from tepat_cli.entering import AmountOption, DatedOption, EntryArgument, ReceiptOption, amount, dated, sha256
-from tepat_cli.outcomes import done
+from tepat_cli.outcomes import done, part
 from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, LimitOption, Place
 from tepat_cli.refusals import words
 from tepat_cli.services import Services
@@ -93,7 +92,7 @@ def coverage(
     listing(told["items"], PARTS, as_json=False, limit=0, none=words("no_kelurahan"))
     if "through_time" in told:
         listing(told["through_time"], MONTHS, as_json=False, limit=0, none="")
-    whose = kind or halves(done("institutions"))
+    whose = kind or part("institutions")
     say(done("covered", name=told["name"], kind=whose, covered=told["covered"], kelurahan=told["kelurahan"],
              day=told["on"]))  # fmt: skip
 

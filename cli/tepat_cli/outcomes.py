@@ -9,7 +9,7 @@ Invariants
 from collections.abc import Mapping
 from typing import Final, Literal
 
-from tepat_contracts.bilingual import Said, both
+from tepat_contracts.bilingual import Said, both, filled
 
 What = Literal[
     "first_of", "more_payouts",
@@ -233,5 +233,10 @@ SAID: Final[Mapping[What, Said]] = {
 
 
 def done(what: What, /, **told: object) -> str:
-    """Both languages in a line, filled in; what is said differently in the two comes as a pair."""
+    """Both languages in a line, filled in; what is said differently in the two comes as a pair, such as a ``part``."""
     return both(SAID[what], **told)
+
+
+def part(what: What, /, **told: object) -> Said:
+    """Part of what is said, in either language."""
+    return filled(SAID[what], **told)

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from tepat_contracts.bilingual import BETWEEN, halves
+from tepat_contracts.bilingual import BETWEEN, Said
 
 from tepat_cli.entering import sha256
 from tepat_cli.exits import REJECTED, WrongUse, must_hold
-from tepat_cli.outcomes import done
+from tepat_cli.outcomes import done, part
 from tepat_cli.place import ApiOption, AsOption, DataOption, JsonOption, KafkaOption, LimitOption, Place
 from tepat_cli.refusals import of_file, words
 from tepat_cli.services import Services, segment
@@ -103,8 +103,8 @@ TARGETS = (
 
 def summary(told: Item) -> str:
     """A round in a line."""
-    each = halves(done("each", amount=rupiah(told["each"]))) if told["each"] is not None else ""
-    short = halves(done("short", count=told["short"])) if told["short"] else ""
+    each = part("each", amount=rupiah(told["each"])) if told["each"] is not None else ""
+    short = part("short", count=told["short"]) if told["short"] else ""
     plain = ("programme", "region", "state", "packages", "stock", "delivered", "left", "ranked", "closes")
     shown = {name: told[name] for name in plain}
     return done("round_is", round=printable(told["round"]), each=each, short=short, **shown)
@@ -248,7 +248,7 @@ def hand(
     body = {"to": to, "name": name, "coupons": codes or [], "region": region}
     with Services(Place.of(data, kafka, api, role), "operator") as services:
         told = services.post("distribution", f"rounds/{segment(round_)}/handovers", body)
-    _outcomes(told, done("handed", to=to), as_json)
+    _outcomes(told, part("handed", to=to), as_json)
 
 
 @commands.command()
@@ -298,7 +298,7 @@ def deliver(
             for name in ("recorded", "again", "refused"):
                 total[name] += told[name]
             total |= {"stock": told["stock"], "outcomes": [*total["outcomes"], *told["outcomes"]]}
-    _outcomes(total, done("delivered"), as_json)
+    _outcomes(total, part("delivered"), as_json)
 
 
 def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -355,7 +355,7 @@ def _digest(proof: str, folder: Path) -> str:
     return sha256(folder / proof)
 
 
-def _outcomes(told: Item, what: str, as_json: bool) -> None:
+def _outcomes(told: Item, what: Said, as_json: bool) -> None:
     """What became of each; ends with 1 where any was refused."""
     if as_json:
         for each in told["outcomes"]:
@@ -366,9 +366,9 @@ def _outcomes(told: Item, what: str, as_json: bool) -> None:
                 which = printable(each.get("delivery_id") or (each["place"] and f"#{each['place']}") or "")
                 why = BETWEEN.join((each["why"]["en"], each["why"]["id"]))
                 say(f"{which}: {why}".removeprefix(": "), "red")
-        left = halves(done("in_stock", stock=told["stock"])) if "stock" in told else ""
+        left = part("in_stock", stock=told["stock"]) if "stock" in told else ""
         counts = {name: told[name] for name in ("recorded", "again", "refused")}
-        say(done("recorded", what=halves(what), left=left, **counts))
+        say(done("recorded", what=what, left=left, **counts))
     if told["refused"]:
         raise typer.Exit(REJECTED)
 
@@ -392,7 +392,7 @@ def return_(
     body = {"returns": [{name: value for name, value in named.items() if value is not None}]}
     with Services(Place.of(data, kafka, api, role), "operator") as services:
         told = services.post("distribution", f"rounds/{segment(round_)}/returns", body)
-    _outcomes(told, done("taken_back", count=told["allocated"]), as_json)
+    _outcomes(told, part("taken_back", count=told["allocated"]), as_json)
 
 
 @commands.command()

@@ -20,11 +20,10 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Table
 from rich.text import Text
 from tepat_contracts import regions
-from tepat_contracts.bilingual import halves
 from tepat_contracts.policy import Policy
 
 from tepat_cli.exits import Unreachable
-from tepat_cli.outcomes import done
+from tepat_cli.outcomes import done, part
 from tepat_cli.place import Place
 from tepat_cli.refusals import words
 from tepat_cli.services import Answer, Services
@@ -199,7 +198,7 @@ def summary(outcome: Outcome) -> Iterator[str]:
         sums = {period: each for (code, period), each in by_programme.items() if code == programme}
         whole = sum(sums.values(), Sum())
         due = [
-            halves(done("every_period", period=period, more=rupiah(each.more), less=rupiah(each.less)))
+            part("every_period", period=period, more=rupiah(each.more), less=rupiah(each.less))
             for period, each in sums.items()
             if each.more or each.less
         ]

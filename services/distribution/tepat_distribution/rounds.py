@@ -115,12 +115,11 @@ class Rounds:
             )  # fmt: skip
             row = await queries.locked_round(connection, round=wanted.round)
             if begun is None:
-                asked, stands = (
-                    (of["day"], of["closes"], of["each"], of["by_coupon"]) for of in (wanted._asdict(), row)
-                )
-                at_first = await queries.packages_at_first(connection, round=wanted.round)
-                said = wanted.packages is not None or wanted.budget is not None
-                if asked != stands or (said and packages != at_first):
+                asked = (wanted.day, wanted.closes, wanted.each, wanted.by_coupon)
+                if asked != (row["day"], row["closes"], row["each"], row["by_coupon"]):
+                    raise refusal(409, "opened_otherwise")
+                counted = wanted.packages is not None or wanted.budget is not None
+                if counted and packages != await queries.packages_at_first(connection, round=wanted.round):
                     raise refusal(409, "opened_otherwise")
                 return row
             if await queries.told_before(connection, round=wanted.round):
